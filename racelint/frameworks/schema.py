@@ -1,0 +1,275 @@
+"""Framework tables: what makes code concurrent, what guards, how containers behave. Data, with a reason on each row.
+
+The tables are TOML files beside this module; users add rows with the same schema in their configuration
+(``[[tool.racelint.entry]]`` and so on). Every row carries ``why``, one sentence that is shown in reports.
+
+Names are dotted names of what is called or subclassed, as imported from where they are documented; a method of an
+instance is named after its class (``concurrent.futures.ThreadPoolExecutor.submit``). A trailing ``*`` matches any rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import msgspec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - exercised on 3.10 only
+    import tomli as tomllib
+
+ContextKind = Literal["main", "thread", "pool", "event-loop", "signal", "any", "process"]
+EntryForm = Literal["decorator", "call", "base", "assign"]
+SelfOverlap = Literal["yes", "no", "per-start"]
+Effect = Literal[
+    "read",  # tolerant look-up: never raises when the key is gone (get, in, len)
+    "item",  # intolerant look-up: d[k], l[i], index()
+    "insert",  # may add an element
+    "delete",  # removes an element, raises when it is gone
+    "discard",  # removes an element, tolerates that it is gone
+    "clear",  # removes every element
+    "update",  # several elements at once
+    "claim",  # atomic check-and-insert (setdefault)
+    "view",  # live view or lazy iterator: iterating it iterates the container
+    "iterate",  # iterates in Python code, may be interrupted
+    "snapshot",  # atomic copy
+    "order",  # reorders in place (sort, reverse, move_to_end)
+]
+
+
+class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which argument of a call is meant: by position (counted without ``self``) and/or keyword. -1: every positional."""
+
+    position: int | None = None
+    keyword: str | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that makes project functions run concurrently.
+
+    ``form``: ``decorator`` (the decorated function is the entry), ``call`` (the ``function`` argument is), ``base``
+    (methods of subclasses matching ``methods`` are), ``assign`` (a function assigned to one of ``attributes`` of an
+    instance of ``name`` is).
+    ``context`` is where it runs when it is a plain ``def``, ``async_context`` when it is ``async def``.
+    ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
+    registration runs once (it overlaps itself only when the registration itself is repeated).
+    ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``).
+    ``joins``: methods of the result (or of the receiver) after which it has ended.
+    ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
+    ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
+    ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
+    ``exclusive`` never overlap each other.
+    ``before_all``: runs before every other entry of the same framework.
+    ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
+    ``requires``: for ``base`` rows, the class (or its server) must also have one of these bases to be concurrent.
+    """
+
+    form: EntryForm
+    name: list[str]
+    context: ContextKind
+    why: str
+    function: Argument | None = None
+    methods: list[str] = []
+    attributes: list[str] = []
+    async_context: ContextKind = "event-loop"
+    self_overlap: SelfOverlap = "per-start"
+    begins: list[str] = []
+    joins: list[str] = []
+    fresh_self: bool = False
+    serialised_by: list[list[str]] = []
+    lane: str = ""
+    exclusive: bool = False
+    before_all: bool = False
+    loose: bool = False
+    iterable: bool = False
+    expect: list[str] = []
+    reject: list[str] = []
+    source: str = ""
+
+
+class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type (or a factory of it) whose instances exclude each other's holders.
+
+    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock. ``wraps``: the argument
+    that is the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) to be a mutex.
+    ``read_side`` / ``write_side``: methods that return the reader's or writer's half of a readers-writer lock.
+    ``holds``: dotted context-manager or decorator names that hold the lock given as argument.
+    """
+
+    name: list[str]
+    why: str
+    threads: bool = True
+    tasks: bool = False
+    reentrant: bool = False
+    wraps: Argument | None = None
+    mutex_when: Argument | None = None
+    acquire: list[str] = ["acquire"]
+    release: list[str] = ["release"]
+    acquire_read: list[str] = []
+    release_read: list[str] = []
+    read_side: list[str] = []
+    write_side: list[str] = []
+    process_only: bool = False
+    keyed_by_name: bool = False
+    source: str = ""
+
+
+class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A decorator that holds a lock around each call of the decorated function.
+
+    ``attribute``: it uses this attribute of ``self``; ``lock``: the argument that is the lock, or its name on ``self``;
+    ``per_instance``: it makes one lock per instance for all methods it decorates; ``keyed_by_name``: the lock is
+    identified by the string argument, for the whole process.
+    """
+
+    name: list[str]
+    why: str
+    attribute: str = ""
+    lock: Argument | None = None
+    per_instance: bool = False
+    keyed_by_name: bool = False
+    reentrant: bool = True
+    source: str = ""
+
+
+class Container(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mutable container type: the effect of each method, and whether single operations are atomic.
+
+    ``atomic`` false: the operations are Python code, so one unguarded write beside another access is an error.
+    ``safe``: the type locks itself; its single operations are never reported. ``ordered``: a sequence (iterating it
+    while it changes skips elements but does not raise). ``factory``: the argument that makes missing elements
+    (``defaultdict(list)``). ``safe_methods``: single operations that are never reported (deque ends).
+    """
+
+    name: list[str]
+    why: str
+    methods: dict[str, Effect] = {}
+    atomic: bool = True
+    safe: bool = False
+    sequence: bool = False
+    mapping: bool = False
+    factory: Argument | None = None
+    safe_methods: list[str] = []
+    snapshot_safe: bool = True
+    source: str = ""
+
+
+class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A function that walks the containers it is given: ``iterate`` (may be interrupted) or ``snapshot`` (atomic).
+
+    ``unless_keyword`` / ``if_keyword``: the effect holds only without / with that keyword (``json.dumps(indent=)``).
+    ``deep``: nested containers are walked as well.
+    """
+
+    name: list[str]
+    effect: Effect
+    why: str
+    if_keyword: list[str] = []
+    unless_keyword: list[str] = []
+    deep: bool = False
+    source: str = ""
+
+
+class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``)."""
+
+    name: list[str]
+    function: Argument
+    why: str
+    source: str = ""
+
+
+class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an external call or attribute returns: an instance of ``type``, or the argument ``same_as``."""
+
+    name: list[str]
+    why: str = ""
+    type: str = ""
+    same_as: Argument | None = None
+    factory: Argument | None = None
+    element_of: str = ""
+
+
+class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type whose instances (or whose attributes) are never shared between contexts (``threading.local``)."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
+class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All rows of one TOML file, or of all of them together."""
+
+    entry: list[Entry] = []
+    guard: list[Guard] = []
+    guard_decorator: list[GuardDecorator] = []
+    container: list[Container] = []
+    consumer: list[Consumer] = []
+    calls: list[Calls] = []
+    result: list[Result_] = []
+    confined: list[Confined] = []
+
+
+class TableError(ValueError):
+    """A table that does not follow the schema; the message names the file and the row."""
+
+
+def parse(data: Mapping[str, Any], origin: str) -> Tables:
+    """Rows from parsed TOML. Raises TableError naming ``origin`` and the offending key."""
+    try:
+        return msgspec.convert(dict(data), Tables)
+    except msgspec.ValidationError as error:
+        raise TableError(f"{origin}: {error}") from None
+
+
+def merge(tables: Iterable[Tables]) -> Tables:
+    """All rows together; earlier tables win when names are equal."""
+    parts = list(tables)
+    return Tables(**{name: [row for part in parts for row in getattr(part, name)] for name in Tables.__struct_fields__})
+
+
+@cache
+def builtin() -> Tables:
+    """The tables shipped with racelint, in file-name order."""
+    found = []
+    for item in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
+        if item.name.endswith(".toml"):
+            found.append(parse(tomllib.loads(item.read_text("utf-8")), item.name))
+    return merge(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Rows by dotted name: exact names by dictionary, patterns one after the other."""
+
+    exact: Mapping[str, tuple[Any, ...]]
+    patterns: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Any]) -> Matcher:
+        """Index rows by their ``name`` lists."""
+        exact: dict[str, tuple[Any, ...]] = {}
+        patterns: list[tuple[str, Any]] = []
+        for row in rows:
+            for name in row.name:
+                if "*" in name:
+                    patterns.append((name, row))
+                else:
+                    exact[name] = (*exact.get(name, ()), row)
+        return cls(exact, tuple(patterns))
+
+    def all(self, dotted: str) -> tuple[Any, ...]:
+        """Every row that names ``dotted``, exact ones first."""
+        return self.exact.get(dotted, ()) + tuple(row for name, row in self.patterns if fnmatchcase(dotted, name))
+
+    def first(self, dotted: str) -> Any | None:
+        """The first row that names ``dotted``, or None."""
+        found = self.all(dotted)
+        return found[0] if found else None

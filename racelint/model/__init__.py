@@ -1,0 +1,1 @@
+"""The only types that cross rooms: sources, facts, places, findings."""
