@@ -1,0 +1,1 @@
+"""Front ends: source text to facts. Everything behind the facts is language neutral."""
