@@ -109,8 +109,8 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reentrant: bool = False
     wraps: Argument | None = None
     mutex_when: Argument | None = None
-    acquire: list[str] = ["acquire"]
-    release: list[str] = ["release"]
+    acquire: tuple[str, ...] = ("acquire",)
+    release: tuple[str, ...] = ("release",)
     acquire_read: list[str] = []
     release_read: list[str] = []
     read_side: list[str] = []

@@ -141,11 +141,8 @@ class ScopeWalker(Statements):
         self._finish(inner)
         self.b = outer
         value = outer.node(f.Func(qualname))
-        plain = value
         for decorator in reversed(decorators):
-            value = self.emit_call(decorator, (value,), (), line, decorates=qualname)
-        if decorators:
-            value = outer.node(f.Phi((plain, value)))
+            self.emit_call(decorator, (value,), (), line, decorates=qualname)
         if outer.kind == "class":
             self._methods.append((self._method_name(name, node.decorators), qualname))
         if outer.kind == "module":

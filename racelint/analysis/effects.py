@@ -1,0 +1,372 @@
+"""Events to touches: which place an access or a library call reads, changes or walks, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from racelint.frameworks.schema import Container, Effect
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj, Objs
+from racelint.link.world import Cell, World
+from racelint.model import facts as f
+
+Kind = Literal[
+    "read",  # a slot is read
+    "rebind",  # a slot is bound to a new value
+    "unbind",  # a slot is deleted
+    "look",  # tolerant look at a container's content (get, in, len, truth)
+    "item",  # look-up that raises when the key is gone
+    "insert",
+    "delete",  # raises when it is gone
+    "discard",
+    "clear",
+    "update",
+    "claim",
+    "order",
+    "iterate",
+    "snapshot",
+]
+MUTATING: frozenset[str] = frozenset(
+    ("rebind", "unbind", "insert", "delete", "discard", "clear", "update", "claim", "order")
+)
+RESIZING: frozenset[str] = frozenset(("insert", "delete", "discard", "clear", "update", "claim"))
+_FROM_EFFECT: dict[Effect, Kind] = {
+    "read": "look",
+    "item": "item",
+    "insert": "insert",
+    "delete": "delete",
+    "discard": "discard",
+    "clear": "clear",
+    "update": "update",
+    "claim": "claim",
+    "iterate": "iterate",
+    "snapshot": "snapshot",
+    "order": "order",
+}
+SLOT_KINDS: dict[str, Kind] = {"load": "read", "store": "rebind", "unset": "unbind"}
+CONTENT_KINDS: dict[str, Kind] = {"get": "item", "set": "insert", "del": "delete", "has": "look", "grow": "update"}
+GENERIC_TYPES = ("dict", "list", "set")
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One access to one place.
+
+    ``place`` identifies it, ``base`` is the object it belongs to (None: a module-level or class-level slot), ``name`` is
+    shown. ``content`` tells a container's elements from the slot that holds it. ``key`` is the node of the key, ``value``
+    of what is written. ``atomic`` false: the container is Python code. ``row`` is the container's table row.
+    """
+
+    place: Cell
+    base: Obj | None
+    name: str
+    effect: Kind
+    content: bool
+    fid: str
+    event: int
+    line: int
+    key: int = -1
+    value: int = -1
+    aug: bool = False
+    atomic: bool = True
+    type: str = ""
+    harmless: bool = False
+    assumed: bool = False
+
+    def on(self, base: Obj) -> Touch:
+        """The same touch on another view of the object."""
+        return replace(self, base=base)
+
+
+class Effects:
+    """Knows what events do to places."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.names = _holder_names(world)
+        self.generic: dict[str, Kind] = {}
+        for name in GENERIC_TYPES:
+            row = world.container_row(name)
+            for method, effect in (row.methods if row is not None else {}).items():
+                if effect in _FROM_EFFECT:
+                    self.generic.setdefault(method, _FROM_EFFECT[effect])
+
+    # -- accesses -----------------------------------------------------------------------------------------------------
+
+    def access(self, evaluator: Evaluator, event: f.Access, index: int) -> Iterator[Touch]:
+        """Touches of an access event."""
+        if event.kind in SLOT_KINDS:
+            yield from self._slots(evaluator, event, index, SLOT_KINDS[event.kind])
+        elif event.kind == "iter":
+            yield from self._walked(evaluator, event.target, index, event.line, "iterate")
+        else:
+            effect = CONTENT_KINDS[event.kind]
+            for obj in evaluator.eval(event.target):
+                yield from self._content(
+                    evaluator, event.target, obj, index, event.line, effect, event.key, event.value, event.aug
+                )
+
+    def _slots(self, evaluator: Evaluator, event: f.Access, index: int, effect: Kind) -> Iterator[Touch]:
+        world = self.world
+        for place, base, name in self.slots(evaluator, event.target):
+            if effect == "read" and self._is_constant(place):
+                continue
+            yield Touch(
+                place, base, name, effect, False, evaluator.info.id, index, event.line, -1, event.value, event.aug
+            )
+        del world
+
+    def slots(self, evaluator: Evaluator, index: int) -> Iterator[tuple[Cell, Obj | None, str]]:
+        """The storage slots a node names: (place, object it belongs to, display name)."""
+        world = self.world
+        node = evaluator.nodes[index]
+        match node:
+            case f.Attr(base, name):
+                for obj in evaluator.eval(base):
+                    if obj.kind == "inst":
+                        if world.method(obj.name, name) is not None:
+                            continue
+                        info = world.class_of(obj.name)
+                        if any(world.confined.first(external) for external in info.external):
+                            continue
+                        home, class_level = world.home(obj.name, name)
+                        display = f"{world.class_of(home).display}.{name}"
+                        if class_level:
+                            yield ("k", home, name), None, display
+                        else:
+                            yield ("a", home, name), obj, display
+                    elif obj.kind == "class":
+                        if world.method(obj.name, name) is None:
+                            slot = world.class_slot(obj.name, name)
+                            yield slot, None, f"{world.class_of(str(slot[1])).display}.{name}"
+                    elif obj.kind == "module" and obj.name in world.symbols.modules:
+                        if name in world.symbols.modules[obj.name].variables:
+                            yield ("g", obj.name, name), None, f"{obj.name}.{name}"
+                    elif obj.kind == "func":
+                        info_f = world.symbols.functions[obj.name]
+                        yield ("o", obj, name), None, f"{info_f.display}.{name}"
+            case f.Global(name):
+                _, cell = world.resolve(evaluator.info.module, name)
+                if cell is not None:
+                    yield cell, None, f"{cell[1]}.{cell[2]}"
+            case f.Captured(owner, name):
+                fid = f"{evaluator.info.module}:{owner}"
+                yield ("x", fid, name), None, f"{world.symbols.functions[fid].display}.{name}"
+
+    def _is_constant(self, place: Cell) -> bool:
+        """Functions, classes and modules bound to a name are not state."""
+        objs = self.world.get(place)
+        return bool(objs) and all(obj.kind in ("func", "class", "module", "symbol") for obj in objs)
+
+    def _content(
+        self,
+        evaluator: Evaluator,
+        node: int,
+        obj: Obj,
+        index: int,
+        line: int,
+        effect: Kind,
+        key: int = -1,
+        value: int = -1,
+        aug: bool = False,
+        method: str = "",
+    ) -> Iterator[Touch]:
+        """A touch of a container's elements, if the object is one whose elements are state."""
+        world = self.world
+        if obj.kind == "member" and obj.owner is not None and "()" in obj.name:
+            obj = obj.owner  # a view of the container
+        row: Container | None = None
+        if obj.kind == "ext":
+            row = world.container_row(obj.name)
+            if row is None or row.safe or obj.name == "tuple":
+                return
+        elif obj.kind == "opaque":
+            if not self._slot_like(obj):
+                return
+        elif obj.kind == "inst":
+            row = self._inherited_container(obj)
+            if row is None or row.safe:
+                return
+        else:
+            return
+        if row is not None and row.sequence and effect == "insert" and not method:
+            effect = "update"  # l[i] = x changes no length
+        place, name = self._content_place(evaluator, node, obj)
+        yield Touch(
+            place,
+            obj,
+            name,
+            effect,
+            True,
+            evaluator.info.id,
+            index,
+            line,
+            key,
+            value,
+            aug,
+            atomic=row.atomic if row is not None else True,
+            type=row.name[0] if row is not None else "",
+            harmless=bool(row is not None and method in row.safe_methods),
+            assumed=obj.kind == "opaque",
+        )
+
+    def _slot_like(self, obj: Obj) -> bool:
+        """An unknown object is followed only where it is an attribute of something the project defines."""
+        return ":" in obj.name.split("\0")[0]
+
+    def _inherited_container(self, obj: Obj) -> Container | None:
+        for base in self.world.class_of(obj.name).external:
+            row = self.world.container_row(base)
+            if row is not None:
+                return row
+        return None
+
+    def _content_place(self, evaluator: Evaluator, node: int, obj: Obj) -> tuple[Cell, str]:
+        plain = self.world.heap.plain(obj)
+        name = ""
+        for _, _, display in self.slots(evaluator, node):
+            name = display
+            break
+        if not name:
+            name = self.names.get(plain, "") or self._opaque_name(obj) or self._path_name(evaluator, node)
+        return ("e", plain), name
+
+    def _opaque_name(self, obj: Obj) -> str:
+        if obj.kind != "opaque":
+            return ""
+        first, *rest = obj.name.split("\0")
+        info = self.world.symbols.classes.get(first)
+        steps = [step for step in rest if step != "[]"]
+        return ".".join([info.display if info is not None else first.replace(":", "."), *steps])
+
+    def _path_name(self, evaluator: Evaluator, node: int) -> str:
+        inner = evaluator.nodes[node]
+        if isinstance(inner, f.Param):
+            return f"{evaluator.info.display}.{inner.name}"
+        if isinstance(inner, (f.Item, f.Elem)):
+            for _, _, display in self.slots(evaluator, inner.base):
+                return display
+        return evaluator.info.display
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def call(self, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Touch]:
+        """Touches of a library call: a container's own method, or a function that walks what it is given."""
+        world = self.world
+        node = evaluator.nodes[call.func]
+        callees = evaluator.eval(call.func)
+        for callee in callees:
+            if callee.kind == "member" and callee.owner is not None and isinstance(node, f.Attr):
+                yield from self._method(evaluator, call, index, callee, node)
+            elif callee.kind == "symbol":
+                row = world.consumers.first(callee.name)
+                if row is not None and self._applies(row.if_keyword, row.unless_keyword, call):
+                    effect = _FROM_EFFECT.get(row.effect)
+                    if effect is not None:
+                        for arg in call.args:
+                            yield from self._walked(evaluator, arg, index, call.line, effect)
+        if isinstance(node, f.Attr) and node.name in self.generic:
+            for obj in evaluator.eval(node.base):
+                if obj.kind == "opaque":
+                    yield from self._content(
+                        evaluator, node.base, obj, index, call.line, self.generic[node.name], *self._key(call), method="?"
+                    )
+
+    def _key(self, call: f.Call) -> tuple[int, int]:
+        return (call.args[0] if call.args else -1, call.args[-1] if len(call.args) > 1 else -1)
+
+    def _applies(self, wanted: list[str], unwanted: list[str], call: f.Call) -> bool:
+        given = {name for name, _ in call.kwargs}
+        return (not wanted or bool(given & set(wanted))) and not given & set(unwanted)
+
+    def _method(
+        self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, node: f.Attr
+    ) -> Iterator[Touch]:
+        owner = callee.owner
+        assert owner is not None
+        method = callee.name.rpartition(".")[2]
+        row: Container | None
+        if owner.kind == "inst":
+            if self.world.method(owner.name, method) is not None:
+                return
+            row = self._inherited_container(owner)
+        else:
+            row = self.world.container_row(owner.name) if owner.kind == "ext" else None
+        if row is None:
+            return
+        effect = row.methods.get(method)
+        if effect is None or effect == "view":
+            return
+        kind = _FROM_EFFECT[effect]
+        tolerant = method == "pop" and len(call.args) > 1 and row.mapping
+        if kind == "delete" and tolerant:
+            kind = "discard"
+        key, value = self._key(call)
+        if not row.mapping and kind in ("insert", "discard", "delete"):
+            key, value = (call.args[0], call.args[0]) if call.args else (-1, -1)
+        yield from self._content(
+            evaluator, node.base, owner, index, call.line, kind, key, value, method=method
+        )
+
+    def _walked(
+        self, evaluator: Evaluator, node: int, index: int, line: int, effect: Kind, depth: int = 0
+    ) -> Iterator[Touch]:
+        """Containers a loop or a consuming function walks: directly, as views, or through lazy wrappers."""
+        world = self.world
+        inner = evaluator.nodes[node]
+        if isinstance(inner, f.Result) and depth < 3:
+            call = evaluator.info.facts.events[inner.event]
+            assert isinstance(call, f.Call)
+            for callee in evaluator.eval(call.func):
+                if callee.kind == "symbol":
+                    row = world.consumers.first(callee.name)
+                    if row is not None and row.effect == "view":
+                        for arg in call.args:
+                            yield from self._walked(evaluator, arg, index, line, effect, depth + 1)
+                        return
+                elif callee.kind == "opaque" or (callee.kind == "member" and callee.owner is None):
+                    continue
+            func = evaluator.nodes[call.func]
+            if isinstance(func, f.Attr) and func.name in ("items", "values", "keys"):
+                for obj in evaluator.eval(func.base):
+                    yield from self._content(evaluator, func.base, obj, index, line, effect)
+                return
+        if isinstance(inner, f.Phi) and depth < 3:
+            for option in inner.options:
+                yield from self._walked(evaluator, option, index, line, effect, depth + 1)
+            return
+        objs: Objs = evaluator.eval(node)
+        for obj in objs:
+            yield from self._content(evaluator, node, obj, index, line, effect)
+
+
+def _holder_names(world: World) -> dict[Obj, str]:
+    """A display name for containers: the first slot that holds them, through enclosing containers too."""
+    names: dict[Obj, str] = {}
+    work: list[tuple[Obj, str]] = []
+    for kind in ("a", "k", "g", "x"):
+        for cell, objs in world.cells.items():
+            if cell[0] != kind:
+                continue
+            home, attribute = str(cell[1]), str(cell[2])
+            if kind in ("a", "k"):
+                prefix = world.class_of(home).display if home in world.symbols.classes else home
+            elif kind == "g":
+                prefix = home
+            else:
+                prefix = world.symbols.functions[home].display
+            for obj in objs:
+                if obj.kind in ("ext", "opaque"):
+                    work.append((world.heap.plain(obj), f"{prefix}.{attribute}"))
+    for obj, name in work:
+        if obj in names:
+            continue
+        names[obj] = name
+        work.extend(
+            (world.heap.plain(inner), name)
+            for inner in world.get(world.element_cell(obj))
+            if inner.kind in ("ext", "opaque")
+        )
+    return names

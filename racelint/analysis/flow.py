@@ -1,0 +1,196 @@
+"""Inside one function: which events a value depends on, and which tests control an event."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from racelint.model import facts as f
+
+TOLERATED = ("KeyError", "IndexError", "LookupError", "AttributeError", "ValueError", "Exception", "BaseException")
+
+
+class Flow:
+    """Data and control dependence of one function's events."""
+
+    def __init__(self, facts: f.Function) -> None:
+        self.facts = facts
+        self._deps: dict[int, frozenset[int]] = {}
+
+    @cached_property
+    def _made_by(self) -> dict[int, int]:
+        """Node -> the event that reads or computes it."""
+        found: dict[int, int] = {}
+        for index, event in enumerate(self.facts.events):
+            if isinstance(event, (f.Access, f.Call)) and event.result >= 0:
+                found.setdefault(event.result, index)
+        return found
+
+    @cached_property
+    def _iterated(self) -> frozenset[int]:
+        return frozenset(e.target for e in self.facts.events if isinstance(e, f.Access) and e.kind == "iter")
+
+    def deps(self, node: int) -> frozenset[int]:
+        """The events whose results flow into a node's value."""
+        if node < 0:
+            return frozenset()
+        found = self._deps.get(node)
+        if found is not None:
+            return found
+        events: set[int] = set()
+        seen: set[int] = set()
+        stack = [node]
+        while stack:
+            current = stack.pop()
+            if current in seen or current < 0:
+                continue
+            seen.add(current)
+            event = self._made_by.get(current)
+            if event is not None:
+                events.add(event)
+            stack.extend(self._children(self.facts.nodes[current]))
+        result = frozenset(events)
+        self._deps[node] = result
+        return result
+
+    def _children(self, node: f.Node) -> tuple[int, ...]:
+        match node:
+            case f.Attr(base, _) | f.Elem(base) | f.Part(base, _) | f.Awaited(base):
+                return (base,)
+            case f.Item(base, key):
+                return (base, key)
+            case f.Phi(options):
+                return options
+            case f.Derived(parts, op):
+                return () if op == "instance" else parts
+            case f.New(_, items, keys, _):
+                return (*items, *(key for key in keys if key >= 0))
+            case f.Result(event):
+                call = self.facts.events[event]
+                assert isinstance(call, f.Call)
+                return (call.func, *call.args, *(value for _, value in call.kwargs))
+            case _:
+                return ()
+
+    def ancestors(self, block: int) -> list[int]:
+        """A block and those around it, innermost first."""
+        found = []
+        while block >= 0:
+            found.append(block)
+            block = self.facts.blocks[block].parent
+        return found
+
+    def controls(self, check: int, act: int) -> bool:
+        """Whether ``act`` happens because of what ``check`` saw: a test it flows into, or an exception it may raise."""
+        event = self.facts.events[act]
+        checked = self.facts.events[check]
+        for index in self.ancestors(event.block):
+            block = self.facts.blocks[index]
+            if block.kind == "except":
+                if block.tried is not None and block.tried[0] <= check < block.tried[1]:
+                    if isinstance(checked, (f.Access, f.Call)) and any(name in TOLERATED for name in block.catches):
+                        return True
+            elif block.test >= 0 and block.test not in self._iterated:
+                if check in self.deps(block.test):
+                    return True
+        return False
+
+    def tested(self, check: int) -> bool:
+        """Whether anything in the function is decided by this event."""
+        return any(
+            block.test >= 0 and block.test not in self._iterated and check in self.deps(block.test)
+            for block in self.facts.blocks
+        )
+
+    def same_value(self, a: int, b: int, depth: int = 0) -> bool | None:
+        """Whether two nodes are the same value: True, False (different constants), or None (not known)."""
+        if a == b and a >= 0:
+            return True
+        if a < 0 or b < 0 or depth > 6:
+            return None
+        first, second = self.facts.nodes[a], self.facts.nodes[b]
+        match first, second:
+            case f.Const(x), f.Const(y):
+                return x == y
+            case (f.Param(x), f.Param(y)) | (f.Global(x), f.Global(y)):
+                return True if x == y else None
+            case f.Captured(o, x), f.Captured(p, y):
+                return True if (o, x) == (p, y) else None
+            case f.Attr(x, n), f.Attr(y, m):
+                return (self.same_value(x, y, depth + 1) or None) if n == m else None
+            case f.Item(x, k), f.Item(y, m):
+                same = self.same_value(x, y, depth + 1) and self.same_value(k, m, depth + 1)
+                return same or None
+            case (f.New(k, xs, _, _), f.New(m, ys, _, _)) if k == m and len(xs) == len(ys):
+                parts = [self.same_value(x, y, depth + 1) for x, y in zip(xs, ys, strict=True)]
+                return False if False in parts else (True if all(parts) else None)
+            case (f.Derived(xs, o), f.Derived(ys, p)) if o == p and len(xs) == len(ys):
+                parts = [self.same_value(x, y, depth + 1) for x, y in zip(xs, ys, strict=True)]
+                return True if all(parts) else None
+            case _:
+                return None
+
+    def dereferenced(self, event: int) -> bool:
+        """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
+        access = self.facts.events[event]
+        if not isinstance(access, f.Access):
+            return False
+        result = access.result
+        if any(isinstance(node, (f.Attr, f.Item)) and node.base == result for node in self.facts.nodes):
+            return True
+        return any(isinstance(e, f.Call) and e.func == result for e in self.facts.events)
+
+    def is_constant(self, node: int) -> bool:
+        """Whether a value is a literal (None, a flag, a number) on every path."""
+        if node < 0:
+            return False
+        value = self.facts.nodes[node]
+        if isinstance(value, f.Const):
+            return True
+        if isinstance(value, f.Phi):
+            plain = [o for o in value.options if not _declared(self.facts.nodes[o])]
+            return bool(plain) and all(self.is_constant(option) for option in plain)
+        return False
+
+    def nodes_text(self, node: int) -> str:
+        """The text of a literal, or nothing."""
+        value = self.facts.nodes[node] if node >= 0 else None
+        return value.text if isinstance(value, f.Const) else ""
+
+    def is_none(self, node: int) -> bool:
+        """Whether a value may be the literal None."""
+        if node < 0:
+            return False
+        value = self.facts.nodes[node]
+        if isinstance(value, f.Const):
+            return value.text == "None"
+        if isinstance(value, f.Phi):
+            return any(self.is_none(option) for option in value.options)
+        return False
+
+    def param_names(self, node: int) -> frozenset[str]:
+        """Names of parameters (and constant attribute or item steps on them) a key is made of."""
+        found: set[str] = set()
+        stack, seen = [node], set()
+        while stack:
+            current = stack.pop()
+            if current < 0 or current in seen:
+                continue
+            seen.add(current)
+            value = self.facts.nodes[current]
+            if isinstance(value, f.Param):
+                found.add(value.name)
+            elif isinstance(value, f.Item):
+                key = self.facts.nodes[value.key] if value.key >= 0 else None
+                if isinstance(key, f.Const):
+                    found.add(key.text.strip("'\""))
+                stack.append(value.base)
+            elif isinstance(value, f.Attr):
+                found.add(value.name)
+                stack.append(value.base)
+            else:
+                stack.extend(self._children(value))
+        return frozenset(found)
+
+
+def _declared(node: f.Node) -> bool:
+    return isinstance(node, f.Derived) and node.op == "instance"

@@ -1,0 +1,167 @@
+"""Which reached accesses can happen at the same time, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from racelint.analysis.walk import Group, Reached
+from racelint.contexts import SELF_SITE, EntryPoint, Event
+from racelint.link.objects import Obj, may_alias
+from racelint.link.symbols import Symbols
+from racelint.link.classes import related
+
+
+class Overlap:
+    """Decides overlap of contexts and aliasing of objects between two accesses."""
+
+    def __init__(
+        self,
+        symbols: Symbols,
+        groups: tuple[Group, ...],
+        sites: Mapping[Event, set[int]],
+        api_threads: Mapping[str, frozenset[str]],
+        lock_owners: frozenset[str],
+    ) -> None:
+        self.symbols = symbols
+        self.groups = groups
+        self.sites = sites
+        self.api_threads = api_threads
+        self.lock_owners = lock_owners
+
+    def why(self, a: Reached, b: Reached) -> str | None:
+        """The reason two accesses can overlap, or None when they cannot."""
+        if a.group is b.group:
+            return self._within(a, b)
+        return self._across(a, b)
+
+    def _within(self, a: Reached, b: Reached) -> str | None:
+        group = a.group
+        if not group.self_overlap:
+            return None
+        first, second = a.state.entry, b.state.entry
+        if group.api:
+            if group.api == "<library>":
+                return "public functions of a library may be called by several threads of its user"
+            return f"{group.api.replace(':', '.')} owns a lock, so it means to be used by several threads"
+        if first.exclusive and first.lane == second.lane and second.exclusive:
+            return None
+        if first is second and first.distinct_self and self._own(a) and self._own(b):
+            return None
+        return first.why
+
+    def _own(self, reached: Reached) -> bool:
+        """Whether an access is to the receiver of its own entry point, or to what belongs to it."""
+        obj = reached.touch.base
+        while obj is not None:
+            target = reached.state.entry.target
+            if obj.kind == "inst" and (
+                (obj.site is not None and obj.site[0] == SELF_SITE)
+                or (target.owner is not None and obj is target.owner)
+            ):
+                return True
+            obj = obj.owner
+        return False
+
+    def _across(self, a: Reached, b: Reached) -> str | None:
+        first, second = a.state.entry, b.state.entry
+        if first.before_all or second.before_all:
+            return None
+        if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
+            return None
+        kinds = {first.kind, second.kind}
+        if kinds == {"event-loop"}:
+            return None
+        if kinds <= {"event-loop", "main"} or kinds == {"main"}:
+            return None
+        if first.kind == "any" or second.kind == "any":
+            return self._with_api(a, b)
+        if self._before(a, second, set()) or self._before(b, first, set()):
+            return None
+        if "event-loop" in kinds and self._same_thread(a, b):
+            return None
+        return _reason(first, second)
+
+    def _with_api(self, a: Reached, b: Reached) -> str | None:
+        api, other = (a, b) if a.state.entry.kind == "any" else (b, a)
+        if other.state.entry.kind == "any":
+            return None
+        if api.group.api == "<library>":
+            if other.group.main:
+                return None
+        elif other.state.entry.target.name not in self.api_threads.get(api.group.api, frozenset()):
+            return None
+        if self._before(api, other.state.entry, set()):
+            return None
+        return other.state.entry.why
+
+    def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
+        """Whether the access surely happens before the entry point can run (or after it has ended)."""
+        if not entry.begins or (a.group.self_overlap and not a.group.api):
+            return False
+        for site in entry.begins:
+            groups = self.sites.get(site)
+            if not groups:
+                if not a.group.main:
+                    return False
+                continue
+            for index in groups:
+                if index == a.group.index:
+                    if site in a.started:
+                        return False
+                    continue
+                starter = self.groups[index]
+                if starter.main or index in active:
+                    continue
+                if starter.api:
+                    if a.group.api or not a.group.main:
+                        return False
+                    continue
+                if not all(self._before(a, other, active | {index}) for other in starter.entries):
+                    return False
+        return True
+
+    def _same_thread(self, a: Reached, b: Reached) -> bool:
+        """Whether a task was started by the very thread that runs the other side (its loop runs there)."""
+        task, other = (a, b) if a.state.entry.kind == "event-loop" else (b, a)
+        hosts: set[int] = set()
+        for site in task.state.entry.begins:
+            hosts |= self.sites.get(site, set())
+        return other.group.index in hosts and other.state.entry.kind in ("thread", "main")
+
+    def same_object(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses to one place may be to the same object."""
+        x, y = a.touch.base, b.touch.base
+        if x is None or y is None:
+            return True
+        return self._alias(x, y)
+
+    def _alias(self, x: Obj, y: Obj) -> bool:
+        if x is y:
+            return True
+        if x.kind == "inst" and y.kind == "inst":
+            if not related(self.symbols, x.name, y.name):
+                return False
+            special = any(o.site is not None and o.site[0] == SELF_SITE for o in (x, y))
+            if not special and x.site is not None and y.site is not None and x.site != y.site:
+                return False
+        elif x.kind != y.kind:
+            return False
+        elif not may_alias_site(x, y):
+            return False
+        if x.owner is None or y.owner is None:
+            return True
+        return self._alias(x.owner, y.owner)
+
+
+def may_alias_site(x: Obj, y: Obj) -> bool:
+    """Whether two library objects may be one, by where they are made."""
+    return x.name == y.name and (x.site is None or y.site is None or x.site == y.site or may_alias(x, y))
+
+
+def _reason(a: EntryPoint, b: EntryPoint) -> str:
+    """The sentence shown to the user: why these two contexts run at the same time."""
+    if a.kind == "main":
+        return b.why
+    if b.kind == "main" or a.why == b.why:
+        return a.why
+    return f"{a.why}; {b.why}"

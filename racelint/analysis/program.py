@@ -1,0 +1,314 @@
+"""The analysed program: linked world, contexts, reached accesses and races. What rules and commands look at."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import networkx as nx
+
+from racelint.analysis.effects import Effects
+from racelint.analysis.locks import LOCK_WORDS, Locks
+from racelint.analysis.overlap import Overlap
+from racelint.analysis.races import Race, Races
+from racelint.analysis.sharing import Sharing
+from racelint.analysis.walk import Group, Reached, Walker
+from racelint.contexts import Discovery, EntryPoint, Event, in_loop
+from racelint.link.calls import call_graph, targets
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+LIBRARY = "<library>"
+SPECIAL_API = ("__call__", "__getitem__", "__setitem__", "__delitem__", "__iter__", "__len__", "__contains__", "__enter__", "__exit__")
+
+
+@dataclass(slots=True)
+class Program:
+    """Everything known after the analysis."""
+
+    world: World
+    graph: nx.MultiDiGraph[str]
+    entries: tuple[EntryPoint, ...]
+    groups: tuple[Group, ...]
+    reached: tuple[Reached, ...]
+    races: tuple[Race, ...]
+
+
+class Analysis:
+    """Runs the whole-program phases after linking."""
+
+    def __init__(self, world: World, extra: Iterable[EntryPoint] = (), *, library: bool = False) -> None:
+        self.world = world
+        self.library = library
+        self.graph = call_graph(world)
+        self.discovery = Discovery(world)
+        self.entries = (*self.discovery.run(), *extra)
+        self.locks = Locks(world)
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
+        """Walk every group of entry points, pair what was reached."""
+        world = self.world
+        groups = self.groups()
+        api_classes = [group.api for group in groups if group.api in world.symbols.classes]
+        if self.library:
+            api_classes.extend(self._public_classes())
+        sharing = Sharing(world, self.entries, api_classes)
+        begins = frozenset(site for entry in self.entries for site in entry.begins)
+        ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
+        executors: dict[Obj, frozenset[Event]] = defaultdict(frozenset)
+        for entry in self.entries:
+            for site in entry.ends:
+                ends[site] |= entry.begins
+            if entry.executor is not None:
+                executors[entry.executor] |= entry.begins
+        walker = Walker(
+            world, self.locks, Effects(world), sharing, begins, ends, executors, self._reach_begins(begins)
+        )
+        reached: list[Reached] = []
+        for done, group in enumerate(groups):
+            if progress is not None:
+                progress(done, len(groups))
+            reached.extend(walker.walk(group))
+        overlap = Overlap(
+            world.symbols, groups, walker.visited_sites, self.api_threads, frozenset(self.lock_owners)
+        )
+        races = Races(world, overlap, self._singletons())
+        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
+
+    # -- groups -------------------------------------------------------------------------------------------------------
+
+    def groups(self) -> tuple[Group, ...]:
+        """Entry points that overlap alike, walked together; then the main thread and public interfaces."""
+        found: list[Group] = []
+        together: dict[tuple[object, ...], list[EntryPoint]] = defaultdict(list)
+        for entry in self.entries:
+            if entry.self_overlap and not entry.distinct_self and not entry.begins:
+                together[entry.kind, entry.lane, entry.exclusive, bool(entry.serialised_by)].append(entry)
+            else:
+                together[len(together), entry.target].append(entry)
+        for entries in together.values():
+            first = entries[0]
+            found.append(Group(len(found), tuple(entries), first.kind, first.self_overlap))
+        main = self._main_entries()
+        if main:
+            found.append(Group(len(found), main, "main", False, main=True))
+        if self.library:
+            found.append(Group(len(found), self._library_entries(), "any", True, api=LIBRARY))
+        else:
+            for owner, fids, overlaps in self._interfaces():
+                entries_of = tuple(self._public_entry(fid, owner) for fid in fids)
+                found.append(
+                    Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(owner, fids))
+                )
+        return tuple(found)
+
+    def _reach_begins(self, begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
+        """Function -> begin sites in it or in what it calls."""
+        direct: dict[str, set[Event]] = defaultdict(set)
+        for site in begins:
+            direct[site[0]].add(site)
+        if not direct:
+            return {}
+        found: dict[str, frozenset[Event]] = {}
+        condensed = nx.condensation(nx.DiGraph(self.graph))
+        for component in reversed(list(nx.topological_sort(condensed))):
+            gained: set[Event] = set()
+            members = condensed.nodes[component]["members"]
+            for fid in members:
+                gained |= direct.get(fid, set())
+            for successor in condensed.successors(component):
+                for fid in condensed.nodes[successor]["members"]:
+                    gained |= found.get(fid, frozenset())
+                    break
+            if gained:
+                for fid in members:
+                    found[fid] = frozenset(gained)
+        return found
+
+    @cached_property
+    def _begin_reach(self) -> dict[str, frozenset[Event]]:
+        return self._reach_begins(frozenset(site for entry in self.entries for site in entry.begins))
+
+    def _main_entries(self) -> tuple[EntryPoint, ...]:
+        """Uncalled functions and module bodies from which something concurrent is started."""
+        world = self.world
+        targeted = {entry.target.name for entry in self.entries}
+        found = []
+        for fid, info in world.symbols.functions.items():
+            if fid not in self._begin_reach or fid in targeted or info.facts.kind == "class":
+                continue
+            if info.facts.kind == "function" and self.graph.in_degree(fid) > 0:
+                continue
+            if info.is_method and info.facts.name.startswith("__"):
+                continue
+            found.append(self._entry(fid, "main", "the code that starts it goes on in the main thread"))
+        return tuple(found)
+
+    def _entry(self, fid: str, kind: str, why: str, receiver: Obj | None = None) -> EntryPoint:
+        world = self.world
+        info = world.symbols.functions[fid]
+        (first, *_) = tuple(world.function_objects(fid)) or (world.heap.make("func", fid),)
+        target = first if first.kind == "func" else world.heap.make("func", fid)
+        if info.is_method and not world.is_static(fid) and info.cls is not None:
+            owner = receiver or world.heap.make("inst", info.cls)
+            if world.is_classmethod(fid):
+                owner = world.heap.make("class", info.cls)
+            target = world.heap.make("bound", target.name, owner=owner, func=target, bindings=target.bindings)
+        return EntryPoint(target, kind, False, False, why, kind, info.path, info.facts.line)  # type: ignore[arg-type]
+
+    # -- public interfaces --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def api_threads(self) -> dict[str, frozenset[str]]:
+        """Owner of an interface -> functions of the entry points that it starts."""
+        world = self.world
+        found: dict[str, set[str]] = defaultdict(set)
+        for entry in self.entries:
+            if entry.kind == "event-loop":
+                continue
+            owners: set[str] = set()
+            receiver = entry.target.owner
+            if receiver is not None and receiver.kind == "inst" and not receiver.fresh:
+                owners.add(receiver.name)
+            for fid, _ in entry.begins:
+                owner = self._owner_of(fid)
+                if owner is not None:
+                    owners.add(owner)
+            for owner in owners:
+                found[owner].add(entry.target.name)
+                if owner in world.symbols.classes:
+                    for relative in world.class_of(owner).subclasses:
+                        found[relative].add(entry.target.name)
+        # A class that holds a threaded object passes its calls on: its interface is on the caller's side as well.
+        return {owner: frozenset(functions) for owner, functions in found.items()}
+
+    def _owner_of(self, fid: str) -> str | None:
+        """The class (or module) whose code a function is."""
+        info = self.world.symbols.functions[fid]
+        while info.parent is not None and info.cls is None:
+            info = self.world.symbols.functions[info.parent]
+        if info.cls is not None:
+            return info.cls
+        return None
+
+    @cached_property
+    def lock_owners(self) -> dict[str, None]:
+        """Classes and modules that hold a lock for threads."""
+        world = self.world
+        found: dict[str, None] = {}
+        for cell, objs in world.cells.items():
+            if cell[0] not in ("a", "k", "g"):
+                continue
+            for obj in objs:
+                row = world.guards.first(obj.name) if obj.kind == "ext" else None
+                if row is not None and row.threads and not row.process_only:
+                    found[str(cell[1])] = None
+                    break
+        return found
+
+    def _interfaces(self) -> list[tuple[str, list[str], bool]]:
+        """(owner, public functions, overlap each other) of classes and modules that mean to be used by threads."""
+        world = self.world
+        owners: dict[str, bool] = dict.fromkeys(self.api_threads, False)
+        for owner in self.lock_owners:
+            owners[owner] = True
+            if owner in world.symbols.classes:
+                for sub in world.class_of(owner).subclasses:
+                    owners[sub] = True
+        found = []
+        for owner, overlaps in owners.items():
+            if owner in world.symbols.classes:
+                fids = self._public_methods(owner)
+            else:
+                fids = [
+                    f"{owner}:{function.qualname}"
+                    for function in world.symbols.modules[owner].facts.functions
+                    if function.kind == "function"
+                    and function.cls is None
+                    and function.parent is None
+                    and not function.name.startswith("_")
+                ]
+            entries = {entry.target.name for entry in self.entries}
+            fids = [fid for fid in fids if fid not in entries]
+            if fids:
+                found.append((owner, fids, overlaps))
+        return found
+
+    def _public_methods(self, cid: str) -> list[str]:
+        world = self.world
+        names = {name for parent in world.class_of(cid).mro for name in world.class_of(parent).methods}
+        found = []
+        for name in sorted(names):
+            if name.startswith("_") and name not in SPECIAL_API:
+                continue
+            if name.endswith((".setter", ".deleter")):
+                continue
+            fid = world.method(cid, name)
+            if fid is not None:
+                found.append(fid)
+        return found
+
+    def _public_entry(self, fid: str, owner: str) -> EntryPoint:
+        receiver = self.world.heap.make("inst", owner) if owner in self.world.symbols.classes else None
+        why = "public functions run on the caller's side"
+        return self._entry(fid, "any", why, receiver)
+
+    def _initially(self, owner: str, fids: list[str]) -> dict[str, frozenset[Event]]:
+        """What may have been started before a public function is called: everything it does not start itself."""
+        started = frozenset(
+            site
+            for entry in self.entries
+            if entry.target.name in self.api_threads.get(owner, frozenset())
+            for site in entry.begins
+        )
+        return {fid: started - self._begin_reach.get(fid, frozenset()) for fid in fids}
+
+    def _public_classes(self) -> list[str]:
+        return [
+            cid
+            for cid, info in self.world.symbols.classes.items()
+            if not any(part.startswith("_") and not part.startswith("__") for part in info.facts.qualname.split("."))
+        ]
+
+    def _library_entries(self) -> tuple[EntryPoint, ...]:
+        world = self.world
+        found = []
+        for fid, info in world.symbols.functions.items():
+            facts = info.facts
+            if facts.kind != "function" or facts.parent is not None or facts.name == "<lambda>":
+                continue
+            public = not facts.name.startswith("_") or (facts.cls is not None and facts.name in SPECIAL_API)
+            if facts.cls is not None and any(part.startswith("_") for part in facts.cls.split(".")):
+                public = False
+            if public and not facts.is_async:
+                found.append(self._entry(fid, "any", "a public function of the library"))
+            if facts.cls is not None and facts.name == "__init__":
+                found.append(self._constructor(fid))
+        return tuple(found)
+
+    def _constructor(self, fid: str) -> EntryPoint:
+        """Instances are made by any thread: what a constructor does to shared places counts, what it does to self not."""
+        world = self.world
+        info = world.symbols.functions[fid]
+        assert info.cls is not None
+        receiver = world.heap.make("inst", info.cls, (fid, -9), fresh=True)
+        return self._entry(fid, "any", "instances are made by any thread", receiver)
+
+    # -- singletons ---------------------------------------------------------------------------------------------------
+
+    def _singletons(self) -> frozenset[str]:
+        """Classes with one instance: made at one place that runs once."""
+        found = set()
+        for cid, sites in self.discovery.instantiated.items():
+            if len(sites) != 1:
+                continue
+            ((fid, index),) = sites
+            facts = self.world.symbols.functions[fid].facts
+            event = facts.events[index]
+            if not in_loop(facts, event.block) and facts.kind in ("module", "class"):
+                found.add(cid)
+        return frozenset(found)

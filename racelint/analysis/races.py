@@ -1,0 +1,500 @@
+"""Pairs of accesses that can collide: compounds another context breaks into, loops whose container changes, and writes
+that forget the lock the others hold.
+
+What counts is described per pattern below; every decision about harm is here, so that the rules only phrase it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from racelint.analysis.effects import MUTATING, RESIZING
+from racelint.analysis.flow import Flow
+from racelint.analysis.locks import Lock, same_lock
+from racelint.analysis.overlap import Overlap
+from racelint.analysis.walk import Reached
+from racelint.link.world import World
+from racelint.model import facts as f
+
+Pattern = Literal["check-then-act", "lazy-singleton", "read-modify-write", "iterate", "write", "guard"]
+
+INTOLERANT = frozenset(("item", "delete", "unbind"))
+REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
+ADDING = frozenset(("insert", "update", "claim"))
+SHRINKING = frozenset(("delete", "discard", "clear"))
+# A lock is the guard of a place when at least two accesses and two thirds of them hold it.
+GUARD_MIN = 2
+GUARD_SHARE = 2 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class GuardUse:
+    """How consistently a lock guards a place: ``held`` of ``total`` accesses hold ``lock``."""
+
+    lock: Lock
+    held: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
+
+    ``shared_locks``: locks that cover the whole first side. ``split``: check and act hold one lock, but not throughout.
+    """
+
+    pattern: Pattern
+    name: str
+    first: Reached
+    act: Reached | None
+    second: Reached
+    why: str
+    guard: GuardUse | None = None
+    split: bool = False
+    latent: bool = False
+    severe: bool = True
+
+    @property
+    def reached(self) -> tuple[Reached, ...]:
+        """Every access that takes part."""
+        return (self.first, self.second) if self.act is None else (self.first, self.act, self.second)
+
+
+class Races:
+    """Finds the races among reached accesses."""
+
+    def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
+        self.world = world
+        self.overlap = overlap
+        self.singletons = singletons
+        self._flows: dict[str, Flow] = {}
+
+    def flow(self, fid: str) -> Flow:
+        """Dependence information of a function (cached)."""
+        found = self._flows.get(fid)
+        if found is None:
+            found = self._flows[fid] = Flow(self.world.symbols.functions[fid].facts)
+        return found
+
+    def find(self, reached: Iterable[Reached]) -> Iterator[Race]:
+        """Races of all places, places in order of their names."""
+        by_name: dict[str, list[Reached]] = defaultdict(list)
+        for access in reached:
+            by_name[access.touch.name].append(access)
+        for name in sorted(by_name):
+            yield from self._place(name, by_name[name])
+
+    # -- one place ----------------------------------------------------------------------------------------------------
+
+    def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
+        if not any(access.touch.effect in MUTATING for access in accesses):
+            return
+        accesses.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+        guard = self._guard(accesses)
+        done: set[tuple[str, int]] = set()
+        for race in self._compounds(name, accesses, guard):
+            done.add((race.first.touch.fid, race.first.touch.event))
+            if race.act is not None:
+                done.add((race.act.touch.fid, race.act.touch.event))
+            yield race
+        for race in self._iterations(name, accesses):
+            done.add((race.first.touch.fid, race.first.touch.event))
+            yield race
+        if guard is not None:
+            for race in self._unguarded(name, accesses, guard, done):
+                done.add((race.first.touch.fid, race.first.touch.event))
+                yield race
+        yield from self._writes(name, accesses, done)
+
+    def _guard(self, accesses: list[Reached]) -> GuardUse | None:
+        """The lock that guards a place by custom."""
+        sites: dict[tuple[str, int], list[Reached]] = defaultdict(list)
+        for access in accesses:
+            sites[access.touch.fid, access.touch.event].append(access)
+        best: GuardUse | None = None
+        locks = dict.fromkeys(lock for access in accesses for lock in access.locks if lock.threads)
+        for lock in locks:
+            held = [
+                group
+                for group in sites.values()
+                if all(any(same_lock(lock, other) for other in access.locks) for access in group)
+            ]
+            writes = any(access.touch.effect in MUTATING for group in held for access in group)
+            if len(held) >= GUARD_MIN and len(held) >= GUARD_SHARE * len(sites) and writes:
+                if not self._effective(lock, held[0][0]):
+                    continue
+                if best is None or len(held) > best.held:
+                    best = GuardUse(lock, len(held), len(sites))
+        return best
+
+    # -- locks --------------------------------------------------------------------------------------------------------
+
+    def _effective(self, lock: Lock, access: Reached) -> bool:
+        """Whether a lock can guard this place: a lock of each instance does not guard what all instances share."""
+        if not lock.threads:
+            return False
+        touch = access.touch
+        if lock.keyed and (touch.effect == "iterate" or touch.key < 0):
+            return False
+        if lock.base is None or lock.base.kind != "inst" or lock.base.name in self.singletons:
+            return True
+        root = touch.base
+        while root is not None:
+            if root.kind == "inst":
+                return True
+            if root.owner is None:
+                break
+            root = root.owner
+        home = str(touch.place[1]) if touch.place[0] == "k" else ""
+        if touch.place[0] == "e":
+            # The container's own holder: class-level or module-level containers have no owner.
+            return not self._held_by_class_or_module(access)
+        return not (touch.place[0] in ("k", "g") or home)
+
+    def _held_by_class_or_module(self, access: Reached) -> bool:
+        touch = access.touch
+        obj = touch.base
+        if obj is None:
+            return True
+        plain = self.world.heap.plain(obj)
+        if plain.site is None:
+            return False
+        maker = self.world.symbols.functions.get(plain.site[0])
+        return maker is not None and maker.facts.kind in ("module", "class")
+
+    def _common(self, a: Iterable[Lock], b: Iterable[Lock], access: Reached) -> bool:
+        others = list(b)
+        return any(
+            self._effective(lock, access) and any(same_lock(lock, other) for other in others) for lock in a
+        )
+
+    def _covering(self, *parts: Reached) -> list[Lock]:
+        """Locks held without a break over all parts of one compound."""
+        first = parts[0].held
+        return [
+            lock
+            for lock, region in first
+            if all(
+                any(region == other_region and same_lock(lock, other) for other, other_region in part.held)
+                for part in parts[1:]
+            )
+        ]
+
+    def _collide(
+        self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
+    ) -> tuple[Reached, str] | None:
+        """The first candidate that may run while ``side`` does, on the same object, without a common lock."""
+        best: tuple[Reached, str] | None = None
+        for other in candidates:
+            if not self.overlap.same_object(side, other):
+                continue
+            why = self.overlap.why(side, other)
+            if why is None or self._common(locks, other.locks, side) or self._serialised(side, other):
+                continue
+            if best is None or (other.state.entry is not side.state.entry and best[0].state.entry is side.state.entry):
+                best = (other, why)
+                if other.state.entry is not side.state.entry:
+                    break
+        return best
+
+    def _serialised(self, a: Reached, b: Reached) -> bool:
+        """Both work on the entry of the object they were called for, and calls for one object do not overlap."""
+        first, second = a.state.entry, b.state.entry
+        if not first.serialised_by or not second.serialised_by or a.touch.key < 0 or b.touch.key < 0:
+            return False
+        return self._identifies(a) and self._identifies(b)
+
+    def _identifies(self, access: Reached) -> bool:
+        if access.state.parent is not None:
+            return False
+        names = self.flow(access.touch.fid).param_names(access.touch.key)
+        return any(set(group) <= names for group in access.state.entry.serialised_by)
+
+    # -- compounds ----------------------------------------------------------------------------------------------------
+
+    def _compounds(self, name: str, accesses: list[Reached], guard: GuardUse | None) -> Iterator[Race]:
+        by_state: dict[tuple[str, int, object], list[Reached]] = defaultdict(list)
+        for access in accesses:
+            by_state[access.touch.fid, access.group.index, access.state.held].append(access)
+        found: dict[tuple[str, str], Race] = {}
+        for (fid, _, _), parts in by_state.items():
+            for race in self._function_compounds(name, fid, parts, accesses, guard):
+                key = (race.pattern, fid)
+                if key not in found or (race.severe and not found[key].severe):
+                    found[key] = race
+        yield from found.values()
+
+    def _function_compounds(
+        self, name: str, fid: str, parts: list[Reached], accesses: list[Reached], guard: GuardUse | None
+    ) -> Iterator[Race]:
+        flow = self.flow(fid)
+        parts = sorted(parts, key=lambda a: a.touch.event)
+        for act in parts:
+            if act.touch.effect not in MUTATING and act.touch.effect not in ("item", "read"):
+                continue
+            race = self._modify(name, flow, parts, act, accesses) or self._check(name, flow, parts, act, accesses)
+            if race is None:
+                continue
+            if guard is not None and not any(same_lock(guard.lock, lock) for lock in race.first.locks):
+                if any(same_lock(guard.lock, lock) for lock in race.second.locks):
+                    yield Race("guard", name, race.first, race.act, race.second, race.why, guard)
+                    continue
+            yield race
+
+    def _modify(
+        self, name: str, flow: Flow, parts: list[Reached], act: Reached, accesses: list[Reached]
+    ) -> Race | None:
+        """Read-modify-write: what is written was computed from what was read."""
+        touch = act.touch
+        if touch.value < 0 or touch.effect not in ("rebind", "insert", "update"):
+            return None
+        deps = flow.deps(touch.value)
+        for read in parts:
+            other = read.touch
+            if other.event not in deps or other.content != touch.content or other.place != touch.place:
+                continue
+            if other.effect not in ("read", "item", "look", "snapshot") or other.event >= touch.event:
+                continue
+            if touch.content and flow.same_value(other.key, touch.key) is not True and other.effect != "snapshot":
+                continue
+            if self.overlap_fails(read, act):
+                continue
+            candidates = [
+                access
+                for access in accesses
+                if access.touch.place == touch.place
+                and access.touch.effect in ("rebind", "insert", "update", "delete", "clear", "discard")
+                and not self._resets(access)
+            ] or [act]
+            if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
+                continue
+            covering = self._covering(read, act)
+            hit = self._collide(covering, act, candidates)
+            if hit is None:
+                continue
+            split = bool(self._split(read, act))
+            latent = touch.aug and not self._calls_between(flow, other.event, touch.event)
+            return Race("read-modify-write", name, read, act, hit[0], hit[1], split=split, latent=latent)
+        return None
+
+    def overlap_fails(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses of one call are to different objects."""
+        x, y = a.touch.base, b.touch.base
+        return x is not None and y is not None and x is not y and not self.overlap.same_object(a, b)
+
+    def _resets(self, access: Reached) -> bool:
+        """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
+        touch = access.touch
+        return touch.effect == "rebind" and not touch.aug and self.flow(touch.fid).is_constant(touch.value)
+
+    def _calls_between(self, flow: Flow, start: int, end: int) -> bool:
+        return any(isinstance(event, f.Call) for event in flow.facts.events[start + 1 : end])
+
+    def _split(self, a: Reached, b: Reached) -> bool:
+        """Both hold one lock, but in two regions."""
+        return any(
+            same_lock(lock, other) and region != other_region
+            for lock, region in a.held
+            for other, other_region in b.held
+        )
+
+    def _check(
+        self, name: str, flow: Flow, parts: list[Reached], act: Reached, accesses: list[Reached]
+    ) -> Race | None:
+        """Check-then-act: a test on the place decides over a later step that relies on it."""
+        checks = [
+            check
+            for check in parts
+            if check.touch.event < act.touch.event
+            and check.touch.effect in ("read", "look", "item", "snapshot", "iterate")
+            and not self.overlap_fails(check, act)
+            and flow.controls(check.touch.event, act.touch.event)
+        ]
+        if not checks:
+            return None
+        for check in reversed(checks):
+            if self._rechecked(checks, check, act):
+                return None
+        for check in checks:
+            candidates = self._breakers(flow, check, act, accesses)
+            if not candidates:
+                continue
+            covering = self._covering(check, act)
+            hit = self._collide(covering, act, candidates)
+            if hit is None:
+                continue
+            singleton = not act.touch.content and act.touch.effect == "rebind" and act.touch.place[0] in ("g", "k")
+            pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
+            if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
+                pattern = "lazy-singleton"
+            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
+        return None
+
+    def _rechecked(self, checks: list[Reached], check: Reached, act: Reached) -> bool:
+        """A later check under the lock that the act holds: double-checked locking done right."""
+        covering = self._covering(check, act)
+        return bool(covering) and any(other is not check and not self._covering(other, act) for other in checks)
+
+    def _breakers(self, flow: Flow, check: Reached, act: Reached, accesses: list[Reached]) -> list[Reached]:
+        """Accesses of other contexts that can make the check's answer wrong before the act."""
+        c, a = check.touch, act.touch
+        if a.content:
+            return self._content_breakers(flow, check, act, accesses)
+        if c.content or c.place != a.place or c.effect != "read":
+            return []
+        same = [access for access in accesses if access.touch.place == a.place]
+        if a.effect == "rebind":
+            if a.aug:
+                return []
+            if flow.is_constant(a.value) and not self._claims(flow, act):
+                return []
+            return [
+                access
+                for access in same
+                if access.touch.effect == "rebind" and not self.flow(access.touch.fid).is_constant(access.touch.value)
+            ] or [access for access in same if access.touch.effect == "rebind" and self._claims_at(access)]
+        if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
+            return [
+                access
+                for access in same
+                if access.touch.effect == "unbind"
+                or (access.touch.effect == "rebind" and self.flow(access.touch.fid).is_none(access.touch.value))
+            ]
+        return []
+
+    def _claims_at(self, access: Reached) -> bool:
+        return self._claims(self.flow(access.touch.fid), access)
+
+    def _claims(self, flow: Flow, act: Reached) -> bool:
+        """A constant stored under a check claims something when the same branch goes on to do it."""
+        events = flow.facts.events
+        block = events[act.touch.event].block
+        return any(
+            isinstance(event, f.Call) and event.block == block and not event.used and index > act.touch.event
+            for index, event in enumerate(events)
+        ) and flow.nodes_text(act.touch.value) in ("True", "False")
+
+    def _content_breakers(
+        self, flow: Flow, check: Reached, act: Reached, accesses: list[Reached]
+    ) -> list[Reached]:
+        c, a = check.touch, act.touch
+        if c.content:
+            if c.place != a.place:
+                return []
+            if c.key >= 0 and a.key >= 0 and flow.same_value(c.key, a.key) is not True:
+                return []
+            keyless = c.key < 0
+        else:
+            # `if self.queue: self.queue.pop()`: the slot is read for its truth.
+            if c.effect != "read" or c.name != a.name:
+                return []
+            keyless = True
+        if a.effect in INTOLERANT:
+            if a.effect == "item" and c.effect == "item":
+                return []
+            wanted = REMOVING
+        elif a.effect in ADDING:
+            if keyless or c.effect in ("iterate", "snapshot"):
+                return []
+            if a.effect == "claim":
+                return []
+            wanted = ADDING
+        else:
+            return []
+        found = [
+            access for access in accesses if access.touch.place == a.place and access.touch.effect in wanted
+        ]
+        if a.effect in INTOLERANT and c.content:
+            return found
+        return found
+
+    # -- loops --------------------------------------------------------------------------------------------------------
+
+    def _iterations(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
+        found: dict[str, Race] = {}
+        for access in accesses:
+            touch = access.touch
+            if touch.effect != "iterate" or touch.fid in found:
+                continue
+            sequence = touch.type in ("list", "bytearray", "array.array")
+            wanted = SHRINKING if sequence else RESIZING
+            candidates = [
+                other
+                for other in accesses
+                if other.touch.place == touch.place and other.touch.effect in wanted and not other.touch.aug
+            ]
+            hit = self._collide(list(access.locks), access, candidates)
+            if hit is not None:
+                found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
+        yield from found.values()
+
+    # -- plain accesses -----------------------------------------------------------------------------------------------
+
+    def _unguarded(
+        self, name: str, accesses: list[Reached], guard: GuardUse, done: set[tuple[str, int]]
+    ) -> Iterator[Race]:
+        found: dict[str, Race] = {}
+        for access in accesses:
+            touch = access.touch
+            if (touch.fid, touch.event) in done or any(same_lock(guard.lock, lock) for lock in access.locks):
+                continue
+            if touch.effect in ("snapshot", "iterate"):
+                continue
+            writes = touch.effect in MUTATING
+            if writes and self._resets(access):
+                continue
+            if not writes and self._prechecks(access, accesses, guard):
+                continue
+            candidates = [
+                other
+                for other in accesses
+                if any(same_lock(guard.lock, lock) for lock in other.locks)
+                and (writes or other.touch.effect in MUTATING)
+                and not (other.touch.effect == "rebind" and self._resets(other) and not writes)
+            ]
+            hit = self._collide(list(access.locks), access, candidates)
+            if hit is None:
+                continue
+            race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes)
+            known = found.get(touch.fid)
+            if known is None or (race.severe and not known.severe):
+                found[touch.fid] = race
+        yield from found.values()
+
+    def _prechecks(self, access: Reached, accesses: list[Reached], guard: GuardUse) -> bool:
+        """An unlocked read that is repeated under the lock in the same function (double-checked locking)."""
+        return any(
+            other.touch.fid == access.touch.fid
+            and other.touch.event > access.touch.event
+            and other.touch.effect == access.touch.effect
+            and any(same_lock(guard.lock, lock) for lock in other.locks)
+            for other in accesses
+        )
+
+    def _writes(self, name: str, accesses: list[Reached], done: set[tuple[str, int]]) -> Iterator[Race]:
+        """Mutations of one container from overlapping contexts, each atomic by itself."""
+        found: dict[str, Race] = {}
+        covered = {fid for fid, _ in done}
+        for access in accesses:
+            touch = access.touch
+            if not touch.content or touch.effect not in RESIZING | {"order"} or touch.harmless:
+                continue
+            if touch.fid in found or touch.fid in covered or touch.effect == "claim":
+                continue
+            if touch.atomic:
+                candidates = [
+                    other
+                    for other in accesses
+                    if other.touch.place == touch.place
+                    and other.touch.effect in RESIZING | {"order"}
+                    and not other.touch.harmless
+                ]
+            else:
+                candidates = [other for other in accesses if other.touch.place == touch.place]
+            hit = self._collide(list(access.locks), access, candidates)
+            if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
+                found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
+        yield from found.values()

@@ -1,0 +1,104 @@
+"""Escape: which objects more than one context can reach.
+
+Everything reachable from module globals, class attributes, the receivers and arguments of entry points, and variables
+captured by functions that run elsewhere may be shared; an object that never gets there belongs to the call that made it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from racelint.contexts import EntryPoint
+from racelint.link.objects import Obj
+from racelint.link.world import Cell, World
+
+
+class Sharing:
+    """The objects and classes that may be shared."""
+
+    def __init__(self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str]) -> None:
+        self.world = world
+        self.objects: set[Obj] = set()
+        self.classes: set[str] = set()
+        self._by_class: dict[str, list[Cell]] = defaultdict(list)
+        self._by_object: dict[Obj, list[Cell]] = defaultdict(list)
+        work: list[Obj] = []
+        for cell in world.cells:
+            if cell[0] == "a":
+                self._by_class[str(cell[1])].append(cell)
+            elif cell[0] in ("e", "o", "i"):
+                assert isinstance(cell[1], Obj)
+                self._by_object[cell[1]].append(cell)
+            elif cell[0] in ("g", "k"):
+                work.extend(world.cells[cell])
+        for entry in entries:
+            work.extend(self._entry_roots(entry))
+        for cid in api_classes:
+            work.append(world.heap.make("inst", cid))
+        while work:
+            self._reach(work.pop(), work)
+
+    def _entry_roots(self, entry: EntryPoint) -> list[Obj]:
+        world = self.world
+        found: list[Obj] = []
+        target = entry.target
+        if target.owner is not None and not target.owner.fresh:
+            found.append(target.owner)
+        facts = world.symbols.functions[target.name].facts
+        first = facts.params[0].name if facts.params and target.kind == "bound" else None
+        for param in facts.params:
+            if param.name != first:
+                found.extend(world.get(("p", target.name, param.name)))
+        found.append(target)
+        return found
+
+    def _reach(self, obj: Obj, work: list[Obj]) -> None:
+        world = self.world
+        if obj.kind == "inst":
+            if obj.name in self.classes:
+                return
+            self.classes.add(obj.name)
+            for parent in world.class_of(obj.name).mro:
+                for cell in self._by_class.get(parent, ()):
+                    work.extend(world.cells[cell])
+            if obj.site is None:
+                work.extend(world.heap.make("inst", sub) for sub in world.class_of(obj.name).subclasses)
+            return
+        plain = world.heap.plain(obj) if obj.kind in ("ext", "opaque") else obj
+        if plain in self.objects:
+            return
+        self.objects.add(plain)
+        for cell in self._by_object.get(plain, ()):
+            work.extend(world.cells[cell])
+        if obj.kind == "ext":
+            work.extend(world.get(world.element_cell(obj)))
+        elif obj.kind in ("func", "bound"):
+            if obj.owner is not None:
+                work.append(obj.owner)
+            parent = world.symbols.functions[obj.name].parent
+            while parent is not None:
+                facts = world.symbols.functions[parent].facts
+                for name, _ in facts.exports:
+                    work.extend(world.get(("x", parent, name)))
+                for _, _, objs in obj.bindings:
+                    work.extend(objs)
+                parent = world.symbols.functions[parent].parent
+        elif obj.kind == "partial":
+            work.extend(world.get(("pf", obj.site)))
+            position = 0
+            while ("pa", obj.site, position) in world.cells:
+                work.extend(world.get(("pa", obj.site, position)))
+                position += 1
+
+    def shared(self, obj: Obj) -> bool:
+        """Whether other contexts may see this object."""
+        if obj.fresh:
+            return False
+        if obj.kind == "inst":
+            return obj.name in self.classes
+        if obj.kind == "opaque":
+            return True
+        if obj.owner is not None:
+            return self.shared(obj.owner)
+        return obj in self.objects or self.world.heap.plain(obj) in self.objects

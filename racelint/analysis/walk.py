@@ -1,0 +1,503 @@
+"""From each entry point along the calls: every access that is reached, with the locks held there and the way to it.
+
+A *state* is a function with what its parameters hold and the locks its callers hold. States are visited breadth first,
+so the first way found to an access is a shortest one. What the caller holds is held in the callee; a function reached
+with and without a lock has two states.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from racelint.analysis.effects import Effects, Touch
+from racelint.analysis.locks import Lock, Locks
+from racelint.analysis.sharing import Sharing
+from racelint.contexts import EntryPoint, Event
+from racelint.link.calls import targets
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Bindings, Obj, Objs
+from racelint.link.world import World
+from racelint.model import facts as f
+
+# Different argument combinations one function is followed with in one group; further ones are merged.
+STATES_PER_FUNCTION = 16
+ARGUMENT_LIMIT = 4
+ENTRIES_PER_STATE = 2
+MAX_DEPTH = 60
+RETURN_DEPTH = 3
+ARGUMENT_KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
+
+Params = tuple[tuple[str, tuple[Obj, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entry points that are walked together because they overlap each other and themselves alike.
+
+    ``api`` is the class or module whose public functions these are (called from threads of the user), or "".
+    ``main`` marks code that runs in the main thread.
+    """
+
+    index: int
+    entries: tuple[EntryPoint, ...]
+    kind: str
+    self_overlap: bool
+    api: str = ""
+    main: bool = False
+    initially: Mapping[str, frozenset[Event]] = field(default_factory=dict, hash=False)
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """A function being walked: arguments, locks held by callers, and where it was called from."""
+
+    fid: str
+    params: Params
+    bindings: Bindings
+    held: tuple[Lock, ...]
+    entry: EntryPoint
+    parent: State | None
+    event: int
+    depth: int
+    sure: bool
+    started: frozenset[Event]
+
+
+@dataclass(slots=True, eq=False)
+class Reached:
+    """An access reached in some state. ``held`` pairs locks with the region that holds them (-1: the caller).
+
+    ``started``: the begin sites (see ``EntryPoint.begins``) that may have run before it in this context.
+    """
+
+    touch: Touch
+    state: State
+    group: Group
+    held: tuple[tuple[Lock, int], ...]
+    started: frozenset[Event]
+    other: State | None = None
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        """The locks held, without regions."""
+        return tuple(dict.fromkeys(lock for lock, _ in self.held))
+
+
+class Walker:
+    """Walks one group of entry points."""
+
+    def __init__(
+        self,
+        world: World,
+        locks: Locks,
+        effects: Effects,
+        sharing: Sharing,
+        begins: frozenset[Event],
+        ends: Mapping[Event, frozenset[Event]],
+        executors: Mapping[Obj, frozenset[Event]],
+        reach_begins: Mapping[str, frozenset[Event]],
+    ) -> None:
+        self.world = world
+        self.locks = locks
+        self.effects = effects
+        self.sharing = sharing
+        self.begins = begins
+        self.ends = ends
+        self.executors = executors
+        self.reach_begins = reach_begins
+        self.visited_sites: dict[Event, set[int]] = defaultdict(set)
+        self.visited_functions: dict[int, set[str]] = defaultdict(set)
+
+    def walk(self, group: Group) -> list[Reached]:
+        """Every shared access the group reaches."""
+        self.group = group
+        self.reached: dict[tuple[object, ...], Reached] = {}
+        self.seen: dict[tuple[object, ...], list[State]] = {}
+        self.per_function: dict[str, int] = defaultdict(int)
+        self.queue: deque[State] = deque()
+        for entry in group.entries:
+            self._push_entry(entry)
+        while self.queue:
+            self._visit(self.queue.popleft())
+        return list(self.reached.values())
+
+    # -- states -------------------------------------------------------------------------------------------------------
+
+    def _push_entry(self, entry: EntryPoint) -> None:
+        target = entry.target
+        params: Params = ()
+        facts = self.world.symbols.functions[target.name].facts
+        if target.kind == "bound" and target.owner is not None and facts.params:
+            params = ((facts.params[0].name, (target.owner,)),)
+        started = self.group.initially.get(target.name, frozenset())
+        self._push(State(target.name, params, target.bindings, (), entry, None, -1, 0, entry.confidence == "high", started))
+
+    def _push(self, state: State) -> None:
+        if state.depth > MAX_DEPTH:
+            return
+        key: tuple[object, ...] = (state.fid, state.params, state.bindings, state.held)
+        known = self.seen.get(key)
+        if known is None:
+            if self.per_function[state.fid] >= STATES_PER_FUNCTION and (state.params or state.bindings):
+                receiver = state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
+                state.params, state.bindings = receiver, ()
+                key = (state.fid, state.params, (), state.held)
+                known = self.seen.get(key)
+        if known is None:
+            self.per_function[state.fid] += 1
+            self.seen[key] = [state]
+            self.queue.append(state)
+            return
+        entries = {id(other.entry) for other in known}
+        started = frozenset().union(*(other.started for other in known))
+        if (id(state.entry) not in entries and len(entries) < ENTRIES_PER_STATE) or not state.started <= started:
+            if len(known) < 6:
+                state.started |= started
+                known.append(state)
+                self.queue.append(state)
+
+    # -- one function -------------------------------------------------------------------------------------------------
+
+    def evaluator(self, fid: str, params: Params, bindings: Bindings) -> Evaluator:
+        """An evaluator with what this state knows."""
+        made = Evaluator(
+            self.world,
+            self.world.symbols.functions[fid],
+            dict(params),
+            bindings,
+            owners=True,
+            returns=self._returns,
+        )
+        return made
+
+    def _returns(self, callee: Obj, caller: Evaluator, call: f.Call) -> Objs | None:
+        """What a call returns, given its arguments; None when the function is too large to look into."""
+        depth = caller.depth
+        facts = self.world.symbols.functions[callee.name].facts
+        if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:
+            return None
+        params = self._arguments(callee, caller, call)
+        inner = self.evaluator(callee.name, params, callee.bindings)
+        inner.depth = depth + 1
+        found: Objs = {}
+        for event in facts.events:
+            if isinstance(event, f.Return):
+                found.update(inner.eval(event.value))
+        return found or self.world.get(("r", callee.name))
+
+    def _arguments(self, callee: Obj, caller: Evaluator, call: f.Call, published: set[Obj] | None = None) -> Params:
+        """Parameters of a callee that hold something worth telling apart."""
+        world = self.world
+        facts = world.symbols.functions[callee.name].facts
+        found: dict[str, tuple[Obj, ...]] = {}
+        positional = [param.name for param in facts.params if param.kind == "positional"]
+        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
+        offset = 0
+        if callee.kind == "bound" and callee.owner is not None and facts.params:
+            first = facts.params[0]
+            if first.kind == "positional":
+                found[first.name] = (self._current(callee.owner, published),)
+                offset = 1
+        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
+        given += [(name, arg) for name, arg in call.kwargs if name in names]
+        for name, arg in given:
+            objs = tuple(
+                self._current(obj, published) for obj in caller.eval(arg) if obj.kind in ARGUMENT_KINDS
+            )
+            if objs and len(objs) <= ARGUMENT_LIMIT:
+                found[name] = tuple(sorted(dict.fromkeys(objs), key=lambda obj: obj.uid))
+        if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
+            # A wrapper passing on *args: the receiver is the first of them.
+            receiver = caller.params.get("\0self")
+            if receiver and positional and world.symbols.functions[callee.name].cls is not None:
+                found[positional[0]] = receiver
+        if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
+            found["\0self"] = (self._current(callee.owner, published),)
+        return tuple(sorted(found.items()))
+
+    def _current(self, obj: Obj, published: set[Obj] | None) -> Obj:
+        """An object as it is now: fresh ones that have been published are shared."""
+        if obj.fresh and published and self._root(obj) in published:
+            return self.world.heap.shared(obj)
+        return obj
+
+    def _root(self, obj: Obj) -> Obj:
+        while obj.owner is not None and obj.owner.fresh:
+            obj = obj.owner
+        return self.world.heap.plain(obj)
+
+    def _visit(self, state: State) -> None:
+        world = self.world
+        info = world.symbols.functions[state.fid]
+        self.visited_functions[self.group.index].add(state.fid)
+        evaluator = self.evaluator(state.fid, state.params, state.bindings)
+        started = state.started
+        loops = self._loop_begins(info.facts, state.fid)
+        published: set[Obj] = set()
+        region_locks: dict[int, tuple[Lock, ...]] = {}
+
+        def held(index: int) -> tuple[tuple[Lock, int], ...]:
+            found = [(lock, -1) for lock in state.held]
+            for region in info.facts.held[index]:
+                if region not in region_locks:
+                    region_locks[region] = self._region(evaluator, info.facts.regions[region])
+                found.extend((lock, region) for lock in region_locks[region])
+            return tuple(found)
+
+        for index, event in enumerate(info.facts.events):
+            before = started
+            if loops and event.block:
+                before = before | self._looping(info.facts, event.block, loops)
+            if isinstance(event, f.Access):
+                for touch in self.effects.access(evaluator, event, index):
+                    self._record(touch, state, held(event.held), before, published)
+                self._publish(evaluator, event, published)
+                if event.kind in ("load", "store"):
+                    self._properties(evaluator, event, index, state, held(event.held), before, published)
+            elif isinstance(event, f.Call):
+                locks = held(event.held)
+                for touch in self.effects.call(evaluator, event, index):
+                    self._record(touch, state, locks, before, published)
+                self._follow(evaluator, event, index, state, locks, before, published)
+                site = (state.fid, index)
+                if site in self.begins:
+                    self.visited_sites[site].add(self.group.index)
+                    started = started | {site}
+                    published.update(self._fresh_params(evaluator))
+                if site in self.ends:
+                    started = started - self.ends[site]
+                for callee in evaluator.eval(event.func):
+                    for target in targets(world, callee):
+                        gained = self.reach_begins.get(target.name)
+                        if gained:
+                            started = started | gained
+                            published.update(self._fresh_params(evaluator))
+            elif isinstance(event, f.Release) and self.executors:
+                for obj in evaluator.eval(info.facts.regions[event.region].lock):
+                    ended = self.executors.get(world.heap.plain(obj))
+                    if ended:
+                        started = started - ended
+
+    def _region(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
+        found = self.locks.of_region(evaluator, region)
+        if found or region.how == "acquire":
+            return found
+        return self._manager_locks(evaluator, region.lock)
+
+    def _manager_locks(self, evaluator: Evaluator, node: int) -> tuple[Lock, ...]:
+        """Locks held by a project's own context manager: at its ``yield``, or acquired by its ``__enter__``."""
+        world = self.world
+        found: list[Lock] = []
+        inner = evaluator.nodes[node]
+        if isinstance(inner, f.Result):
+            call = evaluator.info.facts.events[inner.event]
+            assert isinstance(call, f.Call)
+            for callee in evaluator.eval(call.func):
+                for target in targets(world, callee):
+                    facts = world.symbols.functions[target.name].facts
+                    if facts.is_generator:
+                        found.extend(self._held_at_yield(target, evaluator, call))
+        for obj in evaluator.eval(node):
+            if obj.kind == "inst":
+                method = world.method(obj.name, "__enter__")
+                if method is not None:
+                    found.extend(self._left_open(method, obj))
+        return tuple(dict.fromkeys(found))
+
+    def _held_at_yield(self, target: Obj, caller: Evaluator, call: f.Call) -> Iterator[Lock]:
+        evaluator = self.evaluator(target.name, self._arguments(target, caller, call), target.bindings)
+        facts = evaluator.info.facts
+        for event in facts.events:
+            if isinstance(event, f.Yield):
+                for region in facts.held[event.held]:
+                    yield from self.locks.of_region(evaluator, facts.regions[region])
+                return
+
+    def _left_open(self, method: str, obj: Obj) -> Iterator[Lock]:
+        params = self.world.symbols.functions[method].facts.params
+        evaluator = self.evaluator(method, ((params[0].name, (obj,)),) if params else (), ())
+        for region in evaluator.info.facts.regions:
+            if region.open and region.how == "acquire":
+                yield from self.locks.of_region(evaluator, region)
+
+    # -- start order --------------------------------------------------------------------------------------------------
+
+    def _loop_begins(self, facts: f.Function, fid: str) -> dict[int, frozenset[Event]]:
+        """Per loop block: what may have been started by an earlier round."""
+        if not self.begins:
+            return {}
+        found: dict[int, set[Event]] = defaultdict(set)
+        for index, event in enumerate(facts.events):
+            if not isinstance(event, f.Call) or not event.block:
+                continue
+            gained: set[Event] = set()
+            if (fid, index) in self.begins:
+                gained.add((fid, index))
+            for callee in self.world.callees.get((fid, index), ()):
+                for target in targets(self.world, callee):
+                    gained |= self.reach_begins.get(target.name, frozenset())
+            block = event.block
+            while gained and block > 0:
+                if facts.blocks[block].kind == "loop":
+                    found[block] |= gained
+                block = facts.blocks[block].parent
+        return {block: frozenset(sites) for block, sites in found.items()}
+
+    def _looping(self, facts: f.Function, block: int, loops: dict[int, frozenset[Event]]) -> frozenset[Event]:
+        found: frozenset[Event] = frozenset()
+        while block > 0:
+            found |= loops.get(block, frozenset())
+            block = facts.blocks[block].parent
+        return found
+
+    # -- freshness ----------------------------------------------------------------------------------------------------
+
+    def _fresh_params(self, evaluator: Evaluator) -> set[Obj]:
+        """Fresh objects this function was given: once something was started they may be seen by it."""
+        return {
+            self._root(obj)
+            for objs in evaluator.params.values()
+            for obj in objs
+            if obj.fresh and obj.kind == "inst" and self.sharing.shared(self.world.heap.shared(obj))
+        }
+
+    def _publish(self, evaluator: Evaluator, event: f.Access, published: set[Obj]) -> None:
+        """Storing an object where others may look ends its being fresh."""
+        if event.value < 0 or event.kind not in ("store", "set", "grow"):
+            return
+        node = evaluator.nodes[event.target]
+        if event.kind == "store" and isinstance(node, f.Attr):
+            holders: Iterable[Obj] = evaluator.eval(node.base)
+        elif event.kind == "store":
+            holders = ()
+        else:
+            holders = evaluator.eval(event.target)
+        if any(holder.fresh and self._root(holder) not in published for holder in holders):
+            return
+        for obj in evaluator.eval(event.value):
+            if obj.fresh:
+                published.add(self._root(obj))
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        touch: Touch,
+        state: State,
+        held: tuple[tuple[Lock, int], ...],
+        started: frozenset[Event],
+        published: set[Obj],
+    ) -> None:
+        base = touch.base
+        if base is not None:
+            if base.fresh:
+                if self._root(base) not in published:
+                    return
+                touch = touch.on(self.world.heap.shared(base))
+                base = touch.base
+            assert base is not None
+            if not self.sharing.shared(base):
+                return
+        key = (touch.event, touch.fid, touch.place, touch.effect, base, tuple(lock for lock, _ in held))
+        known = self.reached.get(key)
+        if known is None:
+            self.reached[key] = Reached(touch, state, self.group, held, started)
+        else:
+            known.started |= started
+            if known.other is None and known.state.entry is not state.entry:
+                known.other = state
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _follow(
+        self,
+        evaluator: Evaluator,
+        call: f.Call,
+        index: int,
+        state: State,
+        held: tuple[tuple[Lock, int], ...],
+        started: frozenset[Event],
+        published: set[Obj],
+    ) -> None:
+        world = self.world
+        if call.decorates:
+            return
+        locks = tuple(dict.fromkeys(lock for lock, _ in held))
+        callees = evaluator.eval(call.func)
+        followed = [(callee, target) for callee in callees for target in self._targets(callee, evaluator, call, index)]
+        for callee, target in followed:
+            facts = world.symbols.functions[target.name].facts
+            if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
+                continue
+            sure = state.sure and (len(followed) == 1 or callee.kind in ("class", "symbol"))
+            params = self._arguments(target, evaluator, call, published)
+            self._push(
+                State(
+                    target.name,
+                    params,
+                    target.bindings,
+                    locks,
+                    state.entry,
+                    state,
+                    index,
+                    state.depth + 1,
+                    sure,
+                    started,
+                )
+            )
+
+    def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
+        """A coroutine object kept in a local and awaited in the same function."""
+        return any(isinstance(node, f.Awaited) and node.base == call.result for node in evaluator.nodes)
+
+    def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
+        world = self.world
+        heap = world.heap
+        if callee.kind == "class":
+            for target in targets(world, callee):
+                owner = target.owner
+                if owner is not None and owner.kind == "inst":
+                    made = heap.make("inst", callee.name, (evaluator.info.id, index), fresh=True)
+                    yield heap.make("bound", target.name, owner=made, func=target.func)
+                else:
+                    yield target
+            return
+        yield from targets(world, callee)
+        name = callee.name if callee.kind in ("symbol", "member") else ""
+        if name:
+            row = world.calls.first(name)
+            if row is not None:
+                for obj in evaluator.argument(call, row.function.position, row.function.keyword):
+                    if obj.kind in ("func", "bound", "partial"):
+                        yield from targets(world, obj)
+
+    def _properties(
+        self,
+        evaluator: Evaluator,
+        event: f.Access,
+        index: int,
+        state: State,
+        held: tuple[tuple[Lock, int], ...],
+        started: frozenset[Event],
+        published: set[Obj],
+    ) -> None:
+        """Reading or writing a property runs its function."""
+        node = evaluator.nodes[event.target]
+        if not isinstance(node, f.Attr):
+            return
+        world = self.world
+        name = node.name if event.kind == "load" else f"{node.name}.setter"
+        for obj in evaluator.eval(node.base):
+            if obj.kind != "inst":
+                continue
+            fid = world.method(obj.name, name)
+            if fid is None or (event.kind == "load" and not world.is_property(fid)):
+                continue
+            params = world.symbols.functions[fid].facts.params
+            given: Params = ((params[0].name, (self._current(obj, published),)),) if params else ()
+            locks = tuple(dict.fromkeys(lock for lock, _ in held))
+            self._push(
+                State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.sure, started)
+            )

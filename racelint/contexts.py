@@ -1,0 +1,515 @@
+"""Entry points and execution contexts: which functions run concurrently, where that begins, and why.
+
+An entry point is a project function that something runs beside other code: a thread target, a framework handler, a
+callback. Which library calls, decorators, base classes and assignments make one is said by the framework tables.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from racelint.frameworks.schema import ContextKind, Entry, Matcher
+from racelint.link.calls import targets
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+SELF_SITE = "<self>"
+Event = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """One way a project function comes to run beside other code.
+
+    ``target`` is the function (bound when it has a receiver). ``begins``/``ends``: the call events that start it and wait
+    for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
+    ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
+    ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent.
+    """
+
+    target: Obj
+    kind: ContextKind
+    self_overlap: bool
+    distinct_self: bool
+    why: str
+    row: str
+    path: str
+    line: int
+    begins: frozenset[Event] = frozenset()
+    ends: frozenset[Event] = frozenset()
+    serialised_by: tuple[tuple[str, ...], ...] = ()
+    lane: str = ""
+    exclusive: bool = False
+    before_all: bool = False
+    executor: Obj | None = None
+    confidence: str = "high"
+
+    @property
+    def function(self) -> str:
+        """Id of the function that runs."""
+        return self.target.name
+
+
+@dataclass(slots=True)
+class _Index:
+    """Call events by what they call, to find ``t.start()`` and ``t.join()`` for a thread object."""
+
+    methods: dict[tuple[Obj, str], list[Event]] = field(default_factory=lambda: defaultdict(list))
+    by_class: dict[tuple[str, str], list[tuple[Event, Obj]]] = field(default_factory=lambda: defaultdict(list))
+
+
+def in_loop(function: f.Function, block: int) -> bool:
+    """Whether a block lies inside a loop (or a comprehension) of its function."""
+    while block > 0:
+        if function.blocks[block].kind == "loop":
+            return True
+        block = function.blocks[block].parent
+    return False
+
+
+class Discovery:
+    """Finds the entry points of a linked program."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        rows: dict[str, list[Entry]] = {"call": [], "decorator": [], "base": [], "assign": []}
+        for row in world.tables.entry:
+            rows[row.form].append(row)
+        self.rows = {form: Matcher.of(group) for form, group in rows.items()}
+        self.loose = {
+            name.rpartition(".")[2]: row for row in reversed(rows["call"]) if row.loose for name in row.name
+        }
+        self.index = _Index()
+        self.evaluators: dict[str, Evaluator] = {}
+        self.callers: dict[str, list[Event]] = defaultdict(list)
+        self.instantiated: dict[str, list[Event]] = defaultdict(list)
+        self.found: dict[tuple[object, ...], EntryPoint] = {}
+
+    def evaluator(self, fid: str) -> Evaluator:
+        """A (cached) evaluator of a function without particular arguments."""
+        found = self.evaluators.get(fid)
+        if found is None:
+            found = self.evaluators[fid] = Evaluator(self.world, self.world.symbols.functions[fid])
+        return found
+
+    def run(self) -> tuple[EntryPoint, ...]:
+        """All entry points, in a stable order."""
+        self._index_calls()
+        for (fid, index), callees in self.world.callees.items():
+            call = self.world.symbols.functions[fid].facts.events[index]
+            assert isinstance(call, f.Call)
+            if call.decorates:
+                self._decorator(fid, call)
+            else:
+                self._call(fid, index, call, callees)
+        self._bases()
+        self._assignments()
+        return tuple(self.found.values())
+
+    # -- index --------------------------------------------------------------------------------------------------------
+
+    def _index_calls(self) -> None:
+        world = self.world
+        for (fid, index), callees in world.callees.items():
+            for callee in callees:
+                if callee.kind == "member" and callee.owner is not None:
+                    method = callee.name.rpartition(".")[2]
+                    owner = callee.owner
+                    if owner.kind == "ext":
+                        self.index.methods[world.heap.plain(owner), method].append((fid, index))
+                    elif owner.kind == "inst":
+                        self.index.by_class[owner.name, method].append(((fid, index), owner))
+                elif callee.kind == "bound" and callee.owner is not None and callee.owner.kind == "inst":
+                    name = world.symbols.functions[callee.name].facts.name
+                    self.index.by_class[callee.owner.name, name].append(((fid, index), callee.owner))
+                if callee.kind == "class":
+                    self.instantiated[callee.name].append((fid, index))
+                for target in targets(world, callee):
+                    self.callers[target.name].append((fid, index))
+
+    def _where(self, fid: str, line: int) -> tuple[str, int]:
+        return self.world.symbols.functions[fid].path, line
+
+    # -- forms --------------------------------------------------------------------------------------------------------
+
+    def _call(self, fid: str, index: int, call: f.Call, callees: Iterable[Obj]) -> None:
+        world = self.world
+        matched = False
+        for callee in callees:
+            for name, receiver in self._called_names(callee):
+                for row in self.rows["call"].all(name):
+                    matched = True
+                    self._call_entry(fid, index, call, row, name, receiver)
+            if callee.kind == "symbol":
+                self._reconcilers(fid, index, call, callee.name)
+        node = world.symbols.functions[fid].facts.nodes[call.func]
+        if not matched and isinstance(node, f.Attr) and node.name in self.loose:
+            unknown = all(callee.kind in ("opaque", "member", "ext") for callee in callees)
+            if unknown and not any(callee.kind in ("func", "bound", "class") for callee in callees):
+                self._call_entry(fid, index, call, self.loose[node.name], f"*.{node.name}", None, confidence="medium")
+
+    def _called_names(self, callee: Obj) -> Iterator[tuple[str, Obj | None]]:
+        """Dotted names under which tables may know a callee."""
+        match callee.kind:
+            case "symbol":
+                yield callee.name, None
+            case "member":
+                yield callee.name, callee.owner
+                if callee.name.endswith(".__init__"):
+                    yield callee.name[: -len(".__init__")], callee.owner
+            case "class":
+                info = self.world.class_of(callee.name)
+                if self.world.method(callee.name, "__init__") is None:
+                    for base in info.external:
+                        yield base, None
+
+    def _call_entry(
+        self,
+        fid: str,
+        index: int,
+        call: f.Call,
+        row: Entry,
+        name: str,
+        receiver: Obj | None,
+        confidence: str = "high",
+    ) -> None:
+        if row.function is None:
+            return
+        evaluator = self.evaluator(fid)
+        nodes: list[int] = []
+        if row.function.position == -1:
+            nodes.extend(call.args)
+            nodes.extend(value for key, value in call.kwargs if key == "*")
+        elif row.function.position is not None and row.function.position < len(call.args):
+            nodes.append(call.args[row.function.position])
+        if row.function.keyword is not None:
+            nodes.extend(value for key, value in call.kwargs if key == row.function.keyword)
+        for node in nodes:
+            for target in self.callables(evaluator, node, spread=row.iterable or row.function.position == -1):
+                self._spawned(fid, index, call, row, name, receiver, target, confidence)
+
+    def callables(self, evaluator: Evaluator, node: int, *, spread: bool = False, depth: int = 0) -> list[Obj]:
+        """Project functions a value may be: functions, bound methods, partials, callable instances, coroutines."""
+        world = self.world
+        found: dict[Obj, None] = {}
+        objs = dict(evaluator.eval(node))
+        if spread:
+            objs.update(evaluator.elements_of(evaluator.eval(node)))
+        for obj in objs:
+            if obj.kind in ("func", "bound", "partial") or (obj.kind == "inst" and world.method(obj.name, "__call__")):
+                found.update(dict.fromkeys(targets(world, obj)))
+        inner = evaluator.nodes[node]
+        if isinstance(inner, f.Result):
+            for callee in evaluator.eval(evaluator.info.facts.events[inner.event].func):  # type: ignore[union-attr]
+                for target in targets(world, callee):
+                    if world.symbols.functions[target.name].facts.is_async:
+                        found[target] = None
+        elif isinstance(inner, (f.Phi, f.New)) and depth < 3:
+            options = inner.options if isinstance(inner, f.Phi) else inner.items
+            for option in options:
+                found.update(dict.fromkeys(self.callables(evaluator, option, depth=depth + 1)))
+        elif isinstance(inner, (f.Awaited, f.Elem)) and depth < 3:
+            found.update(dict.fromkeys(self.callables(evaluator, inner.base, depth=depth + 1)))
+        return list(found)
+
+    def _spawned(
+        self,
+        fid: str,
+        index: int,
+        call: f.Call,
+        row: Entry,
+        name: str,
+        receiver: Obj | None,
+        target: Obj,
+        confidence: str,
+    ) -> None:
+        world = self.world
+        info = world.symbols.functions[fid]
+        made = world.heap.make("ext", name, (fid, index))
+        begins = {(fid, index)}
+        if row.begins:
+            starts = {event for method in row.begins for event in self.index.methods.get((made, method), ())}
+            if receiver is not None and receiver.kind == "inst":
+                starts |= {
+                    event for method in row.begins for event, _ in self._class_calls(receiver.name, method)
+                }
+            begins = starts or begins
+        ends = {event for method in row.joins for event in self.index.methods.get((made, method), ())}
+        executor = receiver if receiver is not None and receiver.kind == "ext" else None
+        if executor is not None:
+            executor = world.heap.plain(executor)
+            for method in ("shutdown", "join"):
+                ends |= set(self.index.methods.get((executor, method), ()))
+        repeated = any(
+            in_loop(world.symbols.functions[where].facts, world.symbols.functions[where].facts.events[at].block)
+            for where, at in begins
+        ) or in_loop(info.facts, call.block)
+        own_receiver = target.kind == "bound" and self._is_self(fid, target)
+        outer = self._runs_often(fid)
+        overlap = {
+            "yes": repeated or info.facts.kind != "module" and info.facts.name != "__init__",
+            "no": False,
+            "per-start": repeated or outer,
+        }[row.self_overlap]
+        distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
+        fresh = self._fresh_receiver(fid, target)
+        if fresh:
+            distinct = True
+        single = executor is not None and self._single_worker(executor)
+        path, line = self._where(fid, call.line)
+        kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
+        self._add(
+            EntryPoint(
+                target,
+                kind,
+                overlap and not single,
+                distinct,
+                row.why,
+                name,
+                path,
+                line,
+                begins=frozenset(begins),
+                ends=frozenset(ends),
+                lane=f"{executor!r}" if single else row.lane,
+                exclusive=single or row.exclusive,
+                executor=executor,
+                confidence=confidence,
+            )
+        )
+
+    def _is_self(self, fid: str, target: Obj) -> bool:
+        """Whether a bound target's receiver is the spawning method's own ``self``."""
+        owner = target.owner
+        info = self.world.symbols.functions[fid]
+        while info.cls is None and info.parent is not None:
+            info = self.world.symbols.functions[info.parent]
+        return owner is not None and owner.kind == "inst" and info.cls is not None and owner.site is None
+
+    def _fresh_receiver(self, fid: str, target: Obj) -> bool:
+        """Whether the receiver is made in the spawning function, so that each start has one of its own."""
+        owner = target.owner
+        return owner is not None and owner.kind == "inst" and owner.site is not None and owner.site[0] == fid
+
+    def _runs_often(self, fid: str, depth: int = 0) -> bool:
+        """Whether a function is called in a loop, directly or through its callers."""
+        if depth > 4:
+            return False
+        info = self.world.symbols.functions[fid]
+        if info.facts.kind == "module":
+            return False
+        for where, at in self.callers.get(fid, ()):
+            facts = self.world.symbols.functions[where].facts
+            if where == fid or in_loop(facts, facts.events[at].block):
+                return True
+            if self._runs_often(where, depth + 1):
+                return True
+        return False
+
+    def _single_worker(self, executor: Obj) -> bool:
+        """``ThreadPoolExecutor(max_workers=1)`` (or ``ThreadPool(1)``): what it runs excludes each other."""
+        if executor.site is None or executor.site[1] < 0:
+            return False
+        info = self.world.symbols.functions.get(executor.site[0])
+        if info is None:
+            return False
+        call = info.facts.events[executor.site[1]]
+        if not isinstance(call, f.Call):
+            return False
+        given = [value for key, value in call.kwargs if key in ("max_workers", "processes")] or list(call.args[:1])
+        if not given:
+            return False
+        node = info.facts.nodes[given[0]]
+        return isinstance(node, f.Const) and node.text == "1"
+
+    def _decorator(self, fid: str, call: f.Call) -> None:
+        world = self.world
+        module = world.symbols.functions[fid].module
+        function = f"{module}:{call.decorates}"
+        evaluator = self.evaluator(fid)
+        node = evaluator.nodes[call.func]
+        objs = dict(evaluator.eval(call.func))
+        if isinstance(node, f.Result):
+            inner = evaluator.info.facts.events[node.event]
+            assert isinstance(inner, f.Call)
+            objs.update(evaluator.eval(inner.func))
+        facts = world.symbols.functions[function].facts
+        for obj in objs:
+            if obj.kind not in ("symbol", "member"):
+                continue
+            for row in self.rows["decorator"].all(obj.name):
+                kind = row.async_context if facts.is_async else row.context
+                path, line = self._where(function, facts.line)
+                for target in world.function_objects(function):
+                    if target.kind != "func":
+                        continue
+                    owner = world.symbols.functions[function].cls
+                    if owner is not None and not world.is_static(function):
+                        receiver = world.heap.make("inst", owner)
+                        target = world.heap.make(
+                            "bound", target.name, owner=receiver, func=target, bindings=target.bindings
+                        )
+                    self._add(self._table_entry(target, kind, row, obj.name, path, line))
+
+    def _table_entry(self, target: Obj, kind: ContextKind, row: Entry, name: str, path: str, line: int) -> EntryPoint:
+        return EntryPoint(
+            target,
+            kind,
+            row.self_overlap == "yes",
+            False,
+            row.why,
+            name,
+            path,
+            line,
+            serialised_by=tuple(tuple(names) for names in row.serialised_by),
+            lane=row.lane,
+            exclusive=row.exclusive,
+            before_all=row.before_all,
+        )
+
+    def _class_calls(self, cid: str, method: str) -> list[tuple[Event, Obj]]:
+        """Calls of a method on instances of a class or of its relatives."""
+        info = self.world.class_of(cid)
+        return [
+            found for name in dict.fromkeys((cid, *info.mro, *info.subclasses)) for found in self.index.by_class.get((name, method), ())
+        ]
+
+    def _bases(self) -> None:
+        world = self.world
+        for cid, info in world.symbols.classes.items():
+            for base in info.external:
+                for row in self.rows["base"].all(base):
+                    if info.subclasses and not self.instantiated.get(cid):
+                        continue
+                    self._base_entries(cid, base, row)
+
+    def _base_entries(self, cid: str, base: str, row: Entry) -> None:
+        world = self.world
+        info = world.class_of(cid)
+        names = sorted({name for parent in info.mro for name in world.class_of(parent).methods})
+        for name in names:
+            if not any(fnmatchcase(name, pattern) for pattern in row.methods):
+                continue
+            fid = world.method(cid, name)
+            if fid is None:
+                continue
+            facts = world.symbols.functions[fid].facts
+            receiver = world.heap.make("inst", cid, (SELF_SITE, 0), fresh=row.fresh_self)
+            starts = {event for method in row.begins for event, _ in self._class_calls(cid, method)}
+            ends = {event for method in row.joins for event, _ in self._class_calls(cid, method)}
+            for target in world.function_objects(fid):
+                if target.kind != "func":
+                    continue
+                bound = world.heap.make("bound", target.name, owner=receiver, func=target, bindings=target.bindings)
+                path, line = self._where(fid, facts.line)
+                kind = row.async_context if facts.is_async else row.context
+                entry = self._table_entry(bound, kind, row, base, path, line)
+                per_start = row.self_overlap == "per-start"
+                self._add(
+                    replace(
+                        entry,
+                        self_overlap=entry.self_overlap or per_start,
+                        distinct_self=per_start or row.fresh_self,
+                        begins=frozenset(starts),
+                        ends=frozenset(ends),
+                    )
+                )
+
+    def _assignments(self) -> None:
+        world = self.world
+        attributes = {name for row in world.tables.entry if row.form == "assign" for name in row.attributes}
+        if not attributes:
+            return
+        for fid, info in world.symbols.functions.items():
+            for event in info.facts.events:
+                if not isinstance(event, f.Access) or event.kind != "store":
+                    continue
+                node = info.facts.nodes[event.target]
+                if not isinstance(node, f.Attr) or node.name not in attributes:
+                    continue
+                evaluator = self.evaluator(fid)
+                for obj in evaluator.eval(node.base):
+                    names = [obj.name] if obj.kind in ("ext", "symbol") else []
+                    if obj.kind == "inst":
+                        names = list(world.class_of(obj.name).external)
+                    for name in names:
+                        for row in self.rows["assign"].all(name):
+                            if node.name not in row.attributes:
+                                continue
+                            for target in self.callables(evaluator, event.value):
+                                facts = world.symbols.functions[target.name].facts
+                                kind = row.async_context if facts.is_async else row.context
+                                path, line = self._where(fid, event.line)
+                                self._add(
+                                    self._table_entry(target, kind, row, f"{name}.{node.name}", path, line)
+                                )
+
+    def _reconcilers(self, fid: str, index: int, call: f.Call, dotted: str) -> None:
+        """An object with a ``reconcile`` method handed to a library's controller is called back by its workers."""
+        last = dotted.rpartition(".")[2].lower()
+        if not any(word in last for word in ("controller", "manager", "reconcil", "operator")):
+            return
+        world = self.world
+        evaluator = self.evaluator(fid)
+        for node in (*call.args, *(value for _, value in call.kwargs)):
+            for obj in evaluator.eval(node):
+                if obj.kind != "inst":
+                    continue
+                method = world.method(obj.name, "reconcile")
+                if method is None:
+                    continue
+                target = world.heap.make("bound", method, owner=obj, func=world.heap.make("func", method))
+                path, line = self._where(fid, call.line)
+                self._add(
+                    EntryPoint(
+                        target,
+                        "pool",
+                        True,
+                        False,
+                        f"{dotted} calls reconcile() from its workers, for several objects at once",
+                        dotted,
+                        path,
+                        line,
+                        confidence="medium",
+                    )
+                )
+
+    def _add(self, entry: EntryPoint) -> None:
+        if entry.kind in ("process", "main"):
+            return
+        key = (entry.target, entry.kind, entry.row)
+        known = self.found.get(key)
+        if known is None:
+            self.found[key] = entry
+            return
+        self.found[key] = replace(
+            known,
+            # Started at two places, it may run twice at once.
+            self_overlap=known.self_overlap
+            or entry.self_overlap
+            or (known.begins != entry.begins and bool(known.begins) and known.kind in ("thread", "pool")),
+            begins=known.begins | entry.begins,
+            ends=known.ends | entry.ends,
+        )
+
+
+def project_entries(world: World, specs: Iterable[tuple[str, ContextKind, bool, str]]) -> list[EntryPoint]:
+    """Entry points the project names itself: (dotted function, context, overlaps itself, why)."""
+    by_display = {info.display: fid for fid, info in world.symbols.functions.items()}
+    found = []
+    for dotted, kind, overlap, why in specs:
+        fid = by_display.get(dotted)
+        if fid is None:
+            continue
+        info = world.symbols.functions[fid]
+        target = world.heap.make("func", fid)
+        if info.cls is not None and not world.is_static(fid):
+            target = world.heap.make("bound", fid, owner=world.heap.make("inst", info.cls), func=target)
+        found.append(
+            EntryPoint(target, kind, overlap, False, why, "project", info.path, info.facts.line)
+        )
+    return found

@@ -1,0 +1,703 @@
+"""Nodes to objects: what a symbolic value of one function may be, given what its parameters hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from racelint.link.objects import Bindings, Obj, Objs
+from racelint.link.symbols import FunctionInfo
+from racelint.link.world import EMPTY, Cell, World, const_text
+from racelint.model import facts as f
+
+MAX_OWNER_DEPTH = 3
+SNAPSHOT_TYPES = {
+    "list": "list",
+    "sorted": "list",
+    "tuple": "tuple",
+    "set": "set",
+    "frozenset": "frozenset",
+    "dict": "dict",
+    "copy.copy": "list",
+}
+PASS_THROUGH = {"iter", "reversed", "typing.cast", "weakref.proxy", "asyncio.shield", "asyncio.ensure_future"}
+VIEW_METHODS = {"items", "values", "keys"}
+
+
+class Evaluator:
+    """Evaluates the nodes of one function.
+
+    ``params`` overrides what parameters hold (otherwise their cells); ``bindings`` says what enclosing functions'
+    parameters hold for this closure. ``owners`` turns on heap cloning (see ``objects``). ``on_read`` is told about every
+    cell that was looked at, so that a solver can come back when it grows.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        info: FunctionInfo,
+        params: Mapping[str, tuple[Obj, ...]] | None = None,
+        bindings: Bindings = (),
+        *,
+        owners: bool = False,
+        on_read: Callable[[Cell], None] | None = None,
+        returns: Callable[[Obj, Evaluator, f.Call], Objs | None] | None = None,
+    ) -> None:
+        self.world = world
+        self.info = info
+        self.nodes = info.facts.nodes
+        self.params = params or {}
+        self.bindings = {(fid, name): objs for fid, name, objs in bindings}
+        self.raw_bindings = bindings
+        self.owners = owners
+        self.on_read = on_read
+        self.returns = returns
+        self._memo: dict[int, Objs] = {}
+        self._active: set[int] = set()
+        self.depth = 0
+
+    # -- cells --------------------------------------------------------------------------------------------------------
+
+    def cell(self, cell: Cell) -> Objs:
+        """What may be in a cell, noted as read."""
+        if self.on_read is not None:
+            self.on_read(cell)
+        return self.world.get(cell)
+
+    def function_objects(self, fid: str) -> Objs:
+        """The function, or what project decorators made of it."""
+        if self.on_read is not None:
+            self.on_read(("d", fid))
+        return self.world.function_objects(fid)
+
+    # -- nodes --------------------------------------------------------------------------------------------------------
+
+    def eval(self, index: int) -> Objs:
+        """The objects node ``index`` may be."""
+        if index < 0:
+            return EMPTY
+        found = self._memo.get(index)
+        if found is not None:
+            return found
+        if index in self._active:
+            return EMPTY
+        self._active.add(index)
+        found = self._eval(index)
+        self._active.discard(index)
+        self._memo[index] = found
+        return found
+
+    def _eval(self, index: int) -> Objs:
+        node = self.nodes[index]
+        world = self.world
+        match node:
+            case f.Param(name):
+                if name in self.params:
+                    return dict.fromkeys(self.params[name])
+                return self.cell(("p", self.info.id, name))
+            case f.Attr(base, name):
+                found: Objs = {}
+                for obj in self.eval(base):
+                    found.update(self.attribute(obj, name))
+                return found
+            case f.Global(name):
+                objs, cell = world.resolve(self.info.module, name)
+                if cell is not None:
+                    return {**objs, **self.cell(cell)}
+                return objs
+            case f.Result():
+                return self.result(node.event)
+            case f.New(kind, _, _, _):
+                return {world.heap.make("ext", kind, (self.info.id, index)): None}
+            case f.Func(qualname):
+                return self._function(qualname)
+            case f.Cls(qualname):
+                return {world.heap.make("class", f"{self.info.module}:{qualname}"): None}
+            case f.Phi(options):
+                return self._phi(options)
+            case f.Item(base, key):
+                return self.item(base, key)
+            case f.Elem(base):
+                return self.elements_of(self.eval(base))
+            case f.Part(base, position):
+                return self._part(base, position)
+            case f.Awaited(base):
+                return self.eval(base)
+            case f.Captured(owner, name):
+                fid = f"{self.info.module}:{owner}"
+                bound = self.bindings.get((fid, name))
+                if bound is not None:
+                    return dict.fromkeys(bound)
+                return self.cell(("x", fid, name))
+            case f.Imported(module, name):
+                objs, cell = world.imported(module, name)
+                if cell is not None:
+                    return {**objs, **self.cell(cell)}
+                return objs
+            case f.ClassVar(owner, name):
+                return self.cell(("k", f"{self.info.module}:{owner}", name))
+            case f.Derived(parts, op):
+                return self._derived(index, parts, op)
+            case f.SuperOf(owner):
+                return {
+                    world.heap.make("super", f"{self.info.module}:{owner}", owner=obj): None
+                    for obj in self.first_param()
+                }
+            case _:
+                return EMPTY
+
+    def first_param(self) -> Objs:
+        """What ``self`` (or ``cls``) holds: this function's first parameter, or the enclosing method's."""
+        params = self.info.facts.params
+        if self.info.cls is not None and params:
+            name = params[0].name
+            if name in self.params:
+                return dict.fromkeys(self.params[name])
+            return self.cell(("p", self.info.id, name))
+        return EMPTY
+
+    def _phi(self, options: tuple[int, ...]) -> Objs:
+        found: Objs = {}
+        declared: list[int] = []
+        for option in options:
+            node = self.nodes[option]
+            if isinstance(node, f.Derived) and node.op == "instance":
+                declared.append(option)
+            else:
+                found.update(self.eval(option))
+        if not found:
+            for option in declared:
+                found.update(self.eval(option))
+        return found
+
+    def _function(self, qualname: str) -> Objs:
+        fid = f"{self.info.module}:{qualname}"
+        objs = self.function_objects(fid)
+        bindings = self.closure_bindings(fid)
+        if not bindings:
+            return objs
+        heap = self.world.heap
+        return {
+            heap.make("func", obj.name, bindings=(*obj.bindings, *bindings)) if obj.kind == "func" else obj: None
+            for obj in objs
+        }
+
+    def closure_bindings(self, fid: str) -> Bindings:
+        """What a closure made now remembers of this call's parameters (only those some nested function captures)."""
+        if not self.params and not self.raw_bindings:
+            return ()
+        exported = {name for name, _ in self.info.facts.exports}
+        own = tuple(
+            (self.info.id, name, objs) for name, objs in sorted(self.params.items()) if name in exported and objs
+        )
+        return (*self.raw_bindings, *own)
+
+    def _part(self, base: int, position: int) -> Objs:
+        found: Objs = {}
+        world = self.world
+        for obj in self.eval(base):
+            if obj.kind == "pair" and obj.owner is not None:
+                if position == 1:
+                    found.update(self.elements(obj.owner))
+            elif obj.kind == "ext" and obj.name == "tuple" and obj.site is not None:
+                found.update(self._tuple_part(obj, position))
+            else:
+                found.update(self.elements(obj))
+        del world
+        return found
+
+    def _tuple_part(self, obj: Obj, position: int) -> Objs:
+        cell = self.cell(("i", self.world.heap.plain(obj), position))
+        return cell if cell else self.elements(obj)
+
+    def item(self, base: int, key: int) -> Objs:
+        """``base[key]``."""
+        found: Objs = {}
+        key_node = self.nodes[key] if key >= 0 else None
+        position = int(key_node.text) if isinstance(key_node, f.Const) and key_node.text.isdigit() else None
+        for obj in self.eval(base):
+            if obj.kind == "pair" and obj.owner is not None:
+                if position == 1:
+                    found.update(self.elements(obj.owner))
+            elif obj.kind == "ext" and obj.name == "tuple" and position is not None:
+                found.update(self._tuple_part(obj, position))
+            elif obj.kind == "inst":
+                method = self.world.method(obj.name, "__getitem__")
+                if method is not None:
+                    found.update(self.cell(("r", method)))
+            elif obj.kind == "class":
+                found[obj] = None  # Generic[T]
+            else:
+                found.update(self.elements(obj))
+        return found
+
+    def elements_of(self, objs: Iterable[Obj]) -> Objs:
+        """What iterating over any of these yields."""
+        found: Objs = {}
+        for obj in objs:
+            if obj.kind == "member" and obj.owner is not None and obj.name.endswith("()items"):
+                found[self.world.heap.make("pair", "", owner=obj.owner)] = None
+            elif obj.kind == "member" and obj.name.endswith("()keys"):
+                continue
+            elif obj.kind == "member" and obj.owner is not None and obj.name.endswith("()values"):
+                found.update(self.elements(obj.owner))
+            elif obj.kind == "ext" and obj.name == "enumerate":
+                found[self.world.heap.make("pair", "", owner=obj)] = None
+            elif obj.kind == "ext" and obj.name in ("dict", "collections.defaultdict", "collections.OrderedDict"):
+                continue  # iterating a mapping yields keys, which are not tracked
+            elif obj.kind == "inst":
+                found.update(self._iterated(obj))
+            else:
+                found.update(self.elements(obj))
+        return found
+
+    def _iterated(self, obj: Obj) -> Objs:
+        """What iterating over an instance of a project class yields, by ``__next__`` or ``__iter__``."""
+        following = self.world.method(obj.name, "__next__")
+        if following is not None:
+            return self.cell(("r", following))
+        method = self.world.method(obj.name, "__iter__")
+        if method is None:
+            return EMPTY
+        found: Objs = {}
+        for iterator in self.function_result(method):
+            if iterator.kind == "inst":
+                following = self.world.method(iterator.name, "__next__")
+                if following is not None:
+                    found.update(self.cell(("r", following)))
+            else:
+                found.update(self.elements(iterator))
+        return found
+
+    def elements(self, obj: Obj) -> Objs:
+        """What container ``obj`` holds."""
+        if obj.kind not in ("ext", "opaque", "member"):
+            return EMPTY
+        found = self.cell(self.world.element_cell(obj))
+        if found:
+            return self._adopt(found, obj)
+        if obj.kind == "opaque":
+            return self._opaque(obj, "[]")
+        return EMPTY
+
+    def _opaque(self, obj: Obj, step: str) -> Objs:
+        if obj.name.count("\0") >= 3:
+            return EMPTY
+        return {self.world.heap.make("opaque", f"{obj.name}\0{step}", owner=obj.owner): None}
+
+    def _adopt(self, objs: Objs, owner: Obj) -> Objs:
+        """Objects found inside ``owner``: those its own class makes belong to this very owner."""
+        if not self.owners or not objs:
+            return objs
+        return {self._owned(obj, owner): None for obj in objs}
+
+    def _owned(self, obj: Obj, owner: Obj) -> Obj:
+        if obj.kind not in ("inst", "ext") or obj.site is None or obj.owner is not None:
+            return obj
+        maker = self.world.symbols.functions.get(obj.site[0])
+        if maker is None:
+            return obj
+        holder: Obj | None = owner
+        while holder is not None and holder.kind != "inst":
+            holder = holder.owner
+        if holder is None or holder.depth >= MAX_OWNER_DEPTH:
+            return obj
+        cls = maker.cls
+        if cls is None and maker.facts.kind == "class":
+            cls = f"{maker.module}:{maker.facts.cls}"
+        if cls is None or cls not in self.world.class_of(holder.name).mro:
+            return obj
+        return self.world.heap.owned(obj, holder)
+
+    # -- attributes ---------------------------------------------------------------------------------------------------
+
+    def attribute(self, obj: Obj, name: str) -> Objs:
+        """``obj.name``."""
+        world = self.world
+        heap = world.heap
+        match obj.kind:
+            case "inst":
+                return self._instance_attribute(obj, name)
+            case "class":
+                return self._class_attribute(obj, name)
+            case "module":
+                objs, cell = world.resolve(obj.name, name)
+                if not objs and cell is None and obj.name not in world.symbols.modules:
+                    child = f"{obj.name}.{name}"
+                    target = world.symbols.find_module(child)
+                    if target is not None or child in world.symbols.packages:
+                        return {heap.make("module", target or child): None}
+                return {**objs, **self.cell(cell)} if cell is not None else objs
+            case "symbol":
+                return {heap.make("symbol", f"{obj.name}.{name}"): None}
+            case "ext":
+                found = self.cell(world.attr_cell(obj, name))
+                member = heap.make("member", f"{obj.name}.{name}", owner=obj)
+                return {**found, member: None} if found else {member: None}
+            case "member":
+                return {heap.make("member", f"{obj.name}.{name}", owner=obj): None}
+            case "super":
+                return self._super_attribute(obj, name)
+            case "opaque":
+                found = self.cell(world.attr_cell(obj, name))
+                return found if found else self._opaque(obj, name)
+            case "func":
+                return self.cell(world.attr_cell(obj, name))
+            case "bound":
+                if name == "__self__" and obj.owner is not None:
+                    return {obj.owner: None}
+                return EMPTY
+            case _:
+                return EMPTY
+
+    def _instance_attribute(self, obj: Obj, name: str) -> Objs:
+        world = self.world
+        found = self._methods(obj, obj.name, name)
+        home, class_level = world.home(obj.name, name)
+        stored = self.cell(("k" if class_level else "a", home, name))
+        if stored:
+            found.update(stored if class_level else self._adopt(stored, obj))
+        if not class_level:
+            default = self.cell(world.class_slot(obj.name, name))
+            if default:
+                found.update(default)
+        if found:
+            return found
+        if name in ("__dict__", "__doc__", "__name__"):
+            return EMPTY
+        if name == "__class__":
+            return {world.heap.make("class", obj.name): None}
+        info = world.class_of(obj.name)
+        if info.external:
+            # An attribute or method of an external base: named after it, so that tables can know it.
+            return {
+                world.heap.make("member", f"{base}.{name}", owner=obj): None for base in info.external
+            } | self._slot_opaque(obj, home, name)
+        return self._slot_opaque(obj, home, name)
+
+    def _slot_opaque(self, obj: Obj, home: str, name: str) -> Objs:
+        return {self.world.heap.make("opaque", f"{home}\0{name}", owner=obj if self.owners else None): None}
+
+    def _methods(self, obj: Obj, cid: str, name: str) -> Objs:
+        """Methods and properties called ``name``: of the class, and of subclasses the object may belong to."""
+        world = self.world
+        first = world.method(cid, name)
+        fids = [first] if first is not None else []
+        if obj.site is None and obj.owner is None and not name.startswith("__"):
+            info = world.class_of(cid)
+            fids.extend(
+                world.class_of(sub).methods[name] for sub in info.subclasses if name in world.class_of(sub).methods
+            )
+        found: Objs = {}
+        for fid in dict.fromkeys(fids):
+            if world.is_property(fid):
+                found.update(self._property(fid, obj))
+            else:
+                for target in self.function_objects(fid):
+                    found[self._bind(target, fid, obj)] = None
+        return found
+
+    def _property(self, fid: str, obj: Obj) -> Objs:
+        if self.returns is not None:
+            func = self._bind(self.world.heap.make("func", fid), fid, obj)
+            precise = self.returns(func, self, f.Call(-1, (), (), 0, 0, 0, -1))
+            if precise is not None:
+                return dict(precise)
+        return dict(self.cell(("r", fid)))
+
+    def _bind(self, target: Obj, fid: str, obj: Obj) -> Obj:
+        """A function found on an object: bound, unless it is static."""
+        world = self.world
+        if world.is_static(fid) or target.kind != "func":
+            return target
+        receiver = obj
+        if world.is_classmethod(fid) and obj.kind == "inst":
+            receiver = world.heap.make("class", obj.name)
+        return world.heap.make("bound", target.name, owner=receiver, func=target, bindings=target.bindings)
+
+    def _class_attribute(self, obj: Obj, name: str) -> Objs:
+        world = self.world
+        fid = world.method(obj.name, name)
+        found: Objs = {}
+        if fid is not None:
+            for target in self.function_objects(fid):
+                found[self._bind(target, fid, obj) if world.is_classmethod(fid) else target] = None
+        stored = self.cell(world.class_slot(obj.name, name))
+        if stored:
+            found.update(stored)
+        if not found:
+            info = world.class_of(obj.name)
+            if name in ("__name__", "__dict__", "__doc__", "__module__", "__mro__"):
+                return EMPTY
+            if info.metaclass is not None:
+                method = world.method(info.metaclass, name)
+                if method is not None:
+                    return {world.heap.make("bound", method, owner=obj, func=world.heap.make("func", method)): None}
+            for base in info.external:
+                found[world.heap.make("symbol", f"{base}.{name}")] = None
+            if not info.external:
+                found[world.heap.make("opaque", f"{obj.name}\0{name}")] = None
+        return found
+
+    def _super_attribute(self, obj: Obj, name: str) -> Objs:
+        """``super().name``: the next definition after the class in the receiver's linearised bases."""
+        world = self.world
+        receiver = obj.owner
+        if receiver is None:
+            return EMPTY
+        cid = receiver.name if receiver.kind in ("inst", "class") else obj.name
+        mro = world.class_of(cid).mro if cid in world.symbols.classes else ()
+        start = mro.index(obj.name) + 1 if obj.name in mro else 0
+        for parent in mro[start:]:
+            fid = world.class_of(parent).methods.get(name)
+            if fid is not None:
+                return {self._bind(target, fid, receiver): None for target in self.function_objects(fid)}
+        info = world.class_of(cid) if cid in world.symbols.classes else None
+        if info is not None:
+            return {world.heap.make("member", f"{base}.{name}", owner=receiver): None for base in info.external}
+        return EMPTY
+
+    # -- derived values -----------------------------------------------------------------------------------------------
+
+    def _derived(self, index: int, parts: tuple[int, ...], op: str) -> Objs:
+        world = self.world
+        if op == "instance":
+            return self.instances(parts[0])
+        if op == "entered":
+            found: Objs = {}
+            for obj in self.eval(parts[0]):
+                if obj.kind == "inst":
+                    method = world.method(obj.name, "__enter__") or world.method(obj.name, "__aenter__")
+                    found.update(self.cell(("r", method)) if method is not None else {obj: None})
+                elif obj.kind == "ext" and obj.name == "generator":
+                    found.update(self.elements(obj))
+                else:
+                    found[obj] = None
+            return found
+        if op == "and":
+            return self.eval(parts[-1])
+        if op in ("BitOr", "Add", "BitOrAssign", "AddAssign"):
+            kinds = {obj.name for part in parts for obj in self.eval(part) if obj.kind == "ext"}
+            made = [kind for kind in ("dict", "list", "set", "tuple") if kind in kinds]
+            return {world.heap.make("ext", kind, (self.info.id, index)): None for kind in made}
+        return EMPTY
+
+    def instances(self, annotation: int, depth: int = 0) -> Objs:
+        """Objects an annotation promises: unknown instances of the classes it names."""
+        if annotation < 0 or depth > 4:
+            return EMPTY
+        world = self.world
+        node = self.nodes[annotation]
+        found: Objs = {}
+        if isinstance(node, f.Item):
+            base = self.eval(node.base)
+            names = {obj.name for obj in base if obj.kind == "symbol"}
+            inner = self.instances(node.key, depth + 1)
+            if any(name.rpartition(".")[2] in ("Optional", "Union", "Annotated", "Final", "ClassVar") for name in names):
+                return inner
+            for name in sorted(names):
+                kind = {"Dict": "dict", "List": "list", "Set": "set"}.get(name.rpartition(".")[2], name)
+                if world.containers.first(kind) is not None:
+                    made = world.heap.make("ext", kind, (self.info.id, -2 - annotation))
+                    found[made] = None
+                    if self.on_read is not None:
+                        world.cells.setdefault(world.element_cell(made), {}).update(inner)
+            for obj in base:
+                if obj.kind == "class":
+                    found[world.heap.make("inst", obj.name)] = None
+            return found
+        if isinstance(node, f.Derived) and node.op in ("BitOr", "tuple"):
+            for part in node.parts:
+                found.update(self.instances(part, depth + 1))
+            return found
+        for obj in self.eval(annotation):
+            if obj.kind == "class":
+                found[world.heap.make("inst", obj.name)] = None
+            elif obj.kind == "symbol" and (
+                world.guards.first(obj.name) is not None or "." in obj.name and obj.name[obj.name.rfind(".") + 1].isupper()
+            ):
+                if not obj.name.startswith(("typing.", "collections.abc.", "typing_extensions.")):
+                    found[world.heap.make("ext", obj.name)] = None
+        return found
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def callees(self, event: int) -> Objs:
+        """The objects a call event may call."""
+        call = self.info.facts.events[event]
+        assert isinstance(call, f.Call)
+        return self.eval(call.func)
+
+    def result(self, event: int) -> Objs:
+        """What a call event may return."""
+        call = self.info.facts.events[event]
+        assert isinstance(call, f.Call)
+        found: Objs = {}
+        for callee in self.eval(call.func):
+            found.update(self.call_result(callee, call, event))
+        return found
+
+    def call_result(self, callee: Obj, call: f.Call, event: int) -> Objs:
+        """What calling one object returns."""
+        world = self.world
+        heap = world.heap
+        match callee.kind:
+            case "func" | "bound":
+                if self.returns is not None:
+                    precise = self.returns(callee, self, call)
+                    if precise is not None:
+                        return precise
+                return self.function_result(callee.name)
+            case "class":
+                return self._instantiated(callee, event)
+            case "symbol":
+                return self.external_result(callee.name, None, call, event)
+            case "member":
+                return self.external_result(callee.name, callee.owner, call, event)
+            case "partial":
+                found: Objs = {}
+                for target in self.cell(("pf", callee.site)):
+                    found.update(self.call_result(target, call, event))
+                return found
+            case "inst":
+                method = world.method(callee.name, "__call__")
+                if method is not None:
+                    return self.cell(("r", method))
+                return {callee: None}
+            case _:
+                del heap
+                return EMPTY
+
+    def function_result(self, fid: str) -> Objs:
+        """What a project function returns, from any call."""
+        facts = self.world.symbols.functions[fid].facts
+        if facts.is_generator:
+            return {self.world.heap.make("ext", "generator", (fid, -1)): None}
+        return self.cell(("r", fid))
+
+    def _instantiated(self, callee: Obj, event: int) -> Objs:
+        world = self.world
+        made: Obj = world.heap.make("inst", callee.name, (self.info.id, event))
+        maker = world.method(callee.name, "__new__")
+        if maker is not None:
+            from_new = self.cell(("r", maker))
+            instances = {obj: None for obj in from_new if obj.kind == "inst" and obj.name == callee.name}
+            if instances:
+                return instances
+        meta = world.class_of(callee.name).metaclass
+        if meta is not None:
+            method = world.method(meta, "__call__")
+            if method is not None:
+                # A metaclass that controls instantiation: every call may return the same instance.
+                return {world.heap.make("inst", callee.name, (method, -1)): None}
+        return {made: None}
+
+    def external_result(self, dotted: str, receiver: Obj | None, call: f.Call, event: int) -> Objs:
+        """What a library call returns: by the tables, else an instance named after what was called."""
+        world = self.world
+        heap = world.heap
+        site = (self.info.id, event)
+        if receiver is None:
+            special = self._builtin_result(dotted, call, site)
+            if special is not None:
+                return special
+        row = world.results.first(dotted)
+        if row is not None:
+            if row.same_as is not None:
+                return self.argument(call, row.same_as.position, row.same_as.keyword)
+            if row.factory is not None:
+                return self._made_by(self.argument(call, row.factory.position, row.factory.keyword), site)
+            if row.type:
+                return {heap.make("ext", row.type, site): None}
+        if receiver is not None:
+            contained = self._container_result(dotted, receiver, call, site)
+            if contained is not None:
+                return contained
+            if receiver.kind == "inst":
+                return {heap.make("ext", f"{dotted}()", site): None}
+            return {heap.make("ext", f"{dotted}()", site, owner=None): None}
+        return {heap.make("ext", SNAPSHOT_TYPES.get(dotted, dotted), site): None}
+
+    def _made_by(self, factories: Objs, site: tuple[str, int]) -> Objs:
+        """Objects a factory argument will make: ``default_factory=dict``, ``default_factory=lambda: Foo()``."""
+        heap = self.world.heap
+        found: Objs = {}
+        for obj in factories:
+            if obj.kind == "symbol":
+                found[heap.make("ext", obj.name, site)] = None
+            elif obj.kind == "class":
+                found[heap.make("inst", obj.name, site)] = None
+            elif obj.kind in ("func", "bound"):
+                found.update(self.function_result(obj.name))
+        return found
+
+    def argument(self, call: f.Call, position: int | None, keyword: str | None) -> Objs:
+        """The value of one argument of a call."""
+        if keyword is not None:
+            for name, value in call.kwargs:
+                if name == keyword:
+                    return self.eval(value)
+        if position is not None and 0 <= position < len(call.args):
+            return self.eval(call.args[position])
+        return EMPTY
+
+    def _builtin_result(self, dotted: str, call: f.Call, site: tuple[str, int]) -> Objs | None:
+        heap = self.world.heap
+        if dotted in PASS_THROUGH:
+            return self.argument(call, 1 if dotted == "typing.cast" else 0, None)
+        if dotted == "getattr" and len(call.args) >= 2:
+            name = const_text(self.nodes[call.args[1]])
+            found: Objs = {}
+            if name is not None:
+                for obj in self.eval(call.args[0]):
+                    found.update(self.attribute(obj, name))
+            if len(call.args) > 2:
+                found.update(self.eval(call.args[2]))
+            return found
+        if dotted == "next" and call.args:
+            return self.elements_of(self.eval(call.args[0]))
+        if dotted == "super":
+            if len(call.args) >= 2:
+                return {
+                    heap.make("super", cls.name, owner=obj): None
+                    for cls in self.eval(call.args[0])
+                    if cls.kind == "class"
+                    for obj in self.eval(call.args[1])
+                }
+            return {}
+        if dotted == "type" and len(call.args) == 1:
+            return {heap.make("class", obj.name): None for obj in self.eval(call.args[0]) if obj.kind == "inst"}
+        if dotted in ("functools.partial", "functools.partialmethod"):
+            return {heap.make("partial", "functools.partial", site): None}
+        if dotted in ("max", "min") and len(call.args) == 1:
+            return self.elements_of(self.eval(call.args[0]))
+        if dotted in ("copy.copy", "copy.deepcopy"):
+            return {
+                heap.make("ext" if obj.kind == "ext" else "inst", obj.name, site): None
+                for obj in self.argument(call, 0, None)
+                if obj.kind in ("ext", "inst")
+            }
+        if dotted == "globals":
+            return {}
+        return None
+
+    def _container_result(self, dotted: str, receiver: Obj, call: f.Call, site: tuple[str, int]) -> Objs | None:
+        world = self.world
+        if receiver.kind not in ("ext", "opaque", "member"):
+            return None
+        method = dotted.rpartition(".")[2]
+        row = world.container_row(receiver.name) if receiver.kind == "ext" else None
+        if row is None:
+            return None
+        if method in VIEW_METHODS:
+            return {world.heap.make("member", f"{receiver.name}()" + method, owner=receiver): None}
+        if method == "copy":
+            return {world.heap.make("ext", receiver.name, site): None}
+        effect = row.methods.get(method)
+        if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
+            found = dict(self.elements(receiver))
+            if method in ("get", "setdefault", "pop") and len(call.args) > 1:
+                found.update(self.eval(call.args[1]))
+            return found
+        if effect is not None:
+            return EMPTY
+        return None

@@ -1,0 +1,459 @@
+"""Fills the cells: values flow along assignments, calls, returns and container operations until nothing changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj, Objs
+from racelint.link.symbols import FunctionInfo
+from racelint.link.world import CELL_LIMIT, Cell, World, const_text
+from racelint.model import facts as f
+
+# A function is looked at again when something it reads has grown; more often than this it is left as it is.
+VISIT_LIMIT = 40
+STORE_METHODS = {
+    "append": (0,),
+    "appendleft": (0,),
+    "add": (0,),
+    "insert": (1,),
+    "setdefault": (1,),
+    "put": (0,),
+    "put_nowait": (0,),
+    "push": (0,),
+    "__setitem__": (1,),
+}
+EXTEND_METHODS = {"extend", "update", "extendleft", "union", "__ior__", "__iadd__"}
+
+
+class Solver:
+    """Worklist of functions over cells."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.readers: dict[Cell, dict[str, None]] = {}
+        self.queue: deque[str] = deque()
+        self.queued: set[str] = set()
+        self.visits: dict[str, int] = {}
+        self.chains: dict[str, dict[int, Objs]] = {}
+        self.current = ""
+
+    def solve(self) -> None:
+        """Run to the fixpoint: first from what the code assigns, then with annotations where nothing arrived."""
+        world = self.world
+        for fid, info in world.symbols.functions.items():
+            self._receiver(info)
+            self._enqueue(fid)
+        self._drain()
+        for info in world.symbols.functions.values():
+            self._annotations(info)
+        self._drain()
+
+    def _receiver(self, info: FunctionInfo) -> None:
+        """A method's first parameter holds some instance of its class (or the class itself)."""
+        world = self.world
+        if info.cls is None or not info.facts.params or world.is_static(info.id):
+            return
+        name = info.facts.params[0].name
+        kind = world.class_of(info.cls)
+        if world.is_classmethod(info.id) or kind.metaclass == "type":
+            self._add(("p", info.id, name), {world.heap.make("class", info.cls): None})
+        elif "type" in kind.external:
+            return
+        else:
+            self._add(("p", info.id, name), {world.heap.make("inst", info.cls): None})
+
+    def _annotations(self, info: FunctionInfo) -> None:
+        evaluator = self._evaluator(info)
+        for param in info.facts.params:
+            if param.annotation >= 0 and param.kind in ("positional", "keyword"):
+                if not self.world.get(("p", info.id, param.name)):
+                    self._add(("p", info.id, param.name), evaluator.instances(param.annotation))
+        if info.facts.returns >= 0 and not self.world.get(("r", info.id)):
+            self._add(("r", info.id), evaluator.instances(info.facts.returns))
+
+    def _evaluator(self, info: FunctionInfo) -> Evaluator:
+        return Evaluator(self.world, info, on_read=self._read)
+
+    def _read(self, cell: Cell) -> None:
+        self.readers.setdefault(cell, {})[self.current] = None
+
+    def _enqueue(self, fid: str) -> None:
+        if fid not in self.queued and self.visits.get(fid, 0) < VISIT_LIMIT:
+            self.queued.add(fid)
+            self.queue.append(fid)
+
+    def _add(self, cell: Cell, objs: Iterable[Obj]) -> None:
+        stored = self.world.cells.get(cell)
+        if stored is None:
+            stored = self.world.cells[cell] = {}
+        before = len(stored)
+        for obj in objs:
+            if obj not in stored and len(stored) < CELL_LIMIT:
+                stored[obj] = None
+        if len(stored) != before:
+            for fid in self.readers.get(cell, ()):
+                self._enqueue(fid)
+
+    def _drain(self) -> None:
+        while self.queue:
+            fid = self.queue.popleft()
+            self.queued.discard(fid)
+            self.visits[fid] = self.visits.get(fid, 0) + 1
+            self.current = fid
+            self._visit(self.world.symbols.functions[fid])
+
+    # -- one function -------------------------------------------------------------------------------------------------
+
+    def _visit(self, info: FunctionInfo) -> None:
+        evaluator = self._evaluator(info)
+        facts = info.facts
+        for index, event in enumerate(facts.events):
+            if isinstance(event, f.Access):
+                if event.kind == "store":
+                    self._store(evaluator, event)
+                elif event.kind == "set":
+                    value = evaluator.eval(event.value)
+                    if value:
+                        for obj in evaluator.eval(event.target):
+                            self._put(obj, value)
+                elif event.kind == "grow":
+                    value = evaluator.elements_of(evaluator.eval(event.value))
+                    for obj in evaluator.eval(event.target):
+                        self._put(obj, value)
+            elif isinstance(event, f.Call):
+                self._call(evaluator, event, index)
+            elif isinstance(event, f.Return):
+                self._add(("r", info.id), evaluator.eval(event.value))
+            elif isinstance(event, f.Yield):
+                value = evaluator.eval(event.value)
+                self._add(("y", info.id), evaluator.elements_of(value) if event.delegated else value)
+        for name, nodes in facts.exports:
+            for node in nodes:
+                self._add(("x", info.id, name), evaluator.eval(node))
+        for index, node in enumerate(facts.nodes):
+            if isinstance(node, f.New) and node.items:
+                self._display(evaluator, index, node)
+
+    def _display(self, evaluator: Evaluator, index: int, node: f.New) -> None:
+        heap = self.world.heap
+        made = heap.make("ext", node.kind, (evaluator.info.id, index))
+        for position, item in enumerate(node.items):
+            value = evaluator.eval(item)
+            if value:
+                self._add(self.world.element_cell(made), value)
+                if node.kind == "tuple":
+                    self._add(("i", made, position), value)
+
+    def _put(self, container: Obj, value: Iterable[Obj]) -> None:
+        if container.kind in ("ext", "opaque", "member"):
+            self._add(self.world.element_cell(container), value)
+        elif container.kind == "inst":
+            method = self.world.method(container.name, "__setitem__")
+            if method is not None:
+                params = self.world.symbols.functions[method].facts.params
+                if len(params) > 2:
+                    self._add(("p", method, params[2].name), value)
+
+    def _store(self, evaluator: Evaluator, event: f.Access) -> None:
+        world = self.world
+        node = evaluator.nodes[event.target]
+        value = evaluator.eval(event.value)
+        info = evaluator.info
+        match node:
+            case f.Attr(base, name):
+                for obj in evaluator.eval(base):
+                    self._set_attribute(obj, name, value)
+            case f.Global(name):
+                self._add(("g", info.module, name), value)
+            case f.Captured(owner, name):
+                self._add(("x", f"{info.module}:{owner}", name), value)
+            case f.ClassVar(owner, name):
+                cid = f"{info.module}:{owner}"
+                result = evaluator.nodes[event.value] if event.value >= 0 else None
+                if isinstance(result, f.Phi) and result.options:
+                    result = evaluator.nodes[result.options[0]]
+                if isinstance(result, f.Result) and self._is_field(evaluator, result.event):
+                    world.class_of(cid).factory_attrs.add(name)
+                    self._add(("a", cid, name), value)
+                else:
+                    self._add(("k", cid, name), value)
+
+    def _is_field(self, evaluator: Evaluator, event: int) -> bool:
+        """Whether a class-body value is a declaration that gives each instance its own (``field(default_factory=)``)."""
+        for callee in evaluator.callees(event):
+            if callee.kind == "symbol":
+                row = self.world.results.first(callee.name)
+                if row is not None and row.factory is not None:
+                    return True
+        return False
+
+    def _set_attribute(self, obj: Obj, name: str, value: Objs) -> None:
+        world = self.world
+        if obj.kind == "inst":
+            setter = world.method(obj.name, f"{name}.setter")
+            if setter is not None:
+                params = world.symbols.functions[setter].facts.params
+                if len(params) > 1:
+                    self._add(("p", setter, params[1].name), value)
+                return
+            self._add(world.slot_of(obj.name, name), value)
+        elif obj.kind == "class":
+            self._add(world.class_slot(obj.name, name), value)
+        elif obj.kind == "module":
+            if obj.name in world.symbols.modules:
+                self._add(("g", obj.name, name), value)
+        elif obj.kind in ("ext", "opaque", "func", "member"):
+            self._add(world.attr_cell(obj, name), value)
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _call(self, evaluator: Evaluator, call: f.Call, index: int) -> None:
+        world = self.world
+        info = evaluator.info
+        callees = evaluator.eval(call.func)
+        world.callees[info.id, index] = tuple(callees)
+        if call.decorates:
+            self._decorate(evaluator, call, index, f"{info.module}:{call.decorates}", callees)
+            return
+        for callee in callees:
+            self._invoke(evaluator, call, index, callee, ())
+
+    def _invoke(
+        self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]
+    ) -> None:
+        """Let the arguments of a call flow into one callee; ``bound`` are arguments a partial already holds."""
+        world = self.world
+        match callee.kind:
+            case "func":
+                self.pass_arguments(evaluator, call, callee.name, None, bound)
+            case "bound":
+                self.pass_arguments(evaluator, call, callee.name, callee.owner, bound)
+            case "class":
+                self._instantiate(evaluator, call, index, callee)
+            case "inst":
+                method = world.method(callee.name, "__call__")
+                if method is not None:
+                    self.pass_arguments(evaluator, call, method, callee, bound)
+            case "partial":
+                positions = []
+                while ("pa", callee.site, len(positions)) in world.cells:
+                    positions.append(evaluator.cell(("pa", callee.site, len(positions))))
+                for target in tuple(evaluator.cell(("pf", callee.site))):
+                    if target is not callee:
+                        self._invoke(evaluator, call, index, target, (*positions, *bound))
+            case "symbol":
+                self._external(evaluator, call, index, callee.name)
+            case "member":
+                if callee.owner is not None:
+                    self._method_call(evaluator, call, index, callee, callee.owner)
+
+    def pass_arguments(
+        self, evaluator: Evaluator, call: f.Call, fid: str, receiver: Obj | None, bound: tuple[Objs, ...] = ()
+    ) -> None:
+        """Arguments to parameters."""
+        facts = self.world.symbols.functions[fid].facts
+        positional = [param.name for param in facts.params if param.kind == "positional"]
+        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
+        star = next((param.name for param in facts.params if param.kind == "star"), None)
+        values: list[Objs] = [evaluator.eval(arg) for arg in call.args]
+        values = [*bound, *values]
+        if receiver is not None:
+            if receiver.kind == "inst" and receiver.site is None:
+                values.insert(0, {})
+            else:
+                values.insert(0, {receiver: None})
+        for position, value in enumerate(values):
+            if position < len(positional):
+                if value:
+                    self._add(("p", fid, positional[position]), value)
+            elif star is not None:
+                made = self.world.heap.make("ext", "tuple", (fid, -3))
+                self._add(("p", fid, star), {made: None})
+                self._add(self.world.element_cell(made), value)
+        for name, node in call.kwargs:
+            if name == "*":
+                spread = evaluator.elements_of(evaluator.eval(node))
+                if spread:
+                    for param in positional[len(values) :]:
+                        self._add(("p", fid, param), spread)
+            elif name in names:
+                value = evaluator.eval(node)
+                if value:
+                    self._add(("p", fid, name), value)
+
+    def _instantiate(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj) -> None:
+        world = self.world
+        for made in evaluator.call_result(callee, call, index):
+            if made.kind != "inst" or made.name != callee.name:
+                continue
+            method = world.method(callee.name, "__init__")
+            if method is not None:
+                self.pass_arguments(evaluator, call, method, made)
+            else:
+                self._fields(evaluator, call, callee.name)
+        creator = world.method(callee.name, "__new__")
+        if creator is not None:
+            self.pass_arguments(evaluator, call, creator, callee)
+        meta = world.class_of(callee.name).metaclass
+        if meta is not None:
+            method = world.method(meta, "__call__")
+            if method is not None:
+                self.pass_arguments(evaluator, call, method, callee)
+
+    def _fields(self, evaluator: Evaluator, call: f.Call, cid: str) -> None:
+        """A class without ``__init__`` that takes arguments declares its fields (dataclass, attrs, NamedTuple, model)."""
+        world = self.world
+        if not call.args and not call.kwargs:
+            return
+        names = [
+            name for parent in reversed(world.class_of(cid).mro) for name, _ in world.class_of(parent).facts.annotations
+        ]
+        for name, arg in zip(dict.fromkeys(names), call.args, strict=False):
+            self._add(("a", world.home(cid, name)[0], name), evaluator.eval(arg))
+        for name, node in call.kwargs:
+            if name in names:
+                self._add(("a", world.home(cid, name)[0], name), evaluator.eval(node))
+
+    def _external(self, evaluator: Evaluator, call: f.Call, index: int, dotted: str) -> None:
+        world = self.world
+        site = (evaluator.info.id, index)
+        if dotted in ("functools.partial", "functools.partialmethod") and call.args:
+            self._add(("pf", site), evaluator.eval(call.args[0]))
+            for position, arg in enumerate(call.args[1:]):
+                self._add(("pa", site, position), evaluator.eval(arg))
+            return
+        if dotted == "setattr" and len(call.args) == 3:
+            name = const_text(evaluator.nodes[call.args[1]])
+            if name is not None:
+                for obj in evaluator.eval(call.args[0]):
+                    self._set_attribute(obj, name, evaluator.eval(call.args[2]))
+            return
+        for made in evaluator.call_result(world.heap.make("symbol", dotted), call, index):
+            if made.kind == "ext" and made.site == site:
+                self._fill(evaluator, call, made)
+        row = world.calls.first(dotted)
+        if row is not None:
+            for obj in evaluator.argument(call, row.function.position, row.function.keyword):
+                self._callback(evaluator, call, obj)
+
+    def _fill(self, evaluator: Evaluator, call: f.Call, made: Obj) -> None:
+        """A container made from other containers holds their elements; one with a factory, what the factory makes."""
+        world = self.world
+        row = world.container_row(made.name)
+        cell = world.element_cell(made)
+        if row is not None and row.factory is not None:
+            factories = evaluator.argument(call, row.factory.position, row.factory.keyword)
+            site = made.site
+            assert site is not None
+            self._add(cell, evaluator._made_by(factories, (site[0], -100 - site[1])))
+        for arg in call.args:
+            for obj in evaluator.eval(arg):
+                if obj.kind in ("ext", "member", "opaque"):
+                    self._add(cell, evaluator.elements_of({obj: None}))
+        for _, node in call.kwargs:
+            if row is not None and row.mapping:
+                self._add(cell, evaluator.eval(node))
+
+    def _callback(self, evaluator: Evaluator, call: f.Call, obj: Obj) -> None:
+        """A function handed to a library call that runs it at once gets elements of the other arguments."""
+        if obj.kind not in ("func", "bound"):
+            return
+        spread: Objs = {}
+        for arg in call.args:
+            spread.update(evaluator.elements_of(evaluator.eval(arg)))
+        facts = self.world.symbols.functions[obj.name].facts
+        params = [param.name for param in facts.params if param.kind == "positional"]
+        for param in params[1 if obj.kind == "bound" else 0 :]:
+            self._add(("p", obj.name, param), spread)
+
+    def _method_call(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, receiver: Obj) -> None:
+        """Container methods move elements; other library methods may keep what they are given."""
+        world = self.world
+        method = callee.name.rpartition(".")[2]
+        if receiver.kind in ("ext", "opaque", "member") and method in STORE_METHODS:
+            for position in STORE_METHODS[method]:
+                self._add(world.element_cell(receiver), evaluator.argument(call, position, None))
+        elif receiver.kind in ("ext", "opaque") and method in EXTEND_METHODS:
+            for arg in call.args:
+                self._add(world.element_cell(receiver), evaluator.elements_of(evaluator.eval(arg)))
+                if method == "update":
+                    for obj in evaluator.eval(arg):
+                        if obj.kind == "ext":
+                            self._add(world.element_cell(receiver), evaluator.elements(obj))
+        for made in evaluator.call_result(callee, call, index):
+            if made.kind == "ext" and method == "copy":
+                self._add(world.element_cell(made), evaluator.elements(receiver))
+
+    # -- decorators ---------------------------------------------------------------------------------------------------
+
+    def _decorate(self, evaluator: Evaluator, call: f.Call, index: int, fid: str, decorators: Objs) -> None:
+        """A decorator of the project replaces the function by what it returns; others leave it as it is."""
+        world = self.world
+        chain = self.chains.setdefault(fid, {})
+        plain: Objs = {world.heap.make("func", fid): None}
+        inner = [position for position in chain if position < index]
+        current = chain[max(inner)] if inner else plain
+        replaced: Objs = {}
+        for decorator in decorators:
+            if decorator.kind in ("func", "bound"):
+                replaced.update(self._wrapped(evaluator, call, decorator, current, fid))
+            elif decorator.kind == "class":
+                for made in evaluator.call_result(decorator, call, index):
+                    if made.kind == "inst" and world.method(made.name, "__call__") is not None:
+                        init = world.method(made.name, "__init__")
+                        params = world.symbols.functions[init].facts.params if init is not None else ()
+                        if init is not None and len(params) > 1:
+                            self._add(("p", init, params[1].name), current)
+        chain[index] = replaced or current
+        outcome = chain[max(chain)]
+        if outcome != plain and world.get(("d", fid)) != outcome:
+            world.cells["d", fid] = dict(outcome)
+            for reader in self.readers.get(("d", fid), ()):
+                self._enqueue(reader)
+
+    def _wrapped(self, evaluator: Evaluator, call: f.Call, decorator: Obj, current: Objs, fid: str) -> Objs:
+        world = self.world
+        facts = world.symbols.functions[decorator.name].facts
+        positional = [param.name for param in facts.params if param.kind == "positional"]
+        if decorator.kind == "bound":
+            positional = positional[1:]
+        if not positional:
+            return {}
+        self._add(("p", decorator.name, positional[0]), current)
+        factory = self._factory_bindings(evaluator, call)
+        given = (decorator.name, positional[0], tuple(current))
+        result: Objs = {}
+        for obj in evaluator.cell(("r", decorator.name)):
+            if obj.kind == "func" and world.symbols.functions[obj.name].parent == decorator.name:
+                if obj.name == fid:
+                    continue
+                bindings = (*decorator.bindings, *factory, given)
+                result[world.heap.make("func", obj.name, bindings=bindings)] = None
+            elif obj in current:
+                result[obj] = None
+        return result
+
+    def _factory_bindings(
+        self, evaluator: Evaluator, call: f.Call
+    ) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
+        """What the arguments of a decorator factory (``@guarded(lock)``) mean inside the decorator it returned."""
+        node = evaluator.nodes[call.func]
+        if not isinstance(node, f.Result):
+            return ()
+        factory_call = evaluator.info.facts.events[node.event]
+        assert isinstance(factory_call, f.Call)
+        found: list[tuple[str, str, tuple[Obj, ...]]] = []
+        for factory in evaluator.eval(factory_call.func):
+            if factory.kind not in ("func", "bound"):
+                continue
+            params = [p.name for p in self.world.symbols.functions[factory.name].facts.params]
+            if factory.kind == "bound":
+                params = params[1:]
+            for name, arg in zip(params, factory_call.args, strict=False):
+                found.append((factory.name, name, tuple(evaluator.eval(arg))))
+            for name, arg in factory_call.kwargs:
+                if name in params:
+                    found.append((factory.name, name, tuple(evaluator.eval(arg))))
+        return tuple(entry for entry in found if entry[2])

@@ -1,0 +1,222 @@
+"""The linked program: symbols, framework tables, and for every storage cell the objects that may be in it.
+
+Cells are the places values flow through: parameters, returns, attributes, globals, class variables, captured variables
+and container elements. ``Solver`` (in ``solve``) fills them to a fixpoint (an inclusion-based, flow-insensitive
+points-to analysis after Andersen, with local variables already resolved by the front end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from racelint.frameworks.schema import Container, Matcher, Tables
+from racelint.link import classes as hierarchy
+from racelint.link.objects import Heap, Obj, Objs
+from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, ModuleInfo, Symbols
+from racelint.model import facts as f
+
+Cell: TypeAlias = tuple[object, ...]
+
+EMPTY: Objs = {}
+# More objects than this in one cell say nothing any more; the first ones found are kept.
+CELL_LIMIT = 48
+MAX_IMPORT_DEPTH = 24
+
+
+class World:
+    """Shared state of the linking phase; read-only once solved."""
+
+    def __init__(self, symbols: Symbols, tables: Tables) -> None:
+        self.symbols = symbols
+        self.tables = tables
+        self.heap = Heap()
+        self.cells: dict[Cell, Objs] = {}
+        self.guards = Matcher.of(tables.guard)
+        self.containers = Matcher.of(tables.container)
+        self.consumers = Matcher.of(tables.consumer)
+        self.calls = Matcher.of(tables.calls)
+        self.results = Matcher.of(tables.result)
+        self.confined = Matcher.of(tables.confined)
+        self.guard_decorators = Matcher.of(tables.guard_decorator)
+        # (function, event) -> objects called there; filled while solving.
+        self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
+        self.decorator_names: dict[str, tuple[str, ...]] = {}
+        self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    # -- types --------------------------------------------------------------------------------------------------------
+
+    def container_row(self, dotted: str) -> Container | None:
+        """The container row of an external type, or None."""
+        row = self.containers.first(dotted)
+        assert row is None or isinstance(row, Container)
+        return row
+
+    def is_container(self, obj: Obj) -> bool:
+        """Whether the object is an instance of a container type of the tables."""
+        return obj.kind == "ext" and self.containers.first(obj.name) is not None
+
+    def is_guard(self, obj: Obj) -> bool:
+        """Whether the object is an instance of a lock type of the tables."""
+        return obj.kind == "ext" and self.guards.first(obj.name) is not None
+
+    # -- classes ------------------------------------------------------------------------------------------------------
+
+    def class_of(self, cid: str) -> ClassInfo:
+        """Class by id."""
+        return self.symbols.classes[cid]
+
+    def home(self, cid: str, name: str) -> tuple[str, bool]:
+        """The class an attribute belongs to; whether it is a class-level attribute (cached)."""
+        key = (cid, name)
+        found = self._attr_homes.get(key)
+        if found is None:
+            found = self._attr_homes[key] = hierarchy.attribute_home(self.symbols, cid, name)
+        return found
+
+    def slot_of(self, cid: str, name: str) -> Cell:
+        """The cell of attribute ``name`` on instances of class ``cid``."""
+        home, class_level = self.home(cid, name)
+        return ("k", home, name) if class_level else ("a", home, name)
+
+    def class_slot(self, cid: str, name: str) -> Cell:
+        """The cell of ``name`` on the class object itself: the nearest base whose body binds it."""
+        for parent in self.symbols.classes[cid].mro:
+            if name in self.symbols.classes[parent].class_attrs:
+                return ("k", parent, name)
+        return ("k", cid, name)
+
+    def method(self, cid: str, name: str) -> str | None:
+        """Method look-up."""
+        return hierarchy.find_method(self.symbols, cid, name)
+
+    def decorators(self, fid: str) -> tuple[str, ...]:
+        """Dotted names of a function's decorators, innermost last (``property``, ``staticmethod``, ``x.setter``)."""
+        return self.decorator_names.get(fid, ())
+
+    def is_property(self, fid: str) -> bool:
+        """Whether reading the attribute calls the function."""
+        return any(
+            name in ("property", "functools.cached_property", "abc.abstractproperty", "cached_property")
+            or name.endswith(("cached_property", ".getter", "hybrid_property"))
+            for name in self.decorators(fid)
+        )
+
+    def is_static(self, fid: str) -> bool:
+        """``@staticmethod``."""
+        return "staticmethod" in self.decorators(fid)
+
+    def is_classmethod(self, fid: str) -> bool:
+        """``@classmethod``, or a method Python treats as one."""
+        name = self.symbols.functions[fid].facts.name
+        return "classmethod" in self.decorators(fid) or name in ("__new__", "__init_subclass__", "__class_getitem__")
+
+    # -- functions ----------------------------------------------------------------------------------------------------
+
+    def function_objects(self, fid: str) -> Objs:
+        """What a name bound by this ``def`` refers to: the function, or what project decorators made of it."""
+        found = self.cells.get(("d", fid))
+        if found:
+            return found
+        return {self.heap.make("func", fid): None}
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def resolve(self, module: str, name: str, depth: int = 0) -> tuple[Objs, Cell | None]:
+        """What a module-level name may be: fixed objects (imports, builtins), and the cell of a variable."""
+        info = self.symbols.modules.get(module)
+        if info is None or depth > MAX_IMPORT_DEPTH:
+            return {self.heap.make("symbol", f"{module}.{name}"): None}, None
+        found: Objs = {}
+        cell: Cell | None = None
+        if name in info.variables:
+            cell = ("g", module, name)
+        for source, attribute in info.imports.get(name, ()):
+            objs, inner = self.imported(source, attribute, depth + 1)
+            found.update(objs)
+            cell = cell or inner
+        if found or cell is not None:
+            return found, cell
+        submodule = self.symbols.find_module(f"{module}.{name}")
+        if submodule is not None:
+            return {self.heap.make("module", submodule): None}, None
+        for source in info.stars:
+            target = self.symbols.find_module(source)
+            if target is not None and target != module and self._exports(target, name, depth + 1):
+                return self.resolve(target, name, depth + 1)
+        if name in BUILTINS:
+            return {self.heap.make("symbol", name): None}, None
+        externals = [source for source in info.stars if self.symbols.find_module(source) is None]
+        if externals:
+            return {self.heap.make("symbol", f"{externals[-1]}.{name}"): None}, None
+        return {}, None
+
+    def _exports(self, module: str, name: str, depth: int) -> bool:
+        info = self.symbols.modules[module]
+        if depth > MAX_IMPORT_DEPTH:
+            return False
+        if info.facts.public is None and name.startswith("_"):
+            return False
+        if name in info.variables or name in info.imports:
+            return True
+        return any(
+            target != module and self._exports(target, name, depth + 1)
+            for target in (self.symbols.find_module(star) for star in info.stars)
+            if target is not None
+        )
+
+    def imported(self, module: str, name: str | None, depth: int = 0) -> tuple[Objs, Cell | None]:
+        """What an import binds."""
+        target = self.symbols.find_module(module)
+        if name is None:
+            if target is not None:
+                return {self.heap.make("module", target): None}, None
+            if module in self.symbols.packages:
+                return {self.heap.make("module", module): None}, None
+            return {self.heap.make("symbol", module): None}, None
+        if target is None:
+            submodule = self.symbols.find_module(f"{module}.{name}")
+            if submodule is not None:
+                return {self.heap.make("module", submodule): None}, None
+            if module in self.symbols.packages and f"{module}.{name}" in self.symbols.packages:
+                return {self.heap.make("module", f"{module}.{name}"): None}, None
+            return {self.heap.make("symbol", f"{module}.{name}"): None}, None
+        objs, cell = self.resolve(target, name, depth)
+        if not objs and cell is None:
+            submodule = self.symbols.find_module(f"{module}.{name}")
+            if submodule is not None:
+                return {self.heap.make("module", submodule): None}, None
+        return objs, cell
+
+    def module_of(self, info: FunctionInfo) -> ModuleInfo:
+        """The module a function stands in."""
+        return self.symbols.modules[info.module]
+
+    # -- cells --------------------------------------------------------------------------------------------------------
+
+    def get(self, cell: Cell) -> Objs:
+        """What may be in a cell."""
+        return self.cells.get(cell, EMPTY)
+
+    def element_cell(self, obj: Obj) -> Cell:
+        """The cell of a container's elements (owners and freshness do not matter for what is stored)."""
+        if obj.kind == "ext" and obj.name == "generator" and obj.site is not None and obj.site[1] == -1:
+            return ("y", obj.site[0])
+        return ("e", self.heap.plain(obj))
+
+    def attr_cell(self, obj: Obj, name: str) -> Cell:
+        """The cell of an attribute of an object that is not an instance of a project class."""
+        return ("o", self.heap.plain(obj), name)
+
+    def functions_of(self, objs: Iterable[Obj]) -> list[Obj]:
+        """The callable objects among some."""
+        return [obj for obj in objs if obj.kind in ("func", "bound", "partial", "class", "inst")]
+
+
+def const_text(node: f.Node) -> str | None:
+    """The value of a string literal node, or None."""
+    if isinstance(node, f.Const):
+        text = node.text
+        if len(text) >= 2 and text[0] in "'\"" and text[-1] == text[0]:
+            return text.strip("'\"")
+    return None

@@ -1,0 +1,62 @@
+"""A shared container is walked while another context adds or removes elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from racelint.analysis.program import Program
+from racelint.analysis.races import Race
+from racelint.model.findings import Finding
+from racelint.rules import Rule
+from racelint.rules.phrasing import VERBS, Phrasing
+
+
+def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
+    """Loops over containers that change under them."""
+    for race in program.races:
+        if race.pattern == "iterate":
+            yield _finding(race, phrasing)
+
+
+def _finding(race: Race, phrasing: Phrasing) -> Finding:
+    place = phrasing.short(race.name)
+    change = VERBS[race.second.touch.effect]
+    message = (
+        f"{place}: iterated while the {change} at {phrasing.where(race.second)} may change it; {phrasing.meets(race)}"
+    )
+    kind = race.first.touch.type
+    if kind == "list":
+        consequence = "elements are skipped or seen twice, without an exception"
+    elif kind == "collections.deque":
+        consequence = "RuntimeError: deque mutated during iteration"
+    elif kind == "set":
+        consequence = "RuntimeError: Set changed size during iteration"
+    else:
+        consequence = "RuntimeError: dictionary changed size during iteration"
+    others = sorted({phrasing.short(lock.name) for lock in race.second.locks})
+    if others:
+        advice = f"iterate over a copy taken under `{others[0]}`, which the other side holds"
+    else:
+        advice = f"iterate over a copy, such as `list({place.rpartition('.')[2]})`"
+    return phrasing.finding(
+        race,
+        RULE.name,
+        RULE.code,
+        RULE.severity,
+        message,
+        first=phrasing.side(race.first, access="iterate"),
+        second=phrasing.side(race.second),
+        consequence=consequence,
+        advice=advice,
+    )
+
+
+RULE = Rule(
+    "mutate-while-iterating",
+    "RL104",
+    "a container is iterated while another context adds or removes elements",
+    "error",
+    (362,),
+    "0.1",
+    check,
+)

@@ -1,0 +1,272 @@
+"""From a race to a finding: sides, traces, and sentences a reader can act on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from racelint.analysis.flow import Flow
+from racelint.analysis.locks import Lock
+from racelint.analysis.races import Race
+from racelint.analysis.walk import Reached, State
+from racelint.link.symbols import FunctionInfo
+from racelint.link.world import World
+from racelint.model import facts as f
+from racelint.model.findings import Confidence, Context, Finding, Severity, Side, Step
+
+VERBS = {
+    "read": "read",
+    "rebind": "assignment",
+    "unbind": "deletion",
+    "look": "look-up",
+    "item": "look-up",
+    "insert": "insert",
+    "delete": "delete",
+    "discard": "delete",
+    "clear": "clear",
+    "update": "update",
+    "claim": "insert",
+    "order": "reordering",
+    "iterate": "iteration",
+    "snapshot": "copy",
+}
+ACCESS = {
+    "read": "read",
+    "rebind": "write",
+    "unbind": "delete",
+    "look": "read",
+    "item": "read",
+    "insert": "insert",
+    "delete": "delete",
+    "discard": "delete",
+    "clear": "delete",
+    "update": "update",
+    "claim": "insert",
+    "order": "update",
+    "iterate": "iterate",
+    "snapshot": "read",
+}
+CONTEXT_WORDS = {
+    "main": "main thread",
+    "thread": "thread",
+    "pool": "thread pool",
+    "event-loop": "event loop",
+    "signal": "signal handler",
+    "any": "caller's thread",
+    "process": "process",
+}
+
+
+class Phrasing:
+    """Builds findings from races of one program."""
+
+    def __init__(self, world: World, columns: Mapping[str, Sequence[str]]) -> None:
+        self.world = world
+        self.sources = columns
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def function(self, reached: Reached) -> FunctionInfo:
+        """The function an access stands in."""
+        return self.world.symbols.functions[reached.touch.fid]
+
+    def short(self, name: str) -> str:
+        """A place or function without its module: ``Registry.pods``."""
+        parts = name.split(".")
+        for index, part in enumerate(parts[:-1]):
+            if part[:1].isupper() or part[:2] == "_" + part[1:2].upper():
+                return ".".join(parts[index:])
+        return parts[-1]
+
+    def entry_name(self, reached: Reached) -> str:
+        """The entry point an access is reached from, as a bare function name."""
+        info = self.world.symbols.functions[reached.state.entry.target.name]
+        return self.short(info.display)
+
+    def trace(self, state: State) -> tuple[Step, ...]:
+        """The calls from the entry point to the function of a state."""
+        steps: list[Step] = []
+        current = state
+        while current.parent is not None:
+            caller = self.world.symbols.functions[current.parent.fid]
+            event = caller.facts.events[current.event]
+            callee = self.world.symbols.functions[current.fid]
+            steps.append(Step(caller.path, event.line, caller.display, self.short(callee.display)))
+            current = current.parent
+        return tuple(reversed(steps))
+
+    def side(self, reached: Reached, *, until: Reached | None = None, access: str = "", detail: str = "") -> Side:
+        """One side of a finding; ``until`` extends it to the second step of a compound."""
+        info = self.function(reached)
+        touch = reached.touch
+        line, end = touch.line, touch.line
+        if until is not None and until.touch.fid == touch.fid:
+            end = max(end, until.touch.line)
+            line = min(line, until.touch.line)
+        column, end_column = self._columns(info.path, line, touch.name)
+        if end != line:
+            end_column = self._line_end(info.path, end)
+        entry = reached.state.entry
+        target = self.world.symbols.functions[entry.target.name]
+        context = Context(target.display, entry.kind, entry.path, entry.line, entry.why)
+        locks = tuple(sorted({lock.name for lock in self._held(reached, until)}))
+        return Side(
+            info.path,
+            line,
+            column,
+            end,
+            end_column,
+            info.display,
+            access or ACCESS[touch.effect],
+            locks,
+            context,
+            self.trace(reached.state),
+            detail or VERBS[touch.effect],
+        )
+
+    def _held(self, reached: Reached, until: Reached | None) -> tuple[Lock, ...]:
+        if until is None:
+            return reached.locks
+        return tuple(lock for lock in reached.locks if lock in until.locks)
+
+    def _columns(self, path: str, line: int, name: str) -> tuple[int, int]:
+        """Where on its line the place is named: the access path that ends in its last name."""
+        text = self._text(path, line)
+        last = name.rpartition(".")[2]
+        start = -1
+        position = 0
+        while last:
+            position = text.find(last, position)
+            if position < 0:
+                break
+            before = text[position - 1] if position else " "
+            after = text[position + len(last)] if position + len(last) < len(text) else " "
+            if not (before.isalnum() or before == "_" or after.isalnum() or after == "_"):
+                start = position
+                break
+            position += len(last)
+        if start < 0:
+            indent = len(text) - len(text.lstrip())
+            return indent + 1, max(len(text.rstrip()), indent + 1) + 1
+        end = start + len(last)
+        while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "._"):
+            start -= 1
+        return start + 1, end + 1
+
+    def _line_end(self, path: str, line: int) -> int:
+        return len(self._text(path, line).rstrip()) + 1
+
+    def _text(self, path: str, line: int) -> str:
+        lines = self.sources.get(path, ())
+        return lines[line - 1] if 0 < line <= len(lines) else ""
+
+    def where(self, reached: Reached) -> str:
+        """``path:line`` of an access."""
+        return f"{self.function(reached).path}:{reached.touch.line}"
+
+    def locks_text(self, reached: Reached) -> str:
+        """``holding `_lock``` or ``with no lock``."""
+        names = sorted({self.short(lock.name) for lock in reached.locks})
+        return "holding " + ", ".join(f"`{name}`" for name in names) if names else "with no lock"
+
+    def meets(self, race: Race) -> str:
+        """Who runs beside whom: ``f() runs in parallel from a and b (thread pool)``."""
+        function = self.short(self.function(race.first).display)
+        kind = CONTEXT_WORDS[race.second.state.entry.kind]
+        first, second = self.entry_name(race.first), self.entry_name(race.second)
+        if race.first.touch.fid == race.second.touch.fid:
+            if first != second:
+                return f"{function}() runs in parallel from {first} and {second} ({kind})"
+            return f"{function}() runs in parallel with itself, from {first} ({kind})"
+        other = self.short(self.function(race.second).display)
+        return f"{function}() runs in parallel with {other}() in {second} ({kind})"
+
+    def key_text(self, flow: Flow, node: int) -> str:
+        """A key as a reader would write it, or an ellipsis."""
+        return _expression(flow.facts, node)
+
+    # -- finding ------------------------------------------------------------------------------------------------------
+
+    def confidence(self, race: Race) -> Confidence:
+        """How sure both ways and both contexts are."""
+        if any(not reached.state.sure for reached in race.reached):
+            return "medium"
+        if any(reached.touch.assumed for reached in race.reached):
+            return "medium"
+        if race.first.group is race.second.group and race.first.group.api:
+            return "medium"
+        return "high"
+
+    def other(self, race: Race) -> Reached:
+        """The second side, shown from another entry point where the same access is reached from one."""
+        second = race.second
+        same = second.touch.fid == race.first.touch.fid and second.state.entry is race.first.state.entry
+        if same and second.other is not None:
+            return Reached(second.touch, second.other, second.group, second.held, second.started)
+        return second
+
+    def finding(
+        self,
+        race: Race,
+        rule: str,
+        code: str,
+        severity: Severity,
+        message: str,
+        *,
+        first: Side,
+        second: Side,
+        consequence: str,
+        advice: str,
+        notes: Sequence[str] = (),
+    ) -> Finding:
+        """The finished finding."""
+        info = self.function(race.first)
+        return Finding(
+            rule=rule,
+            code=code,
+            severity=severity,
+            confidence=self.confidence(race),
+            message=message,
+            place=race.name,
+            fingerprint=fingerprint(rule, race.name, info.display, self.function(race.second).display),
+            sides=(first, second),
+            why=race.why,
+            consequence=consequence,
+            help=advice,
+            notes=tuple(notes),
+        )
+
+    def lock_advice(self, race: Race) -> str:
+        """Which lock to hold."""
+        if race.guard is not None:
+            name = self.short(race.guard.lock.name)
+            return f"hold `{name}` here, as {race.guard.held} of {race.guard.total} accesses do"
+        others = sorted({self.short(lock.name) for lock in race.second.locks})
+        if others:
+            return f"hold `{others[0]}` here, as the other side does"
+        return f"hold one lock over every access of `{self.short(race.name)}`"
+
+
+def fingerprint(*parts: str) -> str:
+    """An identity that survives edits elsewhere: names only, no lines."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _expression(facts: f.Function, index: int, depth: int = 0) -> str:
+    if index < 0 or depth > 5:
+        return "..."
+    node = facts.nodes[index]
+    match node:
+        case f.Const(text):
+            return text if len(text) < 30 else "..."
+        case f.Param(name) | f.Global(name) | f.Captured(_, name) | f.ClassVar(_, name):
+            return name
+        case f.Attr(base, name):
+            inner = _expression(facts, base, depth + 1)
+            return name if inner == "..." else f"{inner}.{name}"
+        case f.Item(base, key):
+            return f"{_expression(facts, base, depth + 1)}[{_expression(facts, key, depth + 1)}]"
+        case f.New("tuple", items, _, _):
+            return "(" + ", ".join(_expression(facts, item, depth + 1) for item in items) + ")"
+        case _:
+            return "..."
