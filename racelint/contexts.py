@@ -190,7 +190,7 @@ class Discovery:
         if row.function.keyword is not None:
             nodes.extend(value for key, value in call.kwargs if key == row.function.keyword)
         for node in nodes:
-            for target in self.callables(evaluator, node, spread=row.iterable or row.function.position == -1):
+            for target in _generic(self.callables(evaluator, node, spread=row.iterable or row.function.position == -1)):
                 self._spawned(fid, index, call, row, name, receiver, target, confidence)
 
     def callables(self, evaluator: Evaluator, node: int, *, spread: bool = False, depth: int = 0) -> list[Obj]:
@@ -257,7 +257,7 @@ class Discovery:
             "per-start": repeated or outer,
         }[row.self_overlap]
         distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
-        fresh = self._fresh_receiver(fid, target)
+        fresh = self._fresh_receiver(fid, target, repeated)
         if fresh:
             distinct = True
         single = executor is not None and self._single_worker(executor)
@@ -290,10 +290,13 @@ class Discovery:
             info = self.world.symbols.functions[info.parent]
         return owner is not None and owner.kind == "inst" and info.cls is not None and owner.site is None
 
-    def _fresh_receiver(self, fid: str, target: Obj) -> bool:
+    def _fresh_receiver(self, fid: str, target: Obj, repeated: bool) -> bool:
         """Whether the receiver is made in the spawning function, so that each start has one of its own."""
         owner = target.owner
-        return owner is not None and owner.kind == "inst" and owner.site is not None and owner.site[0] == fid
+        if owner is None or owner.kind != "inst" or owner.site is None or owner.site[0] != fid or owner.site[1] < 0:
+            return False
+        facts = self.world.symbols.functions[fid].facts
+        return not repeated or in_loop(facts, facts.events[owner.site[1]].block)
 
     def _runs_often(self, fid: str, depth: int = 0) -> bool:
         """Whether a function is called in a loop, directly or through its callers."""
@@ -495,6 +498,16 @@ class Discovery:
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
         )
+
+
+def _generic(found: list[Obj]) -> list[Obj]:
+    """One target per method and class: an unknown instance stands for those made at known places."""
+    unknown = {(obj.name, obj.owner.name) for obj in found if obj.owner is not None and obj.owner.site is None}
+    return [
+        obj
+        for obj in found
+        if obj.owner is None or obj.owner.site is None or (obj.name, obj.owner.name) not in unknown
+    ]
 
 
 def project_entries(world: World, specs: Iterable[tuple[str, ContextKind, bool, str]]) -> list[EntryPoint]:

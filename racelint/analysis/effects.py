@@ -193,6 +193,8 @@ class Effects:
             return
         if row is not None and row.sequence and effect == "insert" and not method:
             effect = "update"  # l[i] = x changes no length
+        if effect == "snapshot" and row is not None and not row.snapshot_safe:
+            effect = "iterate"
         place, name = self._content_place(evaluator, node, obj)
         yield Touch(
             place,
@@ -346,7 +348,7 @@ def _holder_names(world: World) -> dict[Obj, str]:
     """A display name for containers: the first slot that holds them, through enclosing containers too."""
     names: dict[Obj, str] = {}
     work: list[tuple[Obj, str]] = []
-    for kind in ("a", "k", "g", "x"):
+    for kind in ("a", "k", "g", "x", "p"):
         for cell, objs in world.cells.items():
             if cell[0] != kind:
                 continue

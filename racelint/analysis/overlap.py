@@ -36,7 +36,7 @@ class Overlap:
 
     def _within(self, a: Reached, b: Reached) -> str | None:
         group = a.group
-        if not group.self_overlap:
+        if not group.self_overlap or group.kind == "event-loop":
             return None
         first, second = a.state.entry, b.state.entry
         if group.api:
@@ -110,7 +110,9 @@ class Overlap:
                         return False
                     continue
                 starter = self.groups[index]
-                if starter.main or index in active:
+                if starter.main:
+                    return False
+                if index in active:
                     continue
                 if starter.api:
                     if a.group.api or not a.group.main:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from racelint.contexts import EntryPoint
+from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
 
@@ -32,12 +33,24 @@ class Sharing:
                 self._by_object[cell[1]].append(cell)
             elif cell[0] in ("g", "k"):
                 work.extend(world.cells[cell])
+        work.extend(self._defaults())
         for entry in entries:
             work.extend(self._entry_roots(entry))
         for cid in api_classes:
             work.append(world.heap.make("inst", cid))
         while work:
             self._reach(work.pop(), work)
+
+    def _defaults(self) -> list[Obj]:
+        """Default values are made once and seen by every call."""
+        world = self.world
+        found: list[Obj] = []
+        for info in world.symbols.functions.values():
+            if any(param.default >= 0 for param in info.facts.params):
+                outer = Evaluator(world, world.symbols.functions[world.scope_of(info)])
+                for param in info.facts.params:
+                    found.extend(obj for obj in outer.eval(param.default) if obj.kind in ("ext", "inst"))
+        return found
 
     def _entry_roots(self, entry: EntryPoint) -> list[Obj]:
         world = self.world

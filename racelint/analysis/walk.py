@@ -274,6 +274,7 @@ class Walker:
                         if gained:
                             started = started | gained
                             published.update(self._fresh_params(evaluator))
+                            published.update(self._handed(evaluator, event, callee))
             elif isinstance(event, f.Release) and self.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
                     ended = self.executors.get(world.heap.plain(obj))
@@ -362,6 +363,15 @@ class Walker:
             for obj in objs
             if obj.fresh and obj.kind == "inst" and self.sharing.shared(self.world.heap.shared(obj))
         }
+
+    def _handed(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> set[Obj]:
+        """Fresh objects that a call which starts something was given, was called on, or made."""
+        objs = dict(evaluator.eval(call.result))
+        for arg in (*call.args, *(value for _, value in call.kwargs)):
+            objs.update(evaluator.eval(arg))
+        if callee.owner is not None:
+            objs[callee.owner] = None
+        return {self._root(obj) for obj in objs if obj.fresh and self.sharing.shared(self.world.heap.shared(obj))}
 
     def _publish(self, evaluator: Evaluator, event: f.Access, published: set[Obj]) -> None:
         """Storing an object where others may look ends its being fresh."""

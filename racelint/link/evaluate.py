@@ -107,7 +107,7 @@ class Evaluator:
             case f.Result():
                 return self.result(node.event)
             case f.New(kind, _, _, _):
-                return {world.heap.make("ext", kind, (self.info.id, index)): None}
+                return {world.heap.make("ext", kind, (self.info.id, index), fresh=self.owners): None}
             case f.Func(qualname):
                 return self._function(qualname)
             case f.Cls(qualname):
@@ -576,7 +576,7 @@ class Evaluator:
 
     def _instantiated(self, callee: Obj, event: int) -> Objs:
         world = self.world
-        made: Obj = world.heap.make("inst", callee.name, (self.info.id, event))
+        made: Obj = world.heap.make("inst", callee.name, (self.info.id, event), fresh=self.owners)
         maker = world.method(callee.name, "__new__")
         if maker is not None:
             from_new = self.cell(("r", maker))
@@ -607,7 +607,7 @@ class Evaluator:
             if row.factory is not None:
                 return self._made_by(self.argument(call, row.factory.position, row.factory.keyword), site)
             if row.type:
-                return {heap.make("ext", row.type, site): None}
+                return {heap.make("ext", row.type, site, fresh=self.owners): None}
         if receiver is not None:
             contained = self._container_result(dotted, receiver, call, site)
             if contained is not None:
@@ -615,7 +615,7 @@ class Evaluator:
             if receiver.kind == "inst":
                 return {heap.make("ext", f"{dotted}()", site): None}
             return {heap.make("ext", f"{dotted}()", site, owner=None): None}
-        return {heap.make("ext", SNAPSHOT_TYPES.get(dotted, dotted), site): None}
+        return {heap.make("ext", SNAPSHOT_TYPES.get(dotted, dotted), site, fresh=self.owners): None}
 
     def _made_by(self, factories: Objs, site: tuple[str, int]) -> Objs:
         """Objects a factory argument will make: ``default_factory=dict``, ``default_factory=lambda: Foo()``."""
@@ -691,7 +691,7 @@ class Evaluator:
         if method in VIEW_METHODS:
             return {world.heap.make("member", f"{receiver.name}()" + method, owner=receiver): None}
         if method == "copy":
-            return {world.heap.make("ext", receiver.name, site): None}
+            return {world.heap.make("ext", receiver.name, site, fresh=self.owners): None}
         effect = row.methods.get(method)
         if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
             found = dict(self.elements(receiver))

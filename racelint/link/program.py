@@ -76,11 +76,7 @@ def _decorator_names(world: World) -> None:
     for info in world.symbols.functions.values():
         if not info.facts.decorators:
             continue
-        if info.cls is not None:
-            scope = f"{info.module}:{world.class_of(info.cls).facts.body}"
-        else:
-            scope = info.parent or f"{info.module}:<module>"
-        by_scope.setdefault(scope, []).append((info.id, info.facts.decorators))
+        by_scope.setdefault(world.scope_of(info), []).append((info.id, info.facts.decorators))
     for scope, functions in by_scope.items():
         evaluator = Evaluator(world, world.symbols.functions[scope])
         for fid, decorators in functions:

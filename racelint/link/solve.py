@@ -64,6 +64,16 @@ class Solver:
         else:
             self._add(("p", info.id, name), {world.heap.make("inst", info.cls): None})
 
+    def _defaults(self, info: FunctionInfo) -> None:
+        """Defaults are made once, in the enclosing scope, and every call may see them."""
+        outer: Evaluator | None = None
+        for param in info.facts.params:
+            if param.default >= 0:
+                outer = outer or self._evaluator(self.world.symbols.functions[self.world.scope_of(info)])
+                value = outer.eval(param.default)
+                if value:
+                    self._add(("p", info.id, param.name), value)
+
     def _annotations(self, info: FunctionInfo) -> None:
         evaluator = self._evaluator(info)
         for param in info.facts.params:
@@ -108,6 +118,7 @@ class Solver:
 
     def _visit(self, info: FunctionInfo) -> None:
         evaluator = self._evaluator(info)
+        self._defaults(info)
         facts = info.facts
         for index, event in enumerate(facts.events):
             if isinstance(event, f.Access):
@@ -245,7 +256,9 @@ class Solver:
                         self._invoke(evaluator, call, index, target, (*positions, *bound))
             case "symbol":
                 self._external(evaluator, call, index, callee.name)
+                self._handed_over(evaluator, call)
             case "member":
+                self._handed_over(evaluator, call)
                 if callee.owner is not None:
                     self._method_call(evaluator, call, index, callee, callee.owner)
 
@@ -355,6 +368,30 @@ class Solver:
         for _, node in call.kwargs:
             if row is not None and row.mapping:
                 self._add(cell, evaluator.eval(node))
+
+    def _handed_over(self, evaluator: Evaluator, call: f.Call) -> None:
+        """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
+        ``submit(f, x)``, ``call_later(1, f, x)``."""
+        packed = next((value for name, value in call.kwargs if name == "args"), -1)
+        for position, node in enumerate((*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))):
+            for obj in evaluator.eval(node):
+                if obj.kind not in ("func", "bound"):
+                    continue
+                facts = self.world.symbols.functions[obj.name].facts
+                params = [param.name for param in facts.params if param.kind == "positional"]
+                if obj.kind == "bound":
+                    params = params[1:]
+                if packed < 0 and position + 1 < len(call.args):
+                    tuple_node = evaluator.nodes[call.args[position + 1]]
+                    if isinstance(tuple_node, f.New) and tuple_node.kind == "tuple" and len(call.args) == position + 2:
+                        packed = call.args[position + 1]
+                if packed >= 0:
+                    display = evaluator.nodes[packed]
+                    if isinstance(display, f.New):
+                        for name, item in zip(params, display.items, strict=False):
+                            self._add(("p", obj.name, name), evaluator.eval(item))
+                for name, item in zip(params, call.args[position + 1 :], strict=False):
+                    self._add(("p", obj.name, name), evaluator.eval(item))
 
     def _callback(self, evaluator: Evaluator, call: f.Call, obj: Obj) -> None:
         """A function handed to a library call that runs it at once gets elements of the other arguments."""

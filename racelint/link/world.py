@@ -188,6 +188,12 @@ class World:
                 return {self.heap.make("module", submodule): None}, None
         return objs, cell
 
+    def scope_of(self, info: FunctionInfo) -> str:
+        """The id of the scope a function is defined in: a class body, a function or the module."""
+        if info.cls is not None and info.facts.kind == "function":
+            return f"{info.module}:{self.class_of(info.cls).facts.body}"
+        return info.parent or f"{info.module}:<module>"
+
     def module_of(self, info: FunctionInfo) -> ModuleInfo:
         """The module a function stands in."""
         return self.symbols.modules[info.module]

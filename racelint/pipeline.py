@@ -1,0 +1,188 @@
+"""One run: discover, extract, link, analyse, apply rules. It prints nothing and writes nothing."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from racelint import discover, suppress
+from racelint.analysis.program import Analysis, Program
+from racelint.config import Settings
+from racelint.contexts import EntryPoint, project_entries
+from racelint.frameworks.schema import ContextKind, builtin, merge
+from racelint.frontends.python.extract import SyntaxProblem, UnreadableSource, extract
+from racelint.link.program import link
+from racelint.link.world import World
+from racelint.model.facts import ModuleFacts
+from racelint.model.findings import EntryPointInfo, Finding, Result
+from racelint.model.source import Problem, SourceFile
+from racelint.rules import Rule, all_rules
+from racelint.rules.phrasing import Phrasing
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What reading one file gave: facts, or the problem that kept them from being had; and its text by lines."""
+
+    file: SourceFile
+    facts: ModuleFacts | None
+    problem: Problem | None
+    text: tuple[str, ...]
+
+
+def read(file: SourceFile) -> Extracted:
+    """Facts of one file; a file that cannot be read or parsed gives a problem instead."""
+    try:
+        source = file.path.read_bytes()
+    except OSError as error:
+        return Extracted(file, None, Problem(file.display, 0, "unreadable-file", error.strerror or str(error)), ())
+    text = tuple(source.decode("utf-8", "replace").splitlines())
+    try:
+        facts = extract(source, file.module, is_package=file.is_package)
+    except SyntaxProblem as error:
+        return Extracted(file, None, Problem(file.display, error.line, "parse-error", str(error)), text)
+    except UnreadableSource as error:
+        return Extracted(file, None, Problem(file.display, 1, "unreadable-file", str(error)), text)
+    except RecursionError:
+        return Extracted(file, None, Problem(file.display, 1, "parse-error", "nested too deeply to be analysed"), text)
+    return Extracted(file, facts, None, text)
+
+
+def extract_all(files: Sequence[SourceFile], progress: Progress | None = None) -> list[Extracted]:
+    """Read every file, in order."""
+    found: list[Extracted] = []
+    gc.collect()
+    gc.freeze()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for done, file in enumerate(files):
+            if progress is not None:
+                progress("reading", done, len(files))
+            found.append(read(file))
+            if done % 400 == 399:
+                gc.collect()
+    finally:
+        if collecting:
+            gc.enable()
+        gc.unfreeze()
+    return found
+
+
+def entry_infos(world: World, entries: Iterable[EntryPoint]) -> tuple[EntryPointInfo, ...]:
+    """Entry points as they are listed."""
+    infos = {
+        EntryPointInfo(
+            world.symbols.functions[entry.target.name].display,
+            entry.kind,
+            entry.self_overlap,
+            entry.path,
+            entry.line,
+            entry.why,
+            entry.row,
+        )
+        for entry in entries
+    }
+    return tuple(sorted(infos, key=lambda info: (info.path, info.line, info.function, info.kind, info.row)))
+
+
+def selected(settings: Settings) -> tuple[Rule, ...]:
+    """The rules a run uses."""
+    rules = all_rules()
+    wanted = [rule for rule in rules if not settings.select or {rule.name, rule.code} & set(settings.select)]
+    return tuple(rule for rule in wanted if not {rule.name, rule.code} & set(settings.ignore))
+
+
+def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, ContextKind, bool, str]]:
+    """Entry points named by ``# racelint: entrypoint(kind)`` on (or above) a definition."""
+    found: list[tuple[str, ContextKind, bool, str]] = []
+    for item in extracted:
+        if item.facts is None:
+            continue
+        for line, kind in suppress.entrypoints(item.facts.comments):
+            for function in item.facts.functions:
+                if function.kind == "function" and function.line in (line, line + 1):
+                    name = f"{item.facts.module}.{function.qualname.replace('.<locals>', '')}"
+                    found.append((name, kind, kind == "pool", f"marked as an entry point at {item.file.display}:{line}"))
+    return found
+
+
+def analyse_program(
+    extracted: Sequence[Extracted], settings: Settings, aliases: dict[str, str], progress: Progress | None = None
+) -> Program:
+    """Link and analyse what was extracted."""
+    tables = merge([settings.tables, builtin()])
+    modules = [(item.facts, item.file.display) for item in extracted if item.facts is not None]
+    if progress is not None:
+        progress("linking", 0, 1)
+    world = link(modules, aliases, tables)
+    specs = [*settings.entrypoint_specs(), *annotated_entries(extracted)]
+    analysis = Analysis(world, project_entries(world, specs), library=settings.library)
+    report = None
+    if progress is not None:
+        notify = progress
+
+        def report(done: int, total: int) -> None:
+            notify("analysing", done, total)
+
+    return analysis.run(report)
+
+
+def analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
+    """Analyse a project: every finding of the selected rules, suppressed ones marked, in a stable order."""
+    started = time.monotonic()
+    files, problems = discover.discover(project, settings.exclude)
+    extracted = extract_all(files, progress)
+    problems = [*problems, *(item.problem for item in extracted if item.problem is not None)]
+    program = analyse_program(extracted, settings, discover.module_aliases(files), progress)
+    sources = {item.file.display: item.text for item in extracted}
+    phrasing = Phrasing(program.world, sources)
+    findings: list[Finding] = []
+    for rule in selected(settings):
+        findings.extend(rule.check(program, phrasing))
+    findings = distinct(findings)
+    comments = {item.file.display: item.facts.comments for item in extracted if item.facts is not None}
+    known = frozenset(name for rule in all_rules() for name in (rule.name, rule.code))
+    findings, comment_problems = suppress.apply(findings, comments, known)
+    return Result(
+        findings=tuple(findings),
+        problems=tuple(sorted({*problems, *comment_problems})),
+        files=len(files),
+        lines=sum(len(item.text) for item in extracted),
+        functions=sum(
+            function.kind == "function" for item in extracted if item.facts for function in item.facts.functions
+        ),
+        entry_points=entry_infos(program.world, program.entries),
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+def distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Sorted findings; of several with one rule, place and function the surest and shortest stays."""
+    order = {"high": 0, "medium": 1, "low": 2}
+    best: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        side = finding.sides[0]
+        key = (finding.rule, finding.place, side.function)
+        rank = (order[finding.confidence], finding.severity != "error", len(side.trace), side.line)
+        known = best.get(key)
+        if known is None or rank < (
+            order[known.confidence],
+            known.severity != "error",
+            len(known.sides[0].trace),
+            known.sides[0].line,
+        ):
+            best[key] = finding
+    found = sorted(best.values(), key=lambda f: (f.sides[0].path, f.sides[0].line, f.code, f.place, f.fingerprint))
+    seen: dict[str, int] = {}
+    result = []
+    for finding in found:
+        count = seen.get(finding.fingerprint, 0)
+        seen[finding.fingerprint] = count + 1
+        result.append(finding if not count else replace(finding, fingerprint=f"{finding.fingerprint}-{count + 1}"))
+    return result

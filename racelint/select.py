@@ -1,0 +1,96 @@
+"""Which of the findings are shown, which of them fail the run, and how many there are of each kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from racelint.config import Settings
+from racelint.model.findings import CONFIDENCES, SEVERITIES, EntryPointInfo, Finding, Result, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How many findings of one rule and severity there are, suppressed ones not counted."""
+
+    rule: str
+    code: str
+    severity: Severity
+    count: int
+
+
+def narrow(result: Result, settings: Settings, paths: Collection[str] = ()) -> Result:
+    """The result with only the findings that are to be shown; suppressed ones stay in, marked.
+
+    ``paths`` are files or folders relative to the project (``""`` is the project); none means all.
+    """
+    return replace(
+        result,
+        findings=tuple(
+            finding
+            for finding in result.findings
+            if is_selected(finding, settings) and is_grave(finding, settings) and touches(finding, paths)
+        ),
+    )
+
+
+def is_selected(finding: Finding, settings: Settings) -> bool:
+    """Whether the finding's rule is wanted."""
+    names = {finding.rule, finding.code}
+    return (not settings.select or not names.isdisjoint(settings.select)) and names.isdisjoint(settings.ignore)
+
+
+def is_grave(finding: Finding, settings: Settings) -> bool:
+    """Whether severity and confidence are high enough to be shown."""
+    return at_least(finding.severity, settings.min_severity, SEVERITIES) and at_least(
+        finding.confidence, settings.min_confidence, CONFIDENCES
+    )
+
+
+def at_least(value: str, bound: str, order: Sequence[str]) -> bool:
+    """Whether ``value`` stands at or after ``bound`` in ``order``."""
+    return order.index(value) >= order.index(bound)
+
+
+def touches(finding: Finding, paths: Collection[str]) -> bool:
+    """Whether any side of the finding lies in one of ``paths``."""
+    return not paths or any(inside(side.path, paths) for side in finding.sides)
+
+
+def inside(path: str, paths: Collection[str]) -> bool:
+    """Whether ``path`` is one of ``paths`` or below one of them."""
+    return any(not folder or path == folder or path.startswith(f"{folder}/") for folder in paths)
+
+
+def entry_points(result: Result, paths: Collection[str] = ()) -> tuple[EntryPointInfo, ...]:
+    """The entry points that become concurrent in one of ``paths``; none means all."""
+    return tuple(info for info in result.entry_points if not paths or inside(info.path, paths))
+
+
+def reported(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that no comment silences."""
+    return tuple(finding for finding in findings if finding.suppressed is None)
+
+
+def failing(findings: Iterable[Finding], settings: Settings) -> tuple[Finding, ...]:
+    """The findings that make the run fail."""
+    return tuple(finding for finding in reported(findings) if at_least(finding.severity, settings.fail_on, SEVERITIES))
+
+
+def by_severity(findings: Iterable[Finding]) -> dict[str, int]:
+    """The number of findings per severity, gravest first; severities without any are left out."""
+    counts = Counter(finding.severity for finding in reported(findings))
+    return {severity: counts[severity] for severity in reversed(SEVERITIES) if counts[severity]}
+
+
+def by_rule(findings: Iterable[Finding]) -> dict[str, int]:
+    """The number of findings per rule name, in order of the name."""
+    return dict(sorted(Counter(finding.rule for finding in reported(findings)).items()))
+
+
+def statistics(findings: Iterable[Finding]) -> tuple[RuleCount, ...]:
+    """Findings counted by rule and severity, the most frequent first."""
+    counts = Counter((finding.rule, finding.code, finding.severity) for finding in reported(findings))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(RuleCount(rule, code, severity, count) for (rule, code, severity), count in ordered)
