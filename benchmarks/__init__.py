@@ -1,0 +1,1 @@
+"""Measurements of racelint on released packages: known races (``racebench``) and large code bases (``packages``)."""

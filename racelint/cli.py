@@ -1,8 +1,8 @@
 """The command line: the only room that prints, writes files and decides the exit status.
 
 Exit status: 0 when there is nothing to report, 1 for findings at or above ``--fail-on``, 2 when racelint was used
-wrongly or failed itself. Reports go to standard output, everything about the run to standard error. The analysis is
-imported when it is needed, so that ``--version`` and ``--help`` answer at once.
+wrongly or failed itself, 130 when it was interrupted. Reports go to standard output, everything about the run to
+standard error. The analysis is imported when it is needed, so that ``--version`` and ``--help`` answer at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from racelint.model.findings import Finding, Result
     from racelint.rules import Rule
 
-FOUND, FAILED = 1, 2
+FOUND, FAILED, INTERRUPTED = 1, 2, 130
 PROGRESS_AFTER_S = 1.0
 SEVERITY = click.Choice(["note", "warning", "error"])
 CONFIDENCE = click.Choice(["low", "medium", "high"])
@@ -71,15 +71,19 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Exit as status:
-            sys.exit(status.exit_code)
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
             sys.exit(FAILED)
         except (click.Abort, KeyboardInterrupt):
-            _say("interrupted")
-            sys.exit(FAILED)
+            sys.exit(INTERRUPTED)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+class _Failure(click.ClickException):
+    """Something outside racelint that keeps it from doing what was asked."""
+
+    exit_code = FAILED
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -132,6 +136,10 @@ def check(
         failed = bool(select.failing(result.findings, scope.settings))
     _diagnose(result)
     _write(text, output_file)
+    from racelint.report.text import INTERNAL_ERROR
+
+    if any(problem.rule == INTERNAL_ERROR for problem in result.problems):
+        sys.exit(FAILED)
     if failed and not exit_zero:
         sys.exit(FOUND)
 
@@ -171,10 +179,14 @@ def entrypoints(
 @main.command()
 @click.argument("rule")
 def explain(rule: str) -> None:
-    """Explain RULE (a name or code): what it reports, why that is a bug, how to mend it."""
+    """Explain RULE (a name or code, in any case): what it reports, why that is a bug, how to mend it."""
     rules = _rules()
-    _check_rules([rule], rules, "RULE")
-    text = next(known for known in rules if rule in (known.name, known.code)).documentation()
+    by_name = {name.lower(): known for known in rules for name in (known.name, known.code)}
+    wanted = by_name.get(rule.lower())
+    if wanted is None:
+        _check_rules([rule], rules, "RULE")  # raises, with the nearest name
+        return
+    text = wanted.documentation()
     if not _is_terminal(sys.stdout):
         _write(text, None)
         return
@@ -185,9 +197,17 @@ def explain(rule: str) -> None:
 
 
 @main.command("rules")
-def list_rules() -> None:
+@click.option("--output-format", type=click.Choice(TABLE_FORMATS), default="text", show_default=True)
+def list_rules(output_format: str) -> None:
     """List the rules: code, name, severity, and what they report."""
     rules = _rules()
+    if output_format == "json":
+        import json
+
+        fields = ("name", "code", "severity", "summary", "cwe", "since")
+        table = [{field: getattr(rule, field) for field in fields} for rule in rules]
+        _write(json.dumps({"version": 1, "rules": table}, indent=2) + "\n", None)
+        return
     width = max(len(rule.name) for rule in rules)
     lines = [f"{rule.code}  {rule.name:<{width}}  {rule.severity:<7}  {rule.summary}\n" for rule in rules]
     _write("".join(lines), None)
@@ -304,13 +324,13 @@ def _report(result: Result, scope: _Scope, output_format: str, statistics: bool,
 
 def _sources(project: Path, findings: Sequence[Finding]) -> dict[str, list[str]]:
     """The lines of the files that findings lie in; a file that has gone meanwhile is left out."""
-    from racelint.report.source import lines
+    from racelint.discover import source_lines
 
     paths = {side.path for finding in findings if finding.suppressed is None for side in finding.sides}
     found: dict[str, list[str]] = {}
     for path in sorted(paths):
         try:
-            found[path] = lines((project / path).read_bytes())
+            found[path] = source_lines((project / path).read_bytes())
         except OSError:
             continue
     return found
@@ -373,10 +393,9 @@ def _internal_errors(project: Path, verbose: bool) -> Iterator[None]:
 
 def _diagnose(result: Result) -> None:
     """Say on standard error what was wrong with the files."""
-    from racelint.report.text import location
+    from racelint.report.text import problem_line
 
-    for problem in result.problems:
-        _say(f"{location(problem.path, problem.line)}: {problem.rule}: {problem.message}")
+    _put(sys.stderr, "".join(f"{problem_line(problem)}\n" for problem in result.problems))
 
 
 def _say(message: str, multiline: bool = False) -> None:
@@ -398,9 +417,7 @@ def _write(text: str, output_file: Path | None) -> None:
     try:
         output_file.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        failure = click.ClickException(f"cannot write {_safe(str(output_file))}: {error.strerror or error}")
-        failure.exit_code = FAILED
-        raise failure from None
+        raise _Failure(f"cannot write {_safe(str(output_file))}: {error.strerror or error}") from None
 
 
 def _put(stream: TextIO, text: str) -> None:

@@ -55,7 +55,7 @@ class ProjectEntryPoint:
 class Settings:
     """Everything a run can be told.
 
-    ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. ``exclude`` holds patterns as in
+    ``include_tests``: test code is analysed too. ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. ``exclude`` holds patterns as in
     a ``.gitignore`` of the project folder. ``jobs`` is the number of processes, None for one per core. ``tables`` are
     the user's own framework rows. ``origin`` is the file the settings come from, empty when there is none;
     ``warnings`` are sentences about that file that deserve to be read.
@@ -67,6 +67,7 @@ class Settings:
     fail_on: Severity = "warning"
     min_confidence: Confidence = "medium"
     library: bool = False
+    include_tests: bool = False
     exclude: tuple[str, ...] = ()
     jobs: int | None = None
     tables: Tables = field(default_factory=Tables)
@@ -156,6 +157,8 @@ class _Where:
                     seen += 1
                     if seen == nth:
                         return number
+                elif section.startswith(".".join([*wanted, ""])):
+                    return number
             elif section == header and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
                 return number
         return 0
@@ -248,6 +251,7 @@ _READERS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "fail-on": (_listed(SEVERITIES), _one_of(SEVERITIES)),
     "min-confidence": (_listed(CONFIDENCES), _one_of(CONFIDENCES)),
     "library": ("true or false", _flag),
+    "include-tests": ("true or false", _flag),
     "exclude": ("an array of patterns", _names),
     "jobs": ("a whole number above 0", _count),
 }

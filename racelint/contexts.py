@@ -255,10 +255,11 @@ class Discovery:
             "yes": repeated or info.facts.kind != "module" and info.facts.name != "__init__",
             "no": False,
             "per-start": repeated or outer,
+            "per-call": repeated or outer or info.facts.kind != "module" and info.facts.name != "__init__",
         }[row.self_overlap]
         distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
         fresh = self._fresh_receiver(fid, target, repeated)
-        if fresh:
+        if fresh and row.self_overlap != "yes":
             distinct = True
         single = executor is not None and self._single_worker(executor)
         path, line = self._where(fid, call.line)
@@ -275,12 +276,18 @@ class Discovery:
                 line,
                 begins=frozenset(begins),
                 ends=frozenset(ends),
-                lane=f"{executor!r}" if single else row.lane,
-                exclusive=single or row.exclusive,
+                lane=self._lane(row, receiver) if not single else f"{executor!r}",
+                exclusive=single or row.exclusive or (row.self_overlap == "no" and receiver is not None),
                 executor=executor,
                 confidence=confidence,
             )
         )
+
+    def _lane(self, row: Entry, receiver: Obj | None) -> str:
+        """Callbacks that one library object calls in turn never overlap each other."""
+        if row.self_overlap == "no" and receiver is not None and not row.lane:
+            return f"{self.world.heap.plain(receiver)!r}"
+        return row.lane
 
     def _is_self(self, fid: str, target: Obj) -> bool:
         """Whether a bound target's receiver is the spawning method's own ``self``."""
@@ -417,6 +424,8 @@ class Discovery:
                         entry,
                         self_overlap=entry.self_overlap or per_start,
                         distinct_self=per_start or row.fresh_self,
+                        lane=row.lane or (cid if row.self_overlap == "no" else ""),
+                        exclusive=row.exclusive or row.self_overlap == "no",
                         begins=frozenset(starts),
                         ends=frozenset(ends),
                     )
@@ -447,8 +456,14 @@ class Discovery:
                                 facts = world.symbols.functions[target.name].facts
                                 kind = row.async_context if facts.is_async else row.context
                                 path, line = self._where(fid, event.line)
+                                made = self._table_entry(target, kind, row, f"{name}.{node.name}", path, line)
+                                serial = row.self_overlap == "no"
                                 self._add(
-                                    self._table_entry(target, kind, row, f"{name}.{node.name}", path, line)
+                                    replace(
+                                        made,
+                                        lane=self._lane(row, obj),
+                                        exclusive=row.exclusive or serial,
+                                    )
                                 )
 
     def _reconcilers(self, fid: str, index: int, call: f.Call, dotted: str) -> None:

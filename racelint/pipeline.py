@@ -112,12 +112,24 @@ def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, Context
     return found
 
 
+def is_test(display: str) -> bool:
+    """Whether a file is test code by the usual names: a race there does not happen in production."""
+    *folders, name = display.split("/")
+    if any(folder in ("tests", "test") for folder in folders):
+        return True
+    return name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+
+
 def analyse_program(
     extracted: Sequence[Extracted], settings: Settings, aliases: dict[str, str], progress: Progress | None = None
 ) -> Program:
     """Link and analyse what was extracted."""
     tables = merge([settings.tables, builtin()])
-    modules = [(item.facts, item.file.display) for item in extracted if item.facts is not None]
+    modules = [
+        (item.facts, item.file.display)
+        for item in extracted
+        if item.facts is not None and (settings.include_tests or not is_test(item.file.display))
+    ]
     if progress is not None:
         progress("linking", 0, 1)
     world = link(modules, aliases, tables)

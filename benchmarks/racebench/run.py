@@ -1,179 +1,154 @@
-"""racebench: real race bugs, the release that had each and the release that fixed it.
+"""Scores racelint on the bugs of ``bugs.json``; see README.md beside this file.
 
-``python -m benchmarks.racebench.run`` fetches the releases (cached), runs racelint on both trees of each bug and prints:
-hit (a finding with a side in the bug's file within 3 lines of a listed line), named (a hit about the bug's variable),
-quiet (no finding of that rule about that variable in that file on the fixed release), findings per 1,000 lines, seconds.
+python -m benchmarks.racebench.run [--model threads|asyncio|all] [--only ID] [--jobs N] [--json OUT]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import re
-import shlex
-import subprocess
+import shutil
 import sys
-import time
+import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
+from benchmarks.racebench.scoring import Score, score, totals
 from benchmarks.releases import DEFAULT_CACHE, FetchError, fetch
+from benchmarks.tool import Run, ToolError, command_of, run
 
-HERE = Path(__file__).parent
-NEAR = 3
+BUGS = Path(__file__).parent / "bugs.json"
+Json = dict[str, Any]
+HEADER = f"{'bug':<36} {'hit':<4} {'named':<6} {'quiet':<6} {'err/kl':>7} {'all/kl':>7} {'s':>6} {'s fixed':>8}  rules"
 
 
-@dataclass
-class Score:
-    """What one bug's two runs gave."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured for one bug; densities are of the buggy release, ``problem`` says why there is no score."""
 
     id: str
-    kind: str
-    hit: bool = False
-    named: bool = False
-    quiet: bool | None = None
-    rule: str = ""
-    per_1000: float = 0.0
+    model: str
+    score: Score
+    lines: int = 0
     errors_per_1000: float = 0.0
+    findings_per_1000: float = 0.0
     seconds: float = 0.0
-    note: str = ""
-    hits: list[str] = field(default_factory=list)
+    seconds_fixed: float = 0.0
+    problem: str = ""
 
 
-def variable_names(text: str) -> frozenset[str]:
-    """The last names of a bug's variables: ``Client._last_mid (int)`` is ``last_mid``."""
-    found = set()
-    for part in re.split(r"[/,;]| and | with ", re.sub(r"\(([^)]*)\)", r" / \1 ", text)):
-        words = re.findall(r"[A-Za-z_][\w.]*(?:\[[^\]]*\])?", part)
-        for word in words:
-            last = re.sub(r"\[.*", "", word).rpartition(".")[2].strip("_")
-            if last and (("." in word or "_" in word) or len(words) == 1):
-                found.add(last)
-    if not found:
-        words = re.findall(r"[A-Za-z_]\w*", text)
-        found.update(word.strip("_") for word in words[-1:])
-    return frozenset(found)
+def load(path: Path = BUGS) -> list[Json]:
+    """The bugs."""
+    bugs: list[Json] = json.loads(path.read_text(encoding="utf-8"))
+    return bugs
 
 
-def plain_place(place: str) -> str:
-    """The last component of a place, without leading underscores and name mangling."""
-    last = re.sub(r"\[.*", "", place).rpartition(".")[2]
-    mangled = re.match(r"_[A-Z]\w*?__(\w+)", last)
-    return (mangled.group(1) if mangled else last).strip("_")
-
-
-def near(side: dict[str, Any], file: str, lines: list[int]) -> bool:
-    """Whether a side lies in the bug's file within NEAR lines of a listed line."""
-    path = side["path"].removeprefix("src/")
-    first, last = side["line"] - NEAR, max(side.get("end_line") or 0, side["line"]) + NEAR
-    return path == file.removeprefix("src/") and any(first <= line <= last for line in lines)
-
-
-def judge(bug: dict[str, Any], buggy: dict[str, Any], fixed: dict[str, Any] | None) -> Score:
-    """Score one bug from the two JSON reports."""
-    names = variable_names(bug["variable"])
-    score = Score(bug["id"], bug["kind"])
-    shown = [f for f in buggy["findings"] if not f["suppressed"]]
-    hits = [f for f in shown if any(near(side, bug["file"], bug["lines"]) for side in f["sides"])]
-    named = [f for f in hits if plain_place(f["place"]) in names]
-    score.hit, score.named = bool(hits), bool(named)
-    score.hits = [f"{f['rule']} {f['place']} {f['sides'][0]['path']}:{f['sides'][0]['line']}" for f in hits]
-    kilo = max(buggy["summary"]["lines"], 1) / 1000
-    score.per_1000 = len(shown) / kilo
-    score.errors_per_1000 = sum(f["severity"] == "error" for f in shown) / kilo
-    if named:
-        score.rule = named[0]["rule"]
-        rules = {f["rule"] for f in named}
-        if fixed is not None:
-            file = bug["file"].removeprefix("src/")
-            score.quiet = not any(
-                f["rule"] in rules
-                and plain_place(f["place"]) in names
-                and any(side["path"].removeprefix("src/") == file for side in f["sides"])
-                for f in fixed["findings"]
-                if not f["suppressed"]
-            )
-    return score
-
-
-def run_racelint(command: str, tree: Path, library: bool) -> dict[str, Any]:
-    """The JSON report of one tree. Raises RuntimeError when racelint did not deliver one."""
-    arguments = [*shlex.split(command), "check", "--project", str(tree), "--output-format", "json", "--exit-zero", str(tree)]
-    if library:
-        arguments.append("--library")
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+def measure(bug: Json, command: Sequence[str], cache: Path) -> Row:
+    """Fetch both releases of a bug, check them and judge the reports."""
     try:
-        report: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()[-300:]}") from None
-    return report
+        buggy = check(bug, bug["buggy_version"], command, cache)
+        fixed = check(bug, bug["fixed_version"], command, cache)
+    except (FetchError, ToolError) as error:
+        return Row(bug["id"], bug["model"], Score(hit=False, named=False, quiet=None), problem=str(error))
+    return Row(
+        bug["id"],
+        bug["model"],
+        score(bug, buggy.report, fixed.report),
+        lines=buggy.lines,
+        errors_per_1000=round(buggy.density(errors_only=True), 2),
+        findings_per_1000=round(buggy.density(), 2),
+        seconds=round(buggy.seconds, 2),
+        seconds_fixed=round(fixed.seconds, 2),
+    )
 
 
-def tree_of(bug: dict[str, Any], which: str, cache: Path) -> Path:
-    """The tree to analyse: the release, or a combination with what the bug says lies beside it."""
-    return fetch(bug["package"], bug[f"{which}_version"], cache)
+def check(bug: Json, version: str, command: Sequence[str], cache: Path) -> Run:
+    """Run racelint on one release of a bug's package, in library mode where only users' threads make it concurrent."""
+    with tree_of(bug, version, cache) as tree:
+        return run(command, tree, library=not bug["internally_threaded"])
 
 
-def score_bug(bug: dict[str, Any], cache: Path, command: str) -> Score:
-    """Fetch, run and judge one bug; what goes wrong is noted in the score."""
-    started = time.monotonic()
-    library = not bug["internally_threaded"]
-    try:
-        buggy = run_racelint(command, tree_of(bug, "buggy", cache), library)
-        fixed = run_racelint(command, tree_of(bug, "fixed", cache), library)
-        score = judge(bug, buggy, fixed)
-    except (FetchError, RuntimeError) as error:
-        score = Score(bug["id"], bug["kind"], note=str(error))
-    score.seconds = time.monotonic() - started
-    return score
+@contextmanager
+def tree_of(bug: Json, version: str, cache: Path) -> Iterator[Path]:
+    """The folder to check: the release, or what the bug's ``include`` and ``beside`` make of it. Raises FetchError."""
+    release = fetch(bug["package"], version, cache)
+    others = [fetch(other["package"], other["version"], cache) for other in bug.get("beside", ())]
+    if not others and "include" not in bug:
+        yield release
+        return
+    with tempfile.TemporaryDirectory(prefix="racebench-") as scratch:
+        copy_python_files(release, Path(scratch), bug.get("include", ("",)))
+        for other in others:
+            copy_python_files(other, Path(scratch))
+        yield Path(scratch)
 
 
-def table(scores: list[Score]) -> str:
-    """The printed report."""
-    lines = [f"{'bug':38} {'kind':24} hit named quiet  /kloc err/kloc     s"]
-    for s in scores:
-        mark = {True: "yes", False: "no", None: "-"}
-        lines.append(
-            f"{s.id:38} {s.kind:24} {mark[s.hit]:3} {mark[s.named]:5} {mark[s.quiet]:5} "
-            f"{s.per_1000:6.2f} {s.errors_per_1000:8.2f} {s.seconds:5.1f} {s.rule} {s.note}".rstrip()
-        )
-    total, hit, named = len(scores), sum(s.hit for s in scores), sum(s.named for s in scores)
-    quiet = sum(bool(s.quiet) for s in scores if s.named)
-
-    def share(part: int, whole: int) -> str:
-        return f"{part}/{whole} ({100 * part / whole:.0f} %)" if whole else "0/0"
-
-    lines.append(f"hit {share(hit, total)}  named {share(named, total)}  quiet {share(quiet, named)} of named")
-    return "\n".join(lines)
+def copy_python_files(source: Path, target: Path, prefixes: Sequence[str] = ("",)) -> None:
+    """Copy the files whose path relative to ``source`` starts with one of the prefixes."""
+    for path in sorted(source.rglob("*.py")):
+        relative = path.relative_to(source)
+        if relative.as_posix().startswith(tuple(prefixes)):
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / relative)
 
 
-@click.command()
-@click.option("--model", type=click.Choice(["threads", "asyncio", "all"]), default="threads", show_default=True)
-@click.option("--only", multiple=True, help="Score these bugs only (id).")
-@click.option("--cache", type=click.Path(path_type=Path), default=DEFAULT_CACHE, help="Where releases are kept.")
-@click.option("--jobs", default=2, show_default=True)
-@click.option("--racelint", "command", default=f"{sys.executable} -m racelint", help="The racelint to run.")
-@click.option("--json", "output", type=click.Path(path_type=Path), help="Also write the scores as JSON.")
-@click.option("--verbose", is_flag=True, help="Print the hits of each bug.")
-def main(
-    model: str, only: tuple[str, ...], cache: Path, jobs: int, command: str, output: Path | None, verbose: bool
-) -> None:
-    """Score racelint on real bugs."""
-    bugs = json.loads((HERE / "bugs.json").read_text("utf-8"))
-    chosen = [b for b in bugs if (model == "all" or b["model"] == model) and (not only or b["id"] in only)]
-    with ThreadPoolExecutor(jobs) as pool:
-        scores = list(pool.map(lambda bug: score_bug(bug, cache, command), chosen))
-    click.echo(table(scores))
-    if verbose:
-        for score in scores:
-            for line in score.hits:
-                click.echo(f"{score.id}: {line}")
-    if output is not None:
-        output.write_text(json.dumps([asdict(score) for score in scores], indent=2) + "\n", "utf-8")
+def line_of(row: Row) -> str:
+    """One row of the table."""
+    if row.problem:
+        return f"{row.id:<36} not measured: {row.problem}"
+    words = {True: "yes", False: "no", None: "-"}
+    return (
+        f"{row.id:<36} {words[row.score.hit]:<4} {words[row.score.named]:<6} {words[row.score.quiet]:<6} "
+        f"{row.errors_per_1000:>7.2f} {row.findings_per_1000:>7.2f} {row.seconds:>6.1f} {row.seconds_fixed:>8.1f}"
+        f"  {', '.join(row.score.rules)}"
+    ).rstrip()
+
+
+def summary(rows: Sequence[Row]) -> Iterator[str]:
+    """The totals per model; a bug that could not be measured counts as missed."""
+    for model in ("threads", "asyncio"):
+        of_model = [row for row in rows if row.model == model]
+        if of_model:
+            lines = sum(row.lines for row in of_model)
+            found = sum(row.findings_per_1000 * row.lines for row in of_model) / lines if lines else 0.0
+            seconds = sum(row.seconds + row.seconds_fixed for row in of_model)
+            yield f"{model}: {totals(row.score for row in of_model)}; {found:.2f} per 1,000 lines, {seconds:.0f} s"
+    missing = [row for row in rows if row.problem]
+    if missing:
+        yield f"not measured: {len(missing)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; exit status 1 when a bug could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.racebench.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=("threads", "asyncio", "all"), default="all")
+    parser.add_argument("--only", action="append", metavar="ID", help="this bug (may be repeated)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="bugs at a time (default: 2)")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows to this file")
+    parser.add_argument("--racelint", metavar="CMD", help="the command to run (default: python -m racelint)")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="where releases are kept")
+    options = parser.parse_args(arguments)
+    bugs = [bug for bug in load() if options.model in (bug["model"], "all")]
+    if options.only:
+        unknown = sorted(set(options.only) - {bug["id"] for bug in bugs})
+        if unknown:
+            parser.error(f"no such bug: {', '.join(unknown)}")
+        bugs = [bug for bug in bugs if bug["id"] in options.only]
+    command, rows = command_of(options.racelint), []
+    print(HEADER)
+    with ThreadPoolExecutor(max(1, options.jobs)) as pool:  # threads: the work is done in processes they wait for
+        for row in pool.map(lambda bug: measure(bug, command, options.cache), bugs):
+            print(line_of(row), flush=True)
+            rows.append(row)
+    print("\n".join(summary(rows)))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    return 1 if any(row.problem for row in rows) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

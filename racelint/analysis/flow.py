@@ -15,6 +15,7 @@ class Flow:
     def __init__(self, facts: f.Function) -> None:
         self.facts = facts
         self._deps: dict[int, frozenset[int]] = {}
+        self._controls: dict[tuple[int, int], bool] = {}
 
     @cached_property
     def _made_by(self) -> dict[int, int]:
@@ -81,6 +82,12 @@ class Flow:
 
     def controls(self, check: int, act: int) -> bool:
         """Whether ``act`` happens because of what ``check`` saw: a test it flows into, or an exception it may raise."""
+        found = self._controls.get((check, act))
+        if found is None:
+            found = self._controls[check, act] = self._decides(check, act)
+        return found
+
+    def _decides(self, check: int, act: int) -> bool:
         event = self.facts.events[act]
         checked = self.facts.events[check]
         for index in self.ancestors(event.block):

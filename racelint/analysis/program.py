@@ -143,9 +143,11 @@ class Analysis:
                 continue
             if info.facts.kind == "function" and self.graph.in_degree(fid) > 0:
                 continue
-            if info.is_method and info.facts.name.startswith("__"):
-                continue
-            found.append(self._entry(fid, "main", "the code that starts it goes on in the main thread"))
+            why = "the code that starts it goes on in the main thread"
+            if info.is_method and info.facts.name == "__init__":
+                found.append(self._constructor(fid, "main", why))
+            elif not (info.is_method and info.facts.name.startswith("__")):
+                found.append(self._entry(fid, "main", why))
         return tuple(found)
 
     def _entry(self, fid: str, kind: str, why: str, receiver: Obj | None = None) -> EntryPoint:
@@ -287,16 +289,16 @@ class Analysis:
             if public and not facts.is_async:
                 found.append(self._entry(fid, "any", "a public function of the library"))
             if facts.cls is not None and facts.name == "__init__":
-                found.append(self._constructor(fid))
+                found.append(self._constructor(fid, "any", "instances are made by any thread"))
         return tuple(found)
 
-    def _constructor(self, fid: str) -> EntryPoint:
-        """Instances are made by any thread: what a constructor does to shared places counts, what it does to self not."""
+    def _constructor(self, fid: str, kind: str, why: str) -> EntryPoint:
+        """What a constructor does to shared places counts, what it does to the instance only once others can see it."""
         world = self.world
         info = world.symbols.functions[fid]
         assert info.cls is not None
         receiver = world.heap.make("inst", info.cls, (fid, -9), fresh=True)
-        return self._entry(fid, "any", "instances are made by any thread", receiver)
+        return self._entry(fid, kind, why, receiver)
 
     # -- singletons ---------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from racelint.analysis.walk import Reached
 from racelint.link.world import World
 from racelint.model import facts as f
 
-Pattern = Literal["check-then-act", "lazy-singleton", "read-modify-write", "iterate", "write", "guard"]
+Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-write", "iterate", "write", "guard"]
 
 INTOLERANT = frozenset(("item", "delete", "unbind"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
@@ -71,6 +71,8 @@ class Races:
         self.overlap = overlap
         self.singletons = singletons
         self._flows: dict[str, Flow] = {}
+        self._by_effect: dict[tuple[object, str], list[Reached]] = {}
+        self._constant: dict[tuple[str, int], bool] = {}
 
     def flow(self, fid: str) -> Flow:
         """Dependence information of a function (cached)."""
@@ -93,12 +95,18 @@ class Races:
         if not any(access.touch.effect in MUTATING for access in accesses):
             return
         accesses.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+        self._by_effect = defaultdict(list)
+        for access in accesses:
+            self._by_effect[access.touch.place, access.touch.effect].append(access)
         guard = self._guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):
             done.add((race.first.touch.fid, race.first.touch.event))
             if race.act is not None:
                 done.add((race.act.touch.fid, race.act.touch.event))
+            yield race
+        for race in self._late(name, accesses):
+            done.add((race.first.touch.fid, race.first.touch.event))
             yield race
         for race in self._iterations(name, accesses):
             done.add((race.first.touch.fid, race.first.touch.event))
@@ -129,6 +137,12 @@ class Races:
                 if best is None or len(held) > best.held:
                     best = GuardUse(lock, len(held), len(sites))
         return best
+
+    def _with_effects(self, access: Reached, effects: Iterable[str]) -> list[Reached]:
+        """Accesses to the same place that do any of these, nearest to an entry point first."""
+        found = [other for effect in sorted(effects) for other in self._by_effect.get((access.touch.place, effect), ())]
+        found.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+        return found
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -221,21 +235,21 @@ class Races:
             by_state[access.touch.fid, access.group.index, access.state.held].append(access)
         found: dict[tuple[str, str], Race] = {}
         for (fid, _, _), parts in by_state.items():
-            for race in self._function_compounds(name, fid, parts, accesses, guard):
+            for race in self._function_compounds(name, fid, parts, guard):
                 key = (race.pattern, fid)
                 if key not in found or (race.severe and not found[key].severe):
                     found[key] = race
         yield from found.values()
 
     def _function_compounds(
-        self, name: str, fid: str, parts: list[Reached], accesses: list[Reached], guard: GuardUse | None
+        self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None
     ) -> Iterator[Race]:
         flow = self.flow(fid)
         parts = sorted(parts, key=lambda a: a.touch.event)
         for act in parts:
             if act.touch.effect not in MUTATING and act.touch.effect not in ("item", "read"):
                 continue
-            race = self._modify(name, flow, parts, act, accesses) or self._check(name, flow, parts, act, accesses)
+            race = self._modify(name, flow, parts, act) or self._check(name, flow, parts, act)
             if race is None:
                 continue
             if guard is not None and not any(same_lock(guard.lock, lock) for lock in race.first.locks):
@@ -245,7 +259,7 @@ class Races:
             yield race
 
     def _modify(
-        self, name: str, flow: Flow, parts: list[Reached], act: Reached, accesses: list[Reached]
+        self, name: str, flow: Flow, parts: list[Reached], act: Reached
     ) -> Race | None:
         """Read-modify-write: what is written was computed from what was read."""
         touch = act.touch
@@ -264,10 +278,8 @@ class Races:
                 continue
             candidates = [
                 access
-                for access in accesses
-                if access.touch.place == touch.place
-                and access.touch.effect in ("rebind", "insert", "update", "delete", "clear", "discard")
-                and not self._resets(access)
+                for access in self._with_effects(act, ("rebind", "insert", "update", "delete", "clear", "discard"))
+                if not self._resets(access)
             ] or [act]
             if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
                 continue
@@ -288,7 +300,13 @@ class Races:
     def _resets(self, access: Reached) -> bool:
         """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
         touch = access.touch
-        return touch.effect == "rebind" and not touch.aug and self.flow(touch.fid).is_constant(touch.value)
+        if touch.effect != "rebind" or touch.aug:
+            return False
+        key = (touch.fid, touch.value)
+        found = self._constant.get(key)
+        if found is None:
+            found = self._constant[key] = self.flow(touch.fid).is_constant(touch.value)
+        return found
 
     def _calls_between(self, flow: Flow, start: int, end: int) -> bool:
         return any(isinstance(event, f.Call) for event in flow.facts.events[start + 1 : end])
@@ -302,7 +320,7 @@ class Races:
         )
 
     def _check(
-        self, name: str, flow: Flow, parts: list[Reached], act: Reached, accesses: list[Reached]
+        self, name: str, flow: Flow, parts: list[Reached], act: Reached
     ) -> Race | None:
         """Check-then-act: a test on the place decides over a later step that relies on it."""
         checks = [
@@ -310,8 +328,8 @@ class Races:
             for check in parts
             if check.touch.event < act.touch.event
             and check.touch.effect in ("read", "look", "item", "snapshot", "iterate")
-            and not self.overlap_fails(check, act)
             and flow.controls(check.touch.event, act.touch.event)
+            and not self.overlap_fails(check, act)
         ]
         if not checks:
             return None
@@ -319,7 +337,7 @@ class Races:
             if self._rechecked(checks, check, act):
                 return None
         for check in checks:
-            candidates = self._breakers(flow, check, act, accesses)
+            candidates = self._breakers(flow, check, act)
             if not candidates:
                 continue
             covering = self._covering(check, act)
@@ -338,14 +356,14 @@ class Races:
         covering = self._covering(check, act)
         return bool(covering) and any(other is not check and not self._covering(other, act) for other in checks)
 
-    def _breakers(self, flow: Flow, check: Reached, act: Reached, accesses: list[Reached]) -> list[Reached]:
+    def _breakers(self, flow: Flow, check: Reached, act: Reached) -> list[Reached]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""
         c, a = check.touch, act.touch
         if a.content:
-            return self._content_breakers(flow, check, act, accesses)
+            return self._content_breakers(flow, check, act)
         if c.content or c.place != a.place or c.effect != "read":
             return []
-        same = [access for access in accesses if access.touch.place == a.place]
+        same = self._with_effects(act, ("rebind", "unbind"))
         if a.effect == "rebind":
             if a.aug:
                 return []
@@ -354,7 +372,7 @@ class Races:
             return [
                 access
                 for access in same
-                if access.touch.effect == "rebind" and not self.flow(access.touch.fid).is_constant(access.touch.value)
+                if access.touch.effect == "rebind" and not self._resets(access)
             ] or [access for access in same if access.touch.effect == "rebind" and self._claims_at(access)]
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
             return [
@@ -377,9 +395,7 @@ class Races:
             for index, event in enumerate(events)
         ) and flow.nodes_text(act.touch.value) in ("True", "False")
 
-    def _content_breakers(
-        self, flow: Flow, check: Reached, act: Reached, accesses: list[Reached]
-    ) -> list[Reached]:
+    def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> list[Reached]:
         c, a = check.touch, act.touch
         if c.content:
             if c.place != a.place:
@@ -404,12 +420,52 @@ class Races:
             wanted = ADDING
         else:
             return []
-        found = [
-            access for access in accesses if access.touch.place == a.place and access.touch.effect in wanted
-        ]
-        if a.effect in INTOLERANT and c.content:
-            return found
-        return found
+        return self._with_effects(act, wanted)
+
+    # -- constructors -------------------------------------------------------------------------------------------------
+
+    def _late(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
+        """An attribute that a constructor sets for the first time after it has started what reads it."""
+        found: dict[str, Race] = {}
+        for access in accesses:
+            touch = access.touch
+            if not access.late or touch.effect != "rebind" or touch.content or touch.fid in found:
+                continue
+            if self._set_before(access):
+                continue
+            readers = [
+                other
+                for other in self._with_effects(access, ("read",))
+                if other.state.entry.begins & access.started and not other.late
+            ]
+            hit = self._collide(list(access.locks), access, readers)
+            if hit is not None:
+                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
+        yield from found.values()
+
+    def _set_before(self, access: Reached) -> bool:
+        """Whether the attribute has a value already: assigned earlier in this constructor, or on the class."""
+        touch = access.touch
+        info = self.world.symbols.functions[touch.fid]
+        attribute = str(touch.place[2])
+        base = touch.base
+        if base is not None and base.kind == "inst":
+            for parent in self.world.class_of(base.name).mro:
+                if attribute in self.world.class_of(parent).class_attrs:
+                    return True
+                init = self.world.class_of(parent).methods.get("__init__")
+                if init is not None and init != touch.fid and self._assigns(init, attribute, None):
+                    return parent != info.cls
+        return self._assigns(touch.fid, attribute, touch.event)
+
+    def _assigns(self, fid: str, attribute: str, before: int | None) -> bool:
+        facts = self.world.symbols.functions[fid].facts
+        for event in facts.events[:before]:
+            if isinstance(event, f.Access) and event.kind == "store":
+                node = facts.nodes[event.target]
+                if isinstance(node, f.Attr) and node.name == attribute:
+                    return True
+        return False
 
     # -- loops --------------------------------------------------------------------------------------------------------
 
@@ -421,11 +477,7 @@ class Races:
                 continue
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING
-            candidates = [
-                other
-                for other in accesses
-                if other.touch.place == touch.place and other.touch.effect in wanted and not other.touch.aug
-            ]
+            candidates = [other for other in self._with_effects(access, wanted) if not other.touch.aug]
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None:
                 found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
@@ -487,10 +539,8 @@ class Races:
             if touch.atomic:
                 candidates = [
                     other
-                    for other in accesses
-                    if other.touch.place == touch.place
-                    and other.touch.effect in RESIZING | {"order"}
-                    and not other.touch.harmless
+                    for other in self._with_effects(access, RESIZING | {"order"})
+                    if not other.touch.harmless
                 ]
             else:
                 candidates = [other for other in accesses if other.touch.place == touch.place]

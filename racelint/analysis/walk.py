@@ -22,7 +22,7 @@ from racelint.link.world import World
 from racelint.model import facts as f
 
 # Different argument combinations one function is followed with in one group; further ones are merged.
-STATES_PER_FUNCTION = 16
+STATES_PER_FUNCTION = 8
 ARGUMENT_LIMIT = 4
 ENTRIES_PER_STATE = 2
 MAX_DEPTH = 60
@@ -69,7 +69,8 @@ class State:
 class Reached:
     """An access reached in some state. ``held`` pairs locks with the region that holds them (-1: the caller).
 
-    ``started``: the begin sites (see ``EntryPoint.begins``) that may have run before it in this context.
+    ``started``: the begin sites (see ``EntryPoint.begins``) that may have run before it in this context. ``late``: its
+    object was still being made by this function when others got to see it.
     """
 
     touch: Touch
@@ -78,6 +79,7 @@ class Reached:
     held: tuple[tuple[Lock, int], ...]
     started: frozenset[Event]
     other: State | None = None
+    late: bool = False
 
     @property
     def locks(self) -> tuple[Lock, ...]:
@@ -401,6 +403,7 @@ class Walker:
         published: set[Obj],
     ) -> None:
         base = touch.base
+        late = base is not None and base.fresh
         if base is not None:
             if base.fresh:
                 if self._root(base) not in published:
@@ -413,7 +416,7 @@ class Walker:
         key = (touch.event, touch.fid, touch.place, touch.effect, base, tuple(lock for lock, _ in held))
         known = self.reached.get(key)
         if known is None:
-            self.reached[key] = Reached(touch, state, self.group, held, started)
+            self.reached[key] = Reached(touch, state, self.group, held, started, late=late)
         else:
             known.started |= started
             if known.other is None and known.state.entry is not state.entry:

@@ -26,7 +26,7 @@ else:  # pragma: no cover - exercised on 3.10 only
 
 ContextKind = Literal["main", "thread", "pool", "event-loop", "signal", "any", "process"]
 EntryForm = Literal["decorator", "call", "base", "assign"]
-SelfOverlap = Literal["yes", "no", "per-start"]
+SelfOverlap = Literal["yes", "no", "per-start", "per-call"]
 Effect = Literal[
     "read",  # tolerant look-up: never raises when the key is gone (get, in, len)
     "item",  # intolerant look-up: d[k], l[i], index()
@@ -58,7 +58,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance of ``name`` is).
     ``context`` is where it runs when it is a plain ``def``, ``async_context`` when it is ``async def``.
     ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
-    registration runs once (it overlaps itself only when the registration itself is repeated).
+    registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each call
+    runs the function once and such calls are made again and again (``submit``).
     ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``).
     ``joins``: methods of the result (or of the receiver) after which it has ended.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.

@@ -29,11 +29,11 @@ WIDTH = 120
 MARGIN = "  "
 INDENT = "     "
 CONTEXT_LINES = 1
-REGION_LINES = 8  # a longer region is shown by its first and last lines
+REGION_LINES = 6  # a longer region is shown by its first and last lines
 CALLS_SHOWN = 3
 LINE_LENGTH = 160  # of a longer source line only the part around the access is shown
 GUTTER, DIM = "blue", "dim"
-LABEL_WIDTH = 12
+LABEL_WIDTH = 15
 
 
 def render(
@@ -70,7 +70,7 @@ def _finding(finding: Finding, sources: Sources, verbose: bool, width: int) -> I
         yield Text(f"{MARGIN}and {len(finding.sides) - len(shown)} more: {others}")
     yield Text()
     yield from _paragraph("why", finding.why, width)
-    yield from _paragraph("production", finding.consequence, width)
+    yield from _paragraph("in production", finding.consequence, width)
     yield from _paragraph("help", finding.help, width)
     for note in finding.notes:
         yield from _paragraph("note", note, width)

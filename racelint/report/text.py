@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from racelint.model.findings import Finding, Result, Side
+from racelint.model.source import Problem
 from racelint.select import by_severity, reported
 from racelint.suppress import COMMENT_PROBLEMS
 
@@ -28,6 +29,15 @@ CONTEXT_WORDS = {
     "any": "caller's thread",
 }
 TAB = 4
+# The rule of a problem that says racelint itself failed on a file; the rest was analysed.
+INTERNAL_ERROR = "internal-error"
+# Problems that keep the run from being complete, by what could not be done; any other rule counts as not analysed.
+_MISSING = {
+    "read or parsed": frozenset({"parse-error", "unreadable-file", "huge-file"}),
+    "analysed": frozenset({INTERNAL_ERROR}),
+    "searched": frozenset({"unreadable-folder", "symlink-loop", "symlink-outside"}),
+}
+_HARMLESS = COMMENT_PROBLEMS | {"bad-ignore-file"}
 # What may steer a terminal, reorder a line, or hide in it.
 _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -94,23 +104,22 @@ def summary(result: Result) -> str:
 
 def incomplete(result: Result) -> str:
     """What could not be analysed, in words; empty when everything was."""
-    counts = {"parsed": 0, "read": 0, "analysed": 0}
-    files: set[tuple[str, str]] = set()
-    folders = 0
+    paths: dict[str, set[str]] = {kind: set() for kind in _MISSING}
     for problem in result.problems:
-        if problem.rule in COMMENT_PROBLEMS or problem.rule == "bad-ignore-file":
-            continue
-        if problem.rule in ("unreadable-folder", "symlink-loop", "symlink-outside"):
-            folders += 1
-            continue
-        kind = {"parse-error": "parsed", "unreadable-file": "read"}.get(problem.rule, "analysed")
-        if (problem.path, kind) not in files:
-            files.add((problem.path, kind))
-            counts[kind] += 1
-    parts = [f"{plural(count, 'file')} could not be {kind}" for kind, count in counts.items() if count]
-    if folders:
-        parts.append(f"{plural(folders, 'folder')} could not be searched")
-    return ", ".join(parts)
+        if problem.rule not in _HARMLESS:
+            kind = next((kind for kind, rules in _MISSING.items() if problem.rule in rules), "analysed")
+            paths[kind].add(problem.path)
+    words = {"searched": "folder"}
+    return ", ".join(
+        f"{plural(len(found), words.get(kind, 'file'))} could not be {kind}" for kind, found in paths.items() if found
+    )
+
+
+def problem_line(problem: Problem) -> str:
+    """A problem on one line: ``path:line: warning[parse-error]: message``."""
+    severity = "error" if problem.rule == INTERNAL_ERROR else "warning"
+    where = location(problem.path, problem.line)
+    return f"{where}: {severity}[{safe(problem.rule)}]: {safe(problem.message)}"
 
 
 def render_lines(lines: Iterable[Text], color: bool) -> str:

@@ -16,6 +16,8 @@ def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
     for race in program.races:
         if race.pattern == "lazy-singleton":
             yield _finding(race, phrasing)
+        elif race.pattern == "late-init":
+            yield _late(race, phrasing)
 
 
 def _finding(race: Race, phrasing: Phrasing) -> Finding:
@@ -37,6 +39,23 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         second=phrasing.side(phrasing.other(race)),
         consequence="two instances are created, and users of the first keep working with an object nobody else knows",
         advice=phrasing.lock_advice(race) + ", and check again under it",
+    )
+
+
+def _late(race: Race, phrasing: Phrasing) -> Finding:
+    place = phrasing.short(race.name)
+    entry = phrasing.entry_name(race.second)
+    message = f"{place}: set here after {entry}, which reads it at {phrasing.where(race.second)}, has been started"
+    return phrasing.finding(
+        race,
+        RULE.name,
+        RULE.code,
+        RULE.severity,
+        message,
+        first=phrasing.side(race.first),
+        second=phrasing.side(race.second),
+        consequence="the thread may run first: AttributeError, or it works with an object that is not complete",
+        advice="set the attribute before the start",
     )
 
 

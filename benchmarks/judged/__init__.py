@@ -1,0 +1,1 @@
+"""Findings drawn at random, each with a person's verdict."""

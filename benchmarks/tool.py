@@ -1,0 +1,153 @@
+"""Runs racelint as a user would, in a process of its own, and measures time and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SHOWN_SEVERITIES = {"warning", "error"}
+SHOWN_CONFIDENCES = {"medium", "high"}
+
+
+class ToolError(RuntimeError):
+    """racelint did not answer as promised; the message has the command and the end of its stderr."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One report (JSON, version 1) and what it cost.
+
+    ``peak_mb`` is the resident memory of the largest single process, ``total_mb`` the largest sum over all processes
+    of the run that was seen at one moment (0 where there is no ``/proc``).
+    """
+
+    report: dict[str, Any]
+    seconds: float
+    peak_mb: float
+    total_mb: float
+
+    @property
+    def lines(self) -> int:
+        """Lines of Python analysed."""
+        return int(self.report["summary"]["lines"])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The findings shown by default."""
+        return shown(self.report)
+
+    def count(self, severity: str) -> int:
+        """How many of the shown findings have this severity."""
+        return sum(finding["severity"] == severity for finding in self.findings)
+
+    def density(self, *, errors_only: bool = False) -> float:
+        """Shown findings per 1,000 lines."""
+        return per_thousand(self.count("error") if errors_only else len(self.findings), self.lines)
+
+
+def default_command() -> list[str]:
+    """The racelint of the running interpreter."""
+    return [sys.executable, "-m", "racelint"]
+
+
+def command_of(text: str | None) -> list[str]:
+    """The command given as one string, or the default."""
+    return shlex.split(text) if text else default_command()
+
+
+def shown(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings of a report that a user sees by default: not suppressed, at least warning and medium."""
+    return [
+        finding
+        for finding in report["findings"]
+        if finding["suppressed"] is None
+        and finding["severity"] in SHOWN_SEVERITIES
+        and finding["confidence"] in SHOWN_CONFIDENCES
+    ]
+
+
+def per_thousand(count: float, lines: int) -> float:
+    """``count`` per 1,000 lines."""
+    return 1000 * count / lines if lines else 0.0
+
+
+def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
+    """Check one tree. Raises ToolError when the exit status is not 0 or the answer is not JSON of version 1."""
+    tree = tree.resolve()
+    mode = ["--library"] if library else []
+    full = [*command, "check", "--project", str(tree), "--output-format", "json", "--exit-zero", *mode, str(tree)]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        started = time.monotonic()
+        process = subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT)
+        watch = _MemoryWatch(process.pid)
+        watch.start()
+        # wait4 and not wait: it also tells the memory of exactly this process and the children it waited for.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - started
+        watch.stop()
+        out.seek(0)
+        err.seek(0)
+        answer, complaint = out.read(), err.read().decode(errors="replace")
+    report = _parsed(answer) if process.returncode == 0 else None
+    if report is None:
+        raise ToolError(f"{shlex.join(full)}: exit {process.returncode}: {complaint.strip()[-1500:]}")
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+    return Run(report, seconds, usage.ru_maxrss / unit, watch.peak_mb)
+
+
+def _parsed(answer: bytes) -> dict[str, Any] | None:
+    try:
+        report = json.loads(answer)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) and report.get("version") == 1 else None
+
+
+class _MemoryWatch(threading.Thread):
+    """Looks a few times a second at the memory of a process and its descendants."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._done = threading.Event()
+        self.peak_mb = 0.0
+
+    def run(self) -> None:
+        """Sample until stopped."""
+        while not self._done.wait(0.25):
+            self.peak_mb = max(self.peak_mb, sum(_resident_mb(pid) for pid in _family(self._pid)))
+
+    def stop(self) -> None:
+        """End sampling; ``peak_mb`` is final afterwards."""
+        self._done.set()
+        self.join()
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
+def _resident_mb(pid: int) -> float:
+    try:  # the proportional share, as forked workers have most of their pages in common
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0.0

@@ -1,0 +1,66 @@
+"""Findings and results built by hand, for tests of what comes after the analysis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from racelint.model.findings import Context, EntryPointInfo, Finding, Result, Side, Step
+from racelint.model.source import Problem
+
+THREAD_WHY = "threading.Thread runs its target in a thread of its own"
+POOL_WHY = "kopf runs sync handlers in a thread pool"
+
+
+def side(path: str = "op/registry.py", line: int = 3, column: int = 12, **changes: Any) -> Side:
+    """A side on one line, five characters wide, reached from a kopf handler; ``changes`` replace parts of it."""
+    values: dict[str, Any] = {
+        "end_line": line,
+        "end_column": column + 5,
+        "function": "op.registry.Registry.sync",
+        "access": "check",
+        "locks": (),
+        "context": Context("op.handlers.on_create", "pool", "op/handlers.py", 38, POOL_WHY),
+        "trace": (Step("op/handlers.py", 40, "op.handlers.on_create", "sync"),),
+        "detail": "",
+        **changes,
+    }
+    return Side(path=path, line=line, column=column, **values)
+
+
+def finding(*sides: Side, **changes: Any) -> Finding:
+    """A check-then-act on ``Registry.pods``; ``changes`` replace parts of it."""
+    values: dict[str, Any] = {
+        "rule": "check-then-act",
+        "code": "RL102",
+        "severity": "error",
+        "confidence": "high",
+        "message": "Registry.pods: the check and the insert at line 4 are not atomic",
+        "place": "op.registry.Registry.pods",
+        "fingerprint": "0123456789abcdef",
+        "why": "sync handlers of different objects run at once",
+        "consequence": "both add the entry: the work is done twice",
+        "help": "hold one lock over the check and the insert",
+        **changes,
+    }
+    return Finding(sides=sides or (side(),), **values)
+
+
+def result(*findings: Finding, problems: tuple[Problem, ...] = (), files: int = 2, **changes: Any) -> Result:
+    """A result of a short run."""
+    values: dict[str, Any] = {"lines": 120, "functions": 9, "entry_points": (), "elapsed_s": 0.25, **changes}
+    return Result(findings=findings, problems=problems, files=files, **values)
+
+
+def entry_point(**changes: Any) -> EntryPointInfo:
+    """A kopf handler."""
+    values: dict[str, Any] = {
+        "function": "op.handlers.on_create",
+        "path": "op/handlers.py",
+        "kind": "pool",
+        "overlaps_itself": True,
+        "line": 38,
+        "why": POOL_WHY,
+        "row": "kopf.on.create",
+        **changes,
+    }
+    return EntryPointInfo(**values)

@@ -1,0 +1,313 @@
+"""The framework tables: they load, every row says why, the essential names are there, and names are matched as documented."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from racelint.frameworks.schema import Argument, Entry, Matcher, TableError, Tables, builtin, merge, parse
+
+ENTRIES = builtin().entry
+FAMILIES = ("entry", "guard", "guard_decorator", "container", "consumer", "calls", "confined")
+DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*))*")
+
+
+def matchers() -> dict[str, Matcher]:
+    """Rows of each form by name."""
+    return {form: Matcher.of(row for row in ENTRIES if row.form == form) for form in ("decorator", "call", "base", "assign")}
+
+
+MATCHERS = matchers()
+
+
+def label(row: object) -> str:
+    """A short name of a row for test ids."""
+    return f"{getattr(row, 'form', '')}:{row.name[0]}"  # type: ignore[attr-defined]
+
+
+# -- every row --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_why_is_one_sentence(family: str) -> None:
+    for row in getattr(builtin(), family):
+        assert row.why, row.name
+        assert len(row.why) < 200, row.why
+        assert "\n" not in row.why and "  " not in row.why, row.why
+        assert len(row.why.split()) >= 4, row.why
+        assert not row.why.endswith((".", ",", ";", ":")), row.why
+        assert row.why == row.why.strip(), row.why
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_name_is_dotted_and_named_once_in_its_row(family: str) -> None:
+    for row in getattr(builtin(), family):
+        assert row.name
+        assert len(row.name) == len(set(row.name)), row.name
+        for name in row.name:
+            assert DOTTED.fullmatch(name), name
+
+
+@pytest.mark.parametrize("row", ENTRIES, ids=label)
+def test_entry_rows_have_what_their_form_needs(row: Entry) -> None:
+    assert bool(row.methods) == (row.form == "base")
+    assert bool(row.attributes) == (row.form == "assign")
+    assert (row.function is not None) == (row.form == "call")
+    if row.function is not None:
+        assert row.function.position is not None or row.function.keyword
+    if row.exclusive:
+        assert row.lane
+        assert row.self_overlap == "no"
+    if row.fresh_self:
+        assert row.form == "base"
+    if row.loose:
+        assert row.form == "call"
+    for names in row.serialised_by:
+        assert names
+
+
+def test_no_name_occurs_twice_with_different_contexts() -> None:
+    seen: dict[tuple[object, ...], Entry] = {}
+    for row in ENTRIES:
+        for name in row.name:
+            key = (row.form, name, row.function, tuple(row.methods), tuple(row.attributes))
+            other = seen.setdefault(key, row)
+            assert other.context == row.context, name
+
+
+# -- essential names --------------------------------------------------------------------------------------------------
+
+# form, name, context, async context (where it matters), self-overlap
+ESSENTIAL = [
+    ("decorator", "kopf.on.create", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.on.event", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.on.field", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.on.resume", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.index", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.timer", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.daemon", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.on.validate", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.on.mutate", "pool", "event-loop", "yes"),
+    ("decorator", "kopf.on.startup", "pool", "event-loop", "no"),
+    ("decorator", "kopf.on.cleanup", "pool", "event-loop", "no"),
+    ("decorator", "kopf.on.login", "pool", "event-loop", "no"),
+    ("decorator", "kopf.on.probe", "pool", "event-loop", "no"),
+    ("call", "kopf.on.create", "event-loop", "event-loop", "no"),
+    ("call", "threading.Thread", "thread", None, "per-start"),
+    ("base", "threading.Thread", "thread", None, "per-start"),
+    ("call", "threading.Timer", "thread", None, "per-start"),
+    ("call", "concurrent.futures.ThreadPoolExecutor.submit", "pool", None, "yes"),
+    ("call", "concurrent.futures.ProcessPoolExecutor.submit", "process", None, None),
+    ("call", "multiprocessing.Process", "process", None, None),
+    ("call", "asyncio.create_task", "event-loop", None, "yes"),
+    ("call", "asyncio.to_thread", "pool", None, "yes"),
+    ("base", "http.server.BaseHTTPRequestHandler", "thread", None, "yes"),
+    ("base", "http.server.SimpleHTTPRequestHandler", "thread", None, "yes"),
+    ("base", "socketserver.BaseRequestHandler", "thread", None, "yes"),
+    ("base", "socketserver.StreamRequestHandler", "thread", None, "yes"),
+    ("call", "xmlrpc.server.SimpleXMLRPCServer.register_function", "thread", None, "no"),
+    ("decorator", "flask.Flask.route", "thread", "thread", "yes"),
+    ("decorator", "flask.Flask.get", "thread", "thread", "yes"),
+    ("decorator", "flask.Blueprint.route", "thread", "thread", "yes"),
+    ("decorator", "flask.Flask.errorhandler", "thread", "thread", "yes"),
+    ("decorator", "flask.Blueprint.before_request", "thread", "thread", "yes"),
+    ("decorator", "fastapi.FastAPI.get", "pool", "event-loop", "yes"),
+    ("decorator", "fastapi.APIRouter.post", "pool", "event-loop", "yes"),
+    ("call", "fastapi.Depends", "pool", "event-loop", "yes"),
+    ("call", "fastapi.BackgroundTasks.add_task", "pool", "event-loop", "yes"),
+    ("call", "starlette.routing.Route", "pool", "event-loop", "yes"),
+    ("base", "django.views.View", "thread", "event-loop", "yes"),
+    ("base", "rest_framework.views.APIView", "thread", None, "yes"),
+    ("base", "rest_framework.viewsets.ModelViewSet", "thread", None, "yes"),
+    ("call", "django.urls.path", "thread", None, "yes"),
+    ("decorator", "django.dispatch.receiver", "thread", None, "yes"),
+    ("call", "asgiref.sync.sync_to_async", "thread", None, "no"),
+    ("decorator", "aiohttp.web.RouteTableDef.get", "event-loop", "event-loop", "yes"),
+    ("base", "tornado.web.RequestHandler", "event-loop", None, "yes"),
+    ("base", "shop_pb2_grpc.ShopServicer", "pool", "event-loop", "yes"),
+    ("assign", "paho.mqtt.client.Client", "thread", None, "no"),
+    ("call", "paho.mqtt.client.Client.message_callback_add", "thread", None, "no"),
+    ("call", "kazoo.client.KazooClient.ChildrenWatch", "thread", None, "no"),
+    ("call", "kazoo.recipe.watchers.DataWatch", "thread", None, "no"),
+    ("call", "etcd3.Etcd3Client.add_watch_callback", "thread", None, "no"),
+    ("base", "watchdog.events.FileSystemEventHandler", "thread", None, "no"),
+    ("base", "watchdog.events.PatternMatchingEventHandler", "thread", None, "no"),
+    ("base", "zeroconf.ServiceListener", "thread", None, "no"),
+    ("call", "websocket.WebSocketApp", "thread", None, "no"),
+    ("call", "can.Notifier", "thread", None, "no"),
+    ("call", "rospy.Subscriber", "thread", None, "yes"),
+    ("base", "PyQt5.QtCore.QThread", "thread", None, "per-start"),
+    ("base", "PySide6.QtCore.QThread", "thread", None, "per-start"),
+    ("call", "apscheduler.schedulers.background.BackgroundScheduler.add_job", "pool", "event-loop", "no"),
+    ("decorator", "apscheduler.schedulers.asyncio.AsyncIOScheduler.scheduled_job", "pool", "event-loop", "no"),
+    ("decorator", "celery.Celery.task", "process", None, None),
+    ("decorator", "celery.shared_task", "process", None, None),
+    ("decorator", "dramatiq.actor", "thread", None, "yes"),
+    ("decorator", "huey.RedisHuey.task", "thread", None, "no"),
+    ("call", "twisted.internet.threads.deferToThread", "pool", None, "yes"),
+    ("call", "twisted.internet.reactor.callInThread", "pool", None, "yes"),
+    ("call", "kubernetes.informer.SharedInformer.add_event_handler", "thread", None, "no"),
+    ("call", "kubernetes.leaderelection.electionconfig.Config", "thread", None, "no"),
+    ("base", "prometheus_client.registry.Collector", "thread", None, "yes"),
+    ("call", "signal.signal", "signal", None, "no"),
+    ("call", "weakref.finalize", "thread", None, "yes"),
+    ("base", "logging.handlers.QueueListener", "thread", None, "no"),
+    ("base", "knete.Controller", "thread", None, "no"),
+]
+
+
+@pytest.mark.parametrize(("form", "name", "context", "async_context", "overlap"), ESSENTIAL, ids=[f"{e[0]}:{e[1]}" for e in ESSENTIAL])
+def test_essential_names_are_known(form: str, name: str, context: str, async_context: str | None, overlap: str | None) -> None:
+    row = MATCHERS[form].first(name)
+    assert row is not None
+    assert row.context == context
+    if async_context is not None:
+        assert row.async_context == async_context
+    if overlap is not None:
+        assert row.self_overlap == overlap
+
+
+@pytest.mark.parametrize("kind", ["create", "update", "delete", "resume", "event", "field"])
+def test_kopf_serialises_the_events_of_one_object(kind: str) -> None:
+    row = MATCHERS["decorator"].first(f"kopf.on.{kind}")
+    assert row.serialised_by == [["uid"], ["namespace", "name"]]
+
+
+@pytest.mark.parametrize("name", ["kopf.timer", "kopf.daemon", "kopf.on.validate", "kopf.on.mutate"])
+def test_kopf_does_not_serialise_timers_daemons_and_webhooks_with_the_events(name: str) -> None:
+    assert MATCHERS["decorator"].first(name).serialised_by == []
+
+
+def test_only_kopf_startup_runs_before_all() -> None:
+    assert [name for row in ENTRIES if row.before_all for name in row.name] == ["kopf.on.startup"]
+
+
+def test_request_handlers_have_a_fresh_self_and_servicers_do_not() -> None:
+    for name in ("http.server.BaseHTTPRequestHandler", "socketserver.BaseRequestHandler", "django.views.View", "rest_framework.views.APIView"):
+        assert MATCHERS["base"].first(name).fresh_self, name
+    for name in ("x_pb2_grpc.XServicer", "socketserver.ThreadingMixIn", "watchdog.events.FileSystemEventHandler"):
+        assert not MATCHERS["base"].first(name).fresh_self, name
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "delete", "patch", "route", "before_request", "after_request", "teardown_request", "errorhandler", "context_processor"])
+@pytest.mark.parametrize("owner", ["flask.Flask", "flask.app.Flask", "flask.Blueprint", "flask.blueprints.Blueprint"])
+def test_flask_is_known_under_all_its_names(owner: str, method: str) -> None:
+    assert MATCHERS["decorator"].first(f"{owner}.{method}") is not None
+
+
+@pytest.mark.parametrize("key", ["on_open", "on_message", "on_error", "on_close", "on_ping", "on_pong", "on_data", "on_cont_message"])
+def test_each_websocket_callback_has_a_row(key: str) -> None:
+    rows = MATCHERS["call"].all("websocket.WebSocketApp")
+    assert [row for row in rows if row.function == Argument(keyword=key)]
+
+
+def test_callbacks_of_one_network_thread_exclude_each_other() -> None:
+    first = MATCHERS["assign"].first("paho.mqtt.client.Client")
+    second = MATCHERS["call"].first("paho.mqtt.client.Client.message_callback_add")
+    assert first.exclusive and second.exclusive
+    assert first.lane == second.lane
+
+
+LOOSE = ["add_job", "add_event_handler", "deferToThread", "callInThread", "add_watch_callback"]
+
+
+@pytest.mark.parametrize("method", LOOSE)
+def test_telling_method_names_match_any_receiver(method: str) -> None:
+    assert any(row.loose and name.endswith(f".{method}") for row in ENTRIES for name in row.name)
+
+
+def test_common_method_names_do_not_match_any_receiver() -> None:
+    loose = {name.rpartition(".")[2] for row in ENTRIES if row.loose for name in row.name}
+    assert not loose & {"get", "set", "add", "on", "map", "run", "start", "register", "subscribe", "connect", "append", "update", "task"}
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+def row(**changes: object) -> dict[str, object]:
+    """A valid decorator row with some keys changed."""
+    return {"form": "decorator", "name": ["a.b"], "context": "thread", "why": "a.b runs it in a thread", **changes}
+
+
+def test_a_valid_row_is_parsed() -> None:
+    tables = parse({"entry": [row(self_overlap="yes")]}, "mine.toml")
+    assert tables.entry == [
+        Entry(form="decorator", name=["a.b"], context="thread", why="a.b runs it in a thread", self_overlap="yes")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ({"entries": []}, "entries"),
+        ({"entry": [row(contxt="thread")]}, "contxt"),
+        ({"entry": [row(), row(context="threads")]}, "$.entry[1].context"),
+        ({"entry": [row(form="decorate")]}, "$.entry[0].form"),
+        ({"entry": [row(name="a.b")]}, "$.entry[0].name"),
+        ({"entry": [row(function={"index": 1})]}, "index"),
+        ({"entry": [row(self_overlap="maybe")]}, "$.entry[0].self_overlap"),
+        ({"entry": [{"form": "decorator", "name": ["a.b"], "context": "thread"}]}, "why"),
+        ({"guard": [{"name": ["a.Lock"], "why": "it excludes others", "recursive": True}]}, "recursive"),
+        ({"container": [{"name": ["a.Box"], "why": "a box of things", "methods": {"put": "write"}}]}, "$.container[0].methods"),
+    ],
+)
+def test_errors_name_the_file_and_the_key(data: dict[str, object], named: str) -> None:
+    with pytest.raises(TableError) as caught:
+        parse(data, "mine.toml")
+    message = str(caught.value)
+    assert message.startswith("mine.toml: ")
+    assert named in message
+
+
+# -- matching ---------------------------------------------------------------------------------------------------------
+
+
+def entry(*names: str) -> Entry:
+    """A row with these names."""
+    return Entry(form="decorator", name=list(names), context="thread", why=f"row of {names[0]}")
+
+
+def test_an_exact_name_matches_only_itself() -> None:
+    only = entry("a.b.c")
+    matcher = Matcher.of([only])
+    assert matcher.first("a.b.c") is only
+    assert matcher.first("a.b") is None
+    assert matcher.first("a.b.c.d") is None
+    assert matcher.first("A.b.c") is None
+
+
+def test_a_star_matches_any_rest_including_dots() -> None:
+    matcher = Matcher.of([entry("a.*")])
+    assert matcher.first("a.b") is not None
+    assert matcher.first("a.b.c") is not None
+    assert matcher.first("ab") is None
+
+
+def test_a_star_in_front_matches_a_suffix_of_any_module() -> None:
+    matcher = Matcher.of([entry("*Servicer")])
+    assert matcher.first("pkg.shop_pb2_grpc.ShopServicer") is not None
+    assert matcher.first("ShopServicer") is not None
+    assert matcher.first("pkg.ShopServicerBase") is None
+
+
+def test_exact_rows_come_before_patterns() -> None:
+    pattern, exact = entry("a.*"), entry("a.b")
+    matcher = Matcher.of([pattern, exact])
+    assert matcher.all("a.b") == (exact, pattern)
+    assert matcher.first("a.b") is exact
+
+
+def test_every_row_of_a_name_is_found_in_order() -> None:
+    one, two = entry("a.b", "a.c"), entry("a.b")
+    matcher = Matcher.of([one, two])
+    assert matcher.all("a.b") == (one, two)
+    assert matcher.all("a.c") == (one,)
+    assert matcher.all("a.d") == ()
+
+
+def test_merge_keeps_the_order_of_tables() -> None:
+    mine, shipped = Tables(entry=[entry("a.b")]), Tables(entry=[entry("a.b"), entry("a.c")])
+    merged = merge([mine, shipped])
+    assert merged.entry == [*mine.entry, *shipped.entry]
+    assert Matcher.of(merged.entry).first("a.b") is mine.entry[0]
