@@ -410,6 +410,9 @@ class Discovery:
             facts = world.symbols.functions[fid].facts
             receiver = world.heap.make("inst", cid, (SELF_SITE, 0), fresh=row.fresh_self)
             starts = {event for method in row.begins for event, _ in self._class_calls(cid, method)}
+            if not row.begins and not row.fresh_self:
+                # Nothing says when the library begins to call; not before there is an instance to call.
+                starts = set(self.instantiated.get(cid, ()))
             ends = {event for method in row.joins for event, _ in self._class_calls(cid, method)}
             for target in world.function_objects(fid):
                 if target.kind != "func":
@@ -437,7 +440,7 @@ class Discovery:
         if not attributes:
             return
         for fid, info in world.symbols.functions.items():
-            for event in info.facts.events:
+            for index, event in enumerate(info.facts.events):
                 if not isinstance(event, f.Access) or event.kind != "store":
                     continue
                 node = info.facts.nodes[event.target]
@@ -461,6 +464,7 @@ class Discovery:
                                 self._add(
                                     replace(
                                         made,
+                                        begins=frozenset({(fid, index)}),
                                         lane=self._lane(row, obj),
                                         exclusive=row.exclusive or serial,
                                     )

@@ -15,7 +15,9 @@ DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*))*")
 
 def matchers() -> dict[str, Matcher]:
     """Rows of each form by name."""
-    return {form: Matcher.of(row for row in ENTRIES if row.form == form) for form in ("decorator", "call", "base", "assign")}
+    return {
+        form: Matcher.of(row for row in ENTRIES if row.form == form) for form in ("decorator", "call", "base", "assign")
+    }
 
 
 MATCHERS = matchers()
@@ -157,8 +159,12 @@ ESSENTIAL = [
 ]
 
 
-@pytest.mark.parametrize(("form", "name", "context", "async_context", "overlap"), ESSENTIAL, ids=[f"{e[0]}:{e[1]}" for e in ESSENTIAL])
-def test_essential_names_are_known(form: str, name: str, context: str, async_context: str | None, overlap: str | None) -> None:
+@pytest.mark.parametrize(
+    ("form", "name", "context", "async_context", "overlap"), ESSENTIAL, ids=[f"{e[0]}:{e[1]}" for e in ESSENTIAL]
+)
+def test_essential_names_are_known(
+    form: str, name: str, context: str, async_context: str | None, overlap: str | None
+) -> None:
     row = MATCHERS[form].first(name)
     assert row is not None
     assert row.context == context
@@ -184,19 +190,41 @@ def test_only_kopf_startup_runs_before_all() -> None:
 
 
 def test_request_handlers_have_a_fresh_self_and_servicers_do_not() -> None:
-    for name in ("http.server.BaseHTTPRequestHandler", "socketserver.BaseRequestHandler", "django.views.View", "rest_framework.views.APIView"):
+    for name in (
+        "http.server.BaseHTTPRequestHandler",
+        "socketserver.BaseRequestHandler",
+        "django.views.View",
+        "rest_framework.views.APIView",
+    ):
         assert MATCHERS["base"].first(name).fresh_self, name
     for name in ("x_pb2_grpc.XServicer", "socketserver.ThreadingMixIn", "watchdog.events.FileSystemEventHandler"):
         assert not MATCHERS["base"].first(name).fresh_self, name
 
 
-@pytest.mark.parametrize("method", ["get", "post", "put", "delete", "patch", "route", "before_request", "after_request", "teardown_request", "errorhandler", "context_processor"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "get",
+        "post",
+        "put",
+        "delete",
+        "patch",
+        "route",
+        "before_request",
+        "after_request",
+        "teardown_request",
+        "errorhandler",
+        "context_processor",
+    ],
+)
 @pytest.mark.parametrize("owner", ["flask.Flask", "flask.app.Flask", "flask.Blueprint", "flask.blueprints.Blueprint"])
 def test_flask_is_known_under_all_its_names(owner: str, method: str) -> None:
     assert MATCHERS["decorator"].first(f"{owner}.{method}") is not None
 
 
-@pytest.mark.parametrize("key", ["on_open", "on_message", "on_error", "on_close", "on_ping", "on_pong", "on_data", "on_cont_message"])
+@pytest.mark.parametrize(
+    "key", ["on_open", "on_message", "on_error", "on_close", "on_ping", "on_pong", "on_data", "on_cont_message"]
+)
 def test_each_websocket_callback_has_a_row(key: str) -> None:
     rows = MATCHERS["call"].all("websocket.WebSocketApp")
     assert [row for row in rows if row.function == Argument(keyword=key)]
@@ -219,7 +247,21 @@ def test_telling_method_names_match_any_receiver(method: str) -> None:
 
 def test_common_method_names_do_not_match_any_receiver() -> None:
     loose = {name.rpartition(".")[2] for row in ENTRIES if row.loose for name in row.name}
-    assert not loose & {"get", "set", "add", "on", "map", "run", "start", "register", "subscribe", "connect", "append", "update", "task"}
+    assert not loose & {
+        "get",
+        "set",
+        "add",
+        "on",
+        "map",
+        "run",
+        "start",
+        "register",
+        "subscribe",
+        "connect",
+        "append",
+        "update",
+        "task",
+    }
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
@@ -249,7 +291,10 @@ def test_a_valid_row_is_parsed() -> None:
         ({"entry": [row(self_overlap="maybe")]}, "$.entry[0].self_overlap"),
         ({"entry": [{"form": "decorator", "name": ["a.b"], "context": "thread"}]}, "why"),
         ({"guard": [{"name": ["a.Lock"], "why": "it excludes others", "recursive": True}]}, "recursive"),
-        ({"container": [{"name": ["a.Box"], "why": "a box of things", "methods": {"put": "write"}}]}, "$.container[0].methods"),
+        (
+            {"container": [{"name": ["a.Box"], "why": "a box of things", "methods": {"put": "write"}}]},
+            "$.container[0].methods",
+        ),
     ],
 )
 def test_errors_name_the_file_and_the_key(data: dict[str, object], named: str) -> None:

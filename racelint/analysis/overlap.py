@@ -146,6 +146,10 @@ class Overlap:
             special = any(o.site is not None and o.site[0] == SELF_SITE for o in (x, y))
             if not special and x.site is not None and y.site is not None and x.site != y.site:
                 return False
+        elif x.kind == "inst" or y.kind == "inst":
+            # The slot of one object against the content of a container: the container in that object's slot.
+            holder, content = (x, y) if x.kind == "inst" else (y, x)
+            return content.owner is None or self._alias(holder, content.owner)
         elif x.kind != y.kind:
             return False
         elif not may_alias_site(x, y):

@@ -498,13 +498,15 @@ class Races:
             writes = touch.effect in MUTATING
             if writes and self._resets(access):
                 continue
+            test = touch.effect == "read" and self.flow(touch.fid).tested(touch.event)
             if not writes and self._prechecks(access, accesses, guard):
                 continue
             candidates = [
                 other
-                for other in accesses
+                for other in sorted(accesses, key=lambda a: a.touch.effect not in MUTATING)
                 if any(same_lock(guard.lock, lock) for lock in other.locks)
                 and (writes or other.touch.effect in MUTATING)
+                and (other.touch.place == touch.place or (test and other.touch.content))
                 and not (other.touch.effect == "rebind" and self._resets(other) and not writes)
             ]
             hit = self._collide(list(access.locks), access, candidates)
@@ -522,6 +524,7 @@ class Races:
             other.touch.fid == access.touch.fid
             and other.touch.event > access.touch.event
             and other.touch.effect == access.touch.effect
+            and self.flow(other.touch.fid).tested(other.touch.event)
             and any(same_lock(guard.lock, lock) for lock in other.locks)
             for other in accesses
         )

@@ -252,6 +252,13 @@ class Walker:
             before = started
             if loops and event.block:
                 before = before | self._looping(info.facts, event.block, loops)
+            if (state.fid, index) in self.begins:
+                self.visited_sites[state.fid, index].add(self.group.index)
+                started = started | {(state.fid, index)}
+                published.update(self._fresh_params(evaluator))
+                if isinstance(event, f.Call):
+                    for callee in evaluator.eval(event.func):
+                        published.update(self._handed(evaluator, event, callee))
             if isinstance(event, f.Access):
                 for touch in self.effects.access(evaluator, event, index):
                     self._record(touch, state, held(event.held), before, published)
@@ -264,10 +271,6 @@ class Walker:
                     self._record(touch, state, locks, before, published)
                 self._follow(evaluator, event, index, state, locks, before, published)
                 site = (state.fid, index)
-                if site in self.begins:
-                    self.visited_sites[site].add(self.group.index)
-                    started = started | {site}
-                    published.update(self._fresh_params(evaluator))
                 if site in self.ends:
                     started = started - self.ends[site]
                 for callee in evaluator.eval(event.func):
