@@ -1,4 +1,4 @@
-"""The framework tables: they load, every row says why, the essential names are there, and names are matched as documented."""
+"""The framework tables: they load, every row says why, essential names are there, and names match as documented."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from racelint.frameworks.schema import Argument, Entry, Matcher, TableError, Tab
 
 ENTRIES = builtin().entry
 FAMILIES = ("entry", "guard", "guard_decorator", "container", "consumer", "calls", "confined")
-DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*))*")
+DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*(\(\))?))*")
 
 
 def matchers() -> dict[str, Matcher]:
@@ -36,7 +36,8 @@ def test_every_why_is_one_sentence(family: str) -> None:
     for row in getattr(builtin(), family):
         assert row.why, row.name
         assert len(row.why) < 200, row.why
-        assert "\n" not in row.why and "  " not in row.why, row.why
+        assert "\n" not in row.why, row.why
+        assert "  " not in row.why, row.why
         assert len(row.why.split()) >= 4, row.why
         assert not row.why.endswith((".", ",", ";", ":")), row.why
         assert row.why == row.why.strip(), row.why
@@ -99,11 +100,11 @@ ESSENTIAL = [
     ("call", "threading.Thread", "thread", None, "per-start"),
     ("base", "threading.Thread", "thread", None, "per-start"),
     ("call", "threading.Timer", "thread", None, "per-start"),
-    ("call", "concurrent.futures.ThreadPoolExecutor.submit", "pool", None, "yes"),
+    ("call", "concurrent.futures.ThreadPoolExecutor.submit", "pool", None, "per-call"),
     ("call", "concurrent.futures.ProcessPoolExecutor.submit", "process", None, None),
     ("call", "multiprocessing.Process", "process", None, None),
     ("call", "asyncio.create_task", "event-loop", None, "yes"),
-    ("call", "asyncio.to_thread", "pool", None, "yes"),
+    ("call", "asyncio.to_thread", "pool", None, "per-call"),
     ("base", "http.server.BaseHTTPRequestHandler", "thread", None, "yes"),
     ("base", "http.server.SimpleHTTPRequestHandler", "thread", None, "yes"),
     ("base", "socketserver.BaseRequestHandler", "thread", None, "yes"),
@@ -141,14 +142,14 @@ ESSENTIAL = [
     ("call", "rospy.Subscriber", "thread", None, "yes"),
     ("base", "PyQt5.QtCore.QThread", "thread", None, "per-start"),
     ("base", "PySide6.QtCore.QThread", "thread", None, "per-start"),
-    ("call", "apscheduler.schedulers.background.BackgroundScheduler.add_job", "pool", "event-loop", "no"),
-    ("decorator", "apscheduler.schedulers.asyncio.AsyncIOScheduler.scheduled_job", "pool", "event-loop", "no"),
+    ("call", "apscheduler.schedulers.background.BackgroundScheduler.add_job", "pool", "event-loop", "per-start"),
+    ("decorator", "apscheduler.schedulers.asyncio.AsyncIOScheduler.scheduled_job", "pool", "event-loop", "per-start"),
     ("decorator", "celery.Celery.task", "process", None, None),
     ("decorator", "celery.shared_task", "process", None, None),
     ("decorator", "dramatiq.actor", "thread", None, "yes"),
     ("decorator", "huey.RedisHuey.task", "thread", None, "no"),
-    ("call", "twisted.internet.threads.deferToThread", "pool", None, "yes"),
-    ("call", "twisted.internet.reactor.callInThread", "pool", None, "yes"),
+    ("call", "twisted.internet.threads.deferToThread", "pool", None, "per-call"),
+    ("call", "twisted.internet.reactor.callInThread", "pool", None, "per-call"),
     ("call", "kubernetes.informer.SharedInformer.add_event_handler", "thread", None, "no"),
     ("call", "kubernetes.leaderelection.electionconfig.Config", "thread", None, "no"),
     ("base", "prometheus_client.registry.Collector", "thread", None, "yes"),
@@ -233,7 +234,8 @@ def test_each_websocket_callback_has_a_row(key: str) -> None:
 def test_callbacks_of_one_network_thread_exclude_each_other() -> None:
     first = MATCHERS["assign"].first("paho.mqtt.client.Client")
     second = MATCHERS["call"].first("paho.mqtt.client.Client.message_callback_add")
-    assert first.exclusive and second.exclusive
+    assert first.exclusive
+    assert second.exclusive
     assert first.lane == second.lane
 
 

@@ -121,7 +121,7 @@ class Races:
         """The lock that guards a place by custom."""
         sites: dict[tuple[str, int], list[Reached]] = defaultdict(list)
         for access in accesses:
-            sites[access.touch.fid, access.touch.event].append(access)
+            sites[access.touch.fid, access.touch.line].append(access)
         best: GuardUse | None = None
         locks = dict.fromkeys(lock for access in accesses for lock in access.locks if lock.threads)
         for lock in locks:

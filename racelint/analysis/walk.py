@@ -152,13 +152,20 @@ class Walker:
             self.seen[key] = [state]
             self.queue.append(state)
             return
-        entries = {id(other.entry) for other in known}
         started = frozenset().union(*(other.started for other in known))
-        if (id(state.entry) not in entries and len(entries) < ENTRIES_PER_STATE) or not state.started <= started:
-            if len(known) < 6:
+        if self._adds_entry(state, known) or not state.started <= started:
+            if len(known) < 3 * ENTRIES_PER_STATE:
                 state.started |= started
                 known.append(state)
                 self.queue.append(state)
+
+    def _adds_entry(self, state: State, known: list[State]) -> bool:
+        """Whether a state shows another way in: a second entry point, and one of another module as well."""
+        if any(other.entry is state.entry for other in known):
+            return False
+        if len(known) < ENTRIES_PER_STATE:
+            return True
+        return len(known) < 2 * ENTRIES_PER_STATE and _module(state) not in {_module(other) for other in known}
 
     # -- one function -------------------------------------------------------------------------------------------------
 
@@ -422,7 +429,9 @@ class Walker:
             self.reached[key] = Reached(touch, state, self.group, held, started, late=late)
         else:
             known.started |= started
-            if known.other is None and known.state.entry is not state.entry:
+            if known.state.entry is not state.entry and (
+                known.other is None or _module(known.other) == _module(known.state) != _module(state)
+            ):
                 known.other = state
 
     # -- calls --------------------------------------------------------------------------------------------------------
@@ -517,3 +526,8 @@ class Walker:
             self._push(
                 State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.sure, started)
             )
+
+
+def _module(state: State) -> str:
+    """The module of the entry point a state was reached from."""
+    return state.entry.target.name.partition(":")[0]

@@ -1,0 +1,273 @@
+"""The fixture operator, run by kopf against a Kubernetes mock server on the loopback interface.
+
+It shows what the analysis of the fixture only claims: that the delete handlers of two controllers are in
+``log_if_changed`` at the same moment, in different threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+kopf = pytest.importorskip("kopf")
+kopf_testing = pytest.importorskip("kopf.testing")
+kmock = pytest.importorskip("kmock", reason="kmock needs Python 3.11")
+
+FIXTURE = Path(__file__).parent.parent / "fixtures" / "submariner"
+API = "/apis/submariner.io/v1alpha1"
+KINDS = {"submariners": "Submariner", "servicediscoveries": "ServiceDiscovery", "gateways": "Gateway"}
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """One run of a function: for which controller, in which thread, from when to when."""
+
+    controller: str
+    function: str
+    thread: int
+    started: float
+    ended: float
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether both ran at some moment."""
+        return self.started < other.ended and other.started < self.ended
+
+
+@dataclass
+class Recorder:
+    """Notes runs of functions. Once ``meeting`` is set, a controller's first logging call waits there for the other's.
+
+    Only code that runs in two threads at once can get through such a meeting: were the handlers run one after the
+    other, the first would wait in vain until the barrier breaks.
+    """
+
+    spans: list[Span] = field(default_factory=list)
+    meeting: threading.Barrier | None = None
+    met: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _local: threading.local = field(default_factory=threading.local)
+
+    def around(self, module: ModuleType, function: str, controller: str) -> Callable[..., Any]:
+        """``module.function``, which runs as before and is recorded as the start of the controller's work."""
+        original = getattr(module, function)
+
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            self._local.controller = controller
+            self._local.waited = False
+            try:
+                return self._run(original, function, *args, **kwargs)
+            finally:
+                self._local.controller = None
+
+        return recorded
+
+    def around_logging(self, original: Callable[..., str]) -> Callable[..., str]:
+        """The fixture's ``log_if_changed``, which runs as before and is recorded, after the meeting if there is one."""
+
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            if self.meeting is not None and not self._local.waited:
+                self._local.waited = True
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    self.meeting.wait(PATIENCE / 2)
+                    with self._lock:
+                        self.met.append(self._local.controller)
+            return self._run(original, "log_if_changed", *args, **kwargs)
+
+        return recorded
+
+    def of(self, controller: str, function: str) -> list[Span]:
+        """What was recorded of one function on behalf of one controller."""
+        with self._lock:
+            return [span for span in self.spans if (span.controller, span.function) == (controller, function)]
+
+    def _run(self, original: Callable[..., Any], function: str, *args: Any, **kwargs: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            span = Span(self._local.controller, function, threading.get_ident(), started, time.perf_counter())
+            with self._lock:
+                self.spans.append(span)
+
+
+@contextlib.contextmanager
+def mock_cluster() -> Iterator[str]:
+    """The address of a Kubernetes mock server that knows the fixture's resources, in a thread of its own."""
+    address: list[str] = []
+    failures: list[BaseException] = []
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with kmock.KubernetesEmulator() as cluster, kmock.Server(cluster) as server:
+            for plural, kind in KINDS.items():
+                cluster.resources[f"submariner.io/v1alpha1/{plural}"] = {
+                    "kind": kind,
+                    "singular": kind.lower(),
+                    "namespaced": True,
+                    "verbs": {"get", "list", "watch", "create", "patch", "delete"},
+                }
+            address.append(str(server.url).rstrip("/"))
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            ready.set()
+            loop.close()
+
+    thread = threading.Thread(target=run, name="mock-cluster", daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(PATIENCE), "the mock server did not start"
+        assert address, failures
+        yield address[0]
+    finally:
+        with contextlib.suppress(RuntimeError):  # the loop is closed when the server has failed
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(PATIENCE)
+    assert not failures
+    assert not thread.is_alive()
+
+
+def request(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One call of the mock server's interface. Raises urllib.error.HTTPError for an error status."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(
+        urllib.request.Request(url, data=data, method=method, headers=headers), timeout=PATIENCE
+    ) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait until the condition holds. Fails the test when it does not come to hold in time."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {PATIENCE:.0f} s")
+        time.sleep(0.02)
+
+
+def forget_operator() -> None:
+    """Drop the fixture's modules, so that the next import registers their handlers again."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "submariner_operator"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def clean_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The fixture's folder on the path, and no trace of its modules before and after."""
+    monkeypatch.syspath_prepend(str(FIXTURE))
+    forget_operator()
+    yield
+    forget_operator()
+
+
+@pytest.fixture
+def quiet_root_logger() -> Iterator[None]:
+    """The root logger as it was: kopf configures it for its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("clean_imports", "quiet_root_logger")
+def test_both_controllers_are_in_the_logger_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = kopf.OperatorRegistry()
+    kopf.set_default_registry(registry)
+    import submariner_operator.__main__  # type: ignore[import-not-found]  # a fixture, on the path in this test only
+    from submariner_operator import images  # type: ignore[import-not-found]
+    from submariner_operator.controllers import servicediscovery, submariner  # type: ignore[import-not-found]
+
+    recorder = Recorder()
+    submariner.reconcile_workloads = recorder.around(submariner, "reconcile_workloads", "submariner")
+    servicediscovery.reconcile_deployments = recorder.around(
+        servicediscovery, "reconcile_deployments", "servicediscovery"
+    )
+    images.log_if_changed = recorder.around_logging(images.log_if_changed)
+
+    with mock_cluster() as address:
+        kubeconfig = tmp_path / "kubeconfig.json"
+        kubeconfig.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "mock",
+                    "contexts": [{"name": "mock", "context": {"cluster": "mock", "user": "mock"}}],
+                    "clusters": [{"name": "mock", "cluster": {"server": address}}],
+                    "users": [{"name": "mock", "user": {"token": "none"}}],
+                }
+            ),
+            encoding="utf-8",
+        )
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        objects = {
+            "submariners": {"clusterID": "east", "version": "0.18.0"},
+            "servicediscoveries": {"clusterID": "east", "version": "0.18.0"},
+        }
+        urls = {plural: f"{address}{API}/namespaces/default/{plural}" for plural in objects}
+        arguments = ["run", "--standalone", "--all-namespaces", "--verbose"]
+        with kopf_testing.KopfRunner(arguments, registry=registry, timeout=PATIENCE) as runner:
+            for plural, spec in objects.items():
+                metadata = {"name": "broker", "namespace": "default", "uid": f"uid-{plural}"}
+                body = {"apiVersion": API[6:], "kind": KINDS[plural], "metadata": metadata, "spec": spec}
+                request("POST", urls[plural], body)
+            wait_for(lambda: recorder.of("submariner", "reconcile_workloads"), "the creation of the Submariner")
+            wait_for(
+                lambda: recorder.of("servicediscovery", "reconcile_deployments"), "the creation of the ServiceDiscovery"
+            )
+            # kopf notes on the object that its creation is dealt with; only then is a deletion a new event.
+            for url in urls.values():
+                wait_for(lambda url=url: is_settled(request("GET", f"{url}/broker")), "the end of the creation")
+
+            created = len(recorder.spans)
+            recorder.meeting = threading.Barrier(2)
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda url: request("DELETE", f"{url}/broker"), urls.values()))
+            for url in urls.values():
+                wait_for(lambda url=url: not request("GET", url)["items"], "the end of the deletion")
+
+    assert runner.exit_code == 0
+    assert runner.exception is None
+    assert sorted(recorder.met) == ["servicediscovery", "submariner"]
+    recorder.spans[:] = recorder.spans[created:]
+    (one,) = recorder.of("submariner", "reconcile_workloads")
+    (other,) = recorder.of("servicediscovery", "reconcile_deployments")
+    assert one.overlaps(other)
+    assert one.thread != other.thread
+    assert threading.get_ident() not in (one.thread, other.thread)
+    logged = {span.controller: span.thread for span in recorder.spans if span.function == "log_if_changed"}
+    assert logged == {"submariner": one.thread, "servicediscovery": other.thread}
+    assert {key[3] for key in images.logged_images} >= {"submariner-gateway", "submariner-lighthouse-agent"}
+
+
+def is_settled(item: dict[str, Any]) -> bool:
+    """Whether kopf has finished with the object: held by a finalizer, remembered as seen, no handler under way."""
+    metadata = item["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return bool(metadata.get("finalizers")) and "kopf.zalando.org/last-handled-configuration" in annotations
