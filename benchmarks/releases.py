@@ -23,8 +23,16 @@ BACKENDS = (
     "flit_core.buildapi",
 )
 # Interpreters asked for in turn when a release has no wheel for the running one: only the .py files matter.
-PYTHONS = ("3.14", "3.12", "3.10", "3.8", "3.7", "3.6", "2.7")
-PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux2014_x86_64", "linux_x86_64")
+PYTHONS = ("3.14", "3.12", "3.10", "3.8", "3.7", "3.6", "3.4", "2.7")
+PLATFORMS = (
+    "manylinux_2_34_x86_64",
+    "manylinux_2_28_x86_64",
+    "manylinux2014_x86_64",
+    "linux_x86_64",
+    "macosx_12_0_x86_64",
+    "win_amd64",
+    "win32",
+)
 
 
 class FetchError(RuntimeError):

@@ -252,7 +252,8 @@ def _scope(paths: Sequence[Path], project: Path | None, config_file: Path | None
 
 def _inside(path: Path, project: Path) -> str:
     """``path`` relative to the project, as in reports; ``""`` for the project itself."""
-    place = path.resolve() if path.is_dir() and not path.is_symlink() else path.parent.resolve() / path.name
+    # A link to a file is a file of its own, a link to a folder is not followed by the search for files.
+    place = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
     try:
         relative = place.relative_to(project).as_posix()
     except ValueError:

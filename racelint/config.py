@@ -55,8 +55,8 @@ class ProjectEntryPoint:
 class Settings:
     """Everything a run can be told.
 
-    ``include_tests``: test code is analysed too. ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. ``exclude`` holds patterns as in
-    a ``.gitignore`` of the project folder. ``jobs`` is the number of processes, None for one per core. ``tables`` are
+    ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. With ``include_tests`` test code
+    is analysed too. ``exclude`` holds patterns as in a ``.gitignore`` of the project folder. ``jobs`` is the number of processes, None for one per core. ``tables`` are
     the user's own framework rows. ``origin`` is the file the settings come from, empty when there is none;
     ``warnings`` are sentences about that file that deserve to be read.
     """
@@ -346,7 +346,6 @@ def _has_section(path: Path) -> bool:
 def _common_folder(paths: Sequence[Path]) -> Path:
     folders = []
     for path in paths:
-        real = path.resolve()
-        folders.append(real if real.is_dir() else real.parent)
+        folders.append(path.resolve() if path.is_dir() else path.parent.resolve())
     first = folders[0]
     return next(folder for folder in (first, *first.parents) if all(other.is_relative_to(folder) for other in folders))

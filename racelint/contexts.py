@@ -252,7 +252,7 @@ class Discovery:
         own_receiver = target.kind == "bound" and self._is_self(fid, target)
         outer = self._runs_often(fid)
         overlap = {
-            "yes": repeated or info.facts.kind != "module" and info.facts.name != "__init__",
+            "yes": True,
             "no": False,
             "per-start": repeated or outer,
             "per-call": repeated or outer or info.facts.kind != "module" and info.facts.name != "__init__",
@@ -277,7 +277,7 @@ class Discovery:
                 begins=frozenset(begins),
                 ends=frozenset(ends),
                 lane=self._lane(row, receiver) if not single else f"{executor!r}",
-                exclusive=single or row.exclusive or (row.self_overlap == "no" and receiver is not None),
+                exclusive=single or row.exclusive or (row.self_overlap == "no" and receiver is not None and not row.lane),
                 executor=executor,
                 confidence=confidence,
             )
@@ -391,7 +391,9 @@ class Discovery:
     def _bases(self) -> None:
         world = self.world
         for cid, info in world.symbols.classes.items():
-            for base in info.external:
+            # Generated code (gRPC servicers) may lie inside the project: its classes count by name as well.
+            inherited = [world.class_of(parent).display for parent in info.mro[1:]]
+            for base in (*info.external, *inherited):
                 for row in self.rows["base"].all(base):
                     if info.subclasses and not self.instantiated.get(cid):
                         continue
@@ -428,7 +430,7 @@ class Discovery:
                         self_overlap=entry.self_overlap or per_start,
                         distinct_self=per_start or row.fresh_self,
                         lane=row.lane or (cid if row.self_overlap == "no" else ""),
-                        exclusive=row.exclusive or row.self_overlap == "no",
+                        exclusive=row.exclusive or (row.self_overlap == "no" and not row.lane),
                         begins=frozenset(starts),
                         ends=frozenset(ends),
                     )
@@ -460,7 +462,7 @@ class Discovery:
                                 kind = row.async_context if facts.is_async else row.context
                                 path, line = self._where(fid, event.line)
                                 made = self._table_entry(target, kind, row, f"{name}.{node.name}", path, line)
-                                serial = row.self_overlap == "no"
+                                serial = row.self_overlap == "no" and not row.lane
                                 self._add(
                                     replace(
                                         made,

@@ -28,7 +28,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_every_setting_is_read(tmp_path: Path, name: str, header: str) -> None:
     keys = (
         'select = ["check-then-act", "RL101"]\nignore = ["RL103"]\nmin-severity = "note"\nfail-on = "error"\n'
-        'min-confidence = "low"\nlibrary = true\nexclude = ["/vendor", "*_pb2.py"]\njobs = 3\n'
+        'min-confidence = "low"\nlibrary = true\ninclude-tests = true\nexclude = ["/vendor", "*_pb2.py"]\njobs = 3\n'
     )
     write(tmp_path, name, header + keys)
     assert config.load(tmp_path) == Settings(
@@ -38,6 +38,7 @@ def test_every_setting_is_read(tmp_path: Path, name: str, header: str) -> None:
         fail_on="error",
         min_confidence="low",
         library=True,
+        include_tests=True,
         exclude=("/vendor", "*_pb2.py"),
         jobs=3,
         origin=name,

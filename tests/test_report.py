@@ -10,10 +10,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from handmade import THREAD_WHY, entry_point, finding, result, side
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handmade import THREAD_WHY, entry_point, finding, result, side
 from racelint import __version__
 from racelint.model.findings import Context, Edit, Finding, Fix, Step
 from racelint.model.source import Problem

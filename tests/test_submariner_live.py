@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import sys
@@ -17,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +32,7 @@ kmock = pytest.importorskip("kmock", reason="kmock needs Python 3.11")
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "submariner"
 API = "/apis/submariner.io/v1alpha1"
 KINDS = {"submariners": "Submariner", "servicediscoveries": "ServiceDiscovery", "gateways": "Gateway"}
+VERBS = {"get", "list", "watch", "create", "patch", "delete"}
 PATIENCE = 10.0
 
 
@@ -116,12 +119,16 @@ def mock_cluster() -> Iterator[str]:
 
     async def serve() -> None:
         async with kmock.KubernetesEmulator() as cluster, kmock.Server(cluster) as server:
+            # kopf looks at namespaces and definitions before anything else, and posts what it did as events.
+            for resource in ("v1/namespaces", "apiextensions.k8s.io/v1/customresourcedefinitions"):
+                cluster.resources[resource] = {"namespaced": False, "verbs": VERBS}
+            cluster.resources["v1/events"] = {"namespaced": True, "verbs": VERBS}
             for plural, kind in KINDS.items():
                 cluster.resources[f"submariner.io/v1alpha1/{plural}"] = {
                     "kind": kind,
                     "singular": kind.lower(),
                     "namespaced": True,
-                    "verbs": {"get", "list", "watch", "create", "patch", "delete"},
+                    "verbs": VERBS,
                 }
             address.append(str(server.url).rstrip("/"))
             ready.set()
@@ -170,6 +177,18 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+def is_settled(url: str) -> bool:
+    """Whether kopf has finished with the object: held by a finalizer, remembered as seen, no handler under way."""
+    metadata = request("GET", url)["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return bool(metadata.get("finalizers")) and "kopf.zalando.org/last-handled-configuration" in annotations
+
+
+def is_empty(url: str) -> bool:
+    """Whether no object of the kind is left."""
+    return not request("GET", url)["items"]
+
+
 def forget_operator() -> None:
     """Drop the fixture's modules, so that the next import registers their handlers again."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "submariner_operator"]:
@@ -195,13 +214,21 @@ def quiet_root_logger() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.fixture
+def registry() -> Iterator[Any]:
+    """The registry that the operator's handlers go into when its modules are imported."""
+    before = kopf.get_default_registry()
+    new = kopf.OperatorRegistry()
+    kopf.set_default_registry(new)
+    yield new
+    kopf.set_default_registry(before)
+
+
 @pytest.mark.usefixtures("clean_imports", "quiet_root_logger")
-def test_both_controllers_are_in_the_logger_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = kopf.OperatorRegistry()
-    kopf.set_default_registry(registry)
-    import submariner_operator.__main__  # type: ignore[import-not-found]  # a fixture, on the path in this test only
-    from submariner_operator import images  # type: ignore[import-not-found]
-    from submariner_operator.controllers import servicediscovery, submariner  # type: ignore[import-not-found]
+def test_both_controllers_are_in_the_logger_at_once(registry: Any) -> None:
+    operator = importlib.import_module("submariner_operator.__main__")
+    images: Any = importlib.import_module("submariner_operator.images")
+    submariner, servicediscovery, _ = operator.CONTROLLERS
 
     recorder = Recorder()
     submariner.reconcile_workloads = recorder.around(submariner, "reconcile_workloads", "submariner")
@@ -211,21 +238,7 @@ def test_both_controllers_are_in_the_logger_at_once(tmp_path: Path, monkeypatch:
     images.log_if_changed = recorder.around_logging(images.log_if_changed)
 
     with mock_cluster() as address:
-        kubeconfig = tmp_path / "kubeconfig.json"
-        kubeconfig.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "mock",
-                    "contexts": [{"name": "mock", "context": {"cluster": "mock", "user": "mock"}}],
-                    "clusters": [{"name": "mock", "cluster": {"server": address}}],
-                    "users": [{"name": "mock", "user": {"token": "none"}}],
-                }
-            ),
-            encoding="utf-8",
-        )
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        kopf.on.login(registry=registry, id="mock")(lambda **_: kopf.ConnectionInfo(server=address))
         objects = {
             "submariners": {"clusterID": "east", "version": "0.18.0"},
             "servicediscoveries": {"clusterID": "east", "version": "0.18.0"},
@@ -235,6 +248,7 @@ def test_both_controllers_are_in_the_logger_at_once(tmp_path: Path, monkeypatch:
         with kopf_testing.KopfRunner(arguments, registry=registry, timeout=PATIENCE) as runner:
             for plural, spec in objects.items():
                 metadata = {"name": "broker", "namespace": "default", "uid": f"uid-{plural}"}
+                metadata["resourceVersion"] = "1"  # kopf's patches ask for it, and the mock server gives out none
                 body = {"apiVersion": API[6:], "kind": KINDS[plural], "metadata": metadata, "spec": spec}
                 request("POST", urls[plural], body)
             wait_for(lambda: recorder.of("submariner", "reconcile_workloads"), "the creation of the Submariner")
@@ -243,14 +257,14 @@ def test_both_controllers_are_in_the_logger_at_once(tmp_path: Path, monkeypatch:
             )
             # kopf notes on the object that its creation is dealt with; only then is a deletion a new event.
             for url in urls.values():
-                wait_for(lambda url=url: is_settled(request("GET", f"{url}/broker")), "the end of the creation")
+                wait_for(partial(is_settled, f"{url}/broker"), "the end of the creation")
 
             created = len(recorder.spans)
             recorder.meeting = threading.Barrier(2)
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(lambda url: request("DELETE", f"{url}/broker"), urls.values()))
             for url in urls.values():
-                wait_for(lambda url=url: not request("GET", url)["items"], "the end of the deletion")
+                wait_for(partial(is_empty, url), "the end of the deletion")
 
     assert runner.exit_code == 0
     assert runner.exception is None
@@ -264,10 +278,3 @@ def test_both_controllers_are_in_the_logger_at_once(tmp_path: Path, monkeypatch:
     logged = {span.controller: span.thread for span in recorder.spans if span.function == "log_if_changed"}
     assert logged == {"submariner": one.thread, "servicediscovery": other.thread}
     assert {key[3] for key in images.logged_images} >= {"submariner-gateway", "submariner-lighthouse-agent"}
-
-
-def is_settled(item: dict[str, Any]) -> bool:
-    """Whether kopf has finished with the object: held by a finalizer, remembered as seen, no handler under way."""
-    metadata = item["metadata"]
-    annotations = metadata.get("annotations") or {}
-    return bool(metadata.get("finalizers")) and "kopf.zalando.org/last-handled-configuration" in annotations

@@ -36,9 +36,13 @@ def same_lock(a: Lock, b: Lock) -> bool:
     """Whether two regions exclude each other: the same lock object, and not both as readers."""
     if a.reading and b.reading:
         return False
-    if a.slot is not None and a.slot == b.slot:
-        return a.base is None or b.base is None or may_alias(a.base, b.base) or True
-    return any(x.kind == y.kind and x.name == y.name and may_alias(x, y) and x.site == y.site for x in a.objs for y in b.objs)
+    if a is b or (a.slot is not None and a.slot == b.slot):
+        return True
+    for x in a.objs:
+        for y in b.objs:
+            if x is y or (x.site == y.site and x.kind == y.kind and x.name == y.name and may_alias(x, y)):
+                return True
+    return False
 
 
 class Locks:

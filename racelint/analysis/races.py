@@ -123,8 +123,12 @@ class Races:
         for access in accesses:
             sites[access.touch.fid, access.touch.line].append(access)
         best: GuardUse | None = None
-        locks = dict.fromkeys(lock for access in accesses for lock in access.locks if lock.threads)
-        for lock in locks:
+        counted: dict[object, Lock] = {}
+        for access in accesses:
+            for lock in access.locks:
+                if lock.threads:
+                    counted.setdefault(lock.slot or lock.objs, lock)
+        for lock in counted.values():
             held = [
                 group
                 for group in sites.values()

@@ -22,9 +22,13 @@ from racelint.link.world import World
 from racelint.model import facts as f
 
 # Different argument combinations one function is followed with in one group; further ones are merged.
-STATES_PER_FUNCTION = 8
+STATES_PER_FUNCTION = 6
 ARGUMENT_LIMIT = 4
 ENTRIES_PER_STATE = 2
+# Sets of locks one function is followed with for the same arguments.
+LOCK_VARIANTS = 4
+# One access on more objects than this (under the same locks) teaches nothing new.
+BASES_PER_ACCESS = 4
 MAX_DEPTH = 60
 RETURN_DEPTH = 3
 ARGUMENT_KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
@@ -80,11 +84,12 @@ class Reached:
     started: frozenset[Event]
     other: State | None = None
     late: bool = False
+    locks: tuple[Lock, ...] = ()
 
-    @property
-    def locks(self) -> tuple[Lock, ...]:
-        """The locks held, without regions."""
-        return tuple(dict.fromkeys(lock for lock, _ in self.held))
+    def __post_init__(self) -> None:
+        """``locks`` are the locks held, without regions."""
+        if self.held and not self.locks:
+            self.locks = tuple(dict.fromkeys(lock for lock, _ in self.held))
 
 
 class Walker:
@@ -116,7 +121,9 @@ class Walker:
         """Every shared access the group reaches."""
         self.group = group
         self.reached: dict[tuple[object, ...], Reached] = {}
+        self.alike: dict[tuple[object, ...], int] = defaultdict(int)
         self.seen: dict[tuple[object, ...], list[State]] = {}
+        self.variants: dict[tuple[object, ...], dict[frozenset[Lock], tuple[Lock, ...]]] = defaultdict(dict)
         self.per_function: dict[str, int] = defaultdict(int)
         self.queue: deque[State] = deque()
         for entry in group.entries:
@@ -148,9 +155,22 @@ class Walker:
                 key = (state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
         if known is None:
+            # A state with more locks than one seen before can show nothing that the other did not.
+            variants = self.variants[state.fid, state.params, state.bindings]
+            held = frozenset(state.held)
+            smaller = next((other for other in variants if other <= held), None)
+            if smaller is not None:
+                known = self.seen[state.fid, state.params, state.bindings, variants[smaller]]
+            elif len(variants) < LOCK_VARIANTS:
+                variants[held] = state.held
+            else:
+                return
+        if known is None:
             self.per_function[state.fid] += 1
             self.seen[key] = [state]
             self.queue.append(state)
+            return
+        if len(state.held) > len(known[0].held):
             return
         started = frozenset().union(*(other.started for other in known))
         if self._adds_entry(state, known) or not state.started <= started:
@@ -426,6 +446,10 @@ class Walker:
         key = (touch.event, touch.fid, touch.place, touch.effect, base, tuple(lock for lock, _ in held))
         known = self.reached.get(key)
         if known is None:
+            alike = (touch.event, touch.fid, touch.effect, key[-1])
+            self.alike[alike] += 1
+            if self.alike[alike] > BASES_PER_ACCESS:
+                return
             self.reached[key] = Reached(touch, state, self.group, held, started, late=late)
         else:
             known.started |= started

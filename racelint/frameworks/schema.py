@@ -68,7 +68,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``exclusive`` never overlap each other.
     ``before_all``: runs before every other entry of the same framework.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
-    ``requires``: for ``base`` rows, the class (or its server) must also have one of these bases to be concurrent.
+    ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
+    must not match, checked by a test. ``source``: where the claim comes from.
     """
 
     form: EntryForm
