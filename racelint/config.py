@@ -56,9 +56,9 @@ class Settings:
     """Everything a run can be told.
 
     ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. With ``include_tests`` test code
-    is analysed too. ``exclude`` holds patterns as in a ``.gitignore`` of the project folder. ``jobs`` is the number of processes, None for one per core. ``tables`` are
-    the user's own framework rows. ``origin`` is the file the settings come from, empty when there is none;
-    ``warnings`` are sentences about that file that deserve to be read.
+    is analysed too. ``exclude`` holds patterns as in a ``.gitignore`` of the project folder. ``jobs`` is the number of
+    processes, None for one per core. ``tables`` are the user's own framework rows. ``origin`` is the file the settings
+    come from, empty when there is none; ``warnings`` are sentences about that file that deserve to be read.
     """
 
     select: tuple[str, ...] = ()

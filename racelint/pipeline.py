@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from racelint import discover, suppress
 from racelint.analysis.program import Analysis, Program
@@ -23,6 +26,9 @@ from racelint.rules import Rule, all_rules
 from racelint.rules.phrasing import Phrasing
 
 Progress = Callable[[str, int, int], None]
+_T = TypeVar("_T")
+STACK_BYTES = 512 * 1024 * 1024
+RECURSION_LIMIT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ def read(file: SourceFile) -> Extracted:
         source = file.path.read_bytes()
     except OSError as error:
         return Extracted(file, None, Problem(file.display, 0, "unreadable-file", error.strerror or str(error)), ())
-    text = tuple(source.decode("utf-8", "replace").splitlines())
+    text = tuple(discover.source_lines(source))
     try:
         facts = extract(source, file.module, is_package=file.is_package)
     except SyntaxProblem as error:
@@ -50,6 +56,9 @@ def read(file: SourceFile) -> Extracted:
         return Extracted(file, None, Problem(file.display, 1, "unreadable-file", str(error)), text)
     except RecursionError:
         return Extracted(file, None, Problem(file.display, 1, "parse-error", "nested too deeply to be analysed"), text)
+    except Exception as error:  # a fault of racelint in one file must not cost the others
+        message = f"this is a bug in racelint: {type(error).__name__}: {error}"
+        return Extracted(file, None, Problem(file.display, 0, "internal-error", message), text)
     return Extracted(file, facts, None, text)
 
 
@@ -147,11 +156,45 @@ def analyse_program(
 
 def analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
     """Analyse a project: every finding of the selected rules, suppressed ones marked, in a stable order."""
+    return with_deep_stack(lambda: _analyse(project, settings, progress))
+
+
+def with_deep_stack(work: Callable[[], _T]) -> _T:
+    """Run ``work`` in a thread with a stack that deeply nested source does not overflow; its exceptions pass through.
+
+    LibCST's parser is recursive native code: on an ordinary stack a few thousand brackets end the whole process.
+    """
+    outcome: list[_T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            failure.append(error)
+
+    limit, size = sys.getrecursionlimit(), threading.stack_size(STACK_BYTES)
+    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+    try:
+        worker = threading.Thread(target=run, name="racelint", daemon=True)
+        worker.start()
+        worker.join()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
     started = time.monotonic()
     files, problems = discover.discover(project, settings.exclude)
     extracted = extract_all(files, progress)
     problems = [*problems, *(item.problem for item in extracted if item.problem is not None)]
-    program = analyse_program(extracted, settings, discover.module_aliases(files), progress)
+    reserved = {name.partition(".")[0] for row in merge([settings.tables, builtin()]).entry for name in row.name}
+    aliases = discover.module_aliases(files, reserved)
+    program = analyse_program(extracted, settings, aliases, progress)
     sources = {item.file.display: item.text for item in extracted}
     phrasing = Phrasing(program.world, sources)
     findings: list[Finding] = []
@@ -160,7 +203,8 @@ def analyse(project: Path, settings: Settings, progress: Progress | None = None)
     findings = distinct(findings)
     comments = {item.file.display: item.facts.comments for item in extracted if item.facts is not None}
     known = frozenset(name for rule in all_rules() for name in (rule.name, rule.code))
-    findings, comment_problems = suppress.apply(findings, comments, known)
+    active = [name for rule in selected(settings) for name in (rule.name, rule.code)]
+    findings, comment_problems = suppress.apply(findings, comments, known, sources=sources, active=active)
     return Result(
         findings=tuple(findings),
         problems=tuple(sorted({*problems, *comment_problems})),

@@ -238,24 +238,28 @@ class Races:
         for access in accesses:
             by_state[access.touch.fid, access.group.index, access.state.held].append(access)
         found: dict[tuple[str, str], Race] = {}
+        settled: set[tuple[str, int]] = set()
         for (fid, _, _), parts in by_state.items():
-            for race in self._function_compounds(name, fid, parts, guard):
+            for race in self._function_compounds(name, fid, parts, guard, settled):
                 key = (race.pattern, fid)
                 if key not in found or (race.severe and not found[key].severe):
                     found[key] = race
         yield from found.values()
 
     def _function_compounds(
-        self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None
+        self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None, settled: set[tuple[str, int]]
     ) -> Iterator[Race]:
         flow = self.flow(fid)
         parts = sorted(parts, key=lambda a: a.touch.event)
         for act in parts:
             if act.touch.effect not in MUTATING and act.touch.effect not in ("item", "read"):
                 continue
+            if (fid, act.touch.event) in settled:
+                continue
             race = self._modify(name, flow, parts, act) or self._check(name, flow, parts, act)
             if race is None:
                 continue
+            settled.add((fid, act.touch.event))
             if guard is not None and not any(same_lock(guard.lock, lock) for lock in race.first.locks):
                 if any(same_lock(guard.lock, lock) for lock in race.second.locks):
                     yield Race("guard", name, race.first, race.act, race.second, race.why, guard)
@@ -337,13 +341,12 @@ class Races:
         ]
         if not checks:
             return None
-        for check in reversed(checks):
-            if self._rechecked(checks, check, act):
-                return None
-        for check in checks:
-            candidates = self._breakers(flow, check, act)
-            if not candidates:
-                continue
+        judged = [(check, candidates) for check in checks if (candidates := self._breakers(flow, check, act))]
+        if not judged:
+            return None
+        if act.held and any(self._rechecked(checks, check, act) for check in checks):
+            return None
+        for check, candidates in judged:
             covering = self._covering(check, act)
             hit = self._collide(covering, act, candidates)
             if hit is None:

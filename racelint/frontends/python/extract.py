@@ -72,7 +72,7 @@ class ScopeWalker(Statements):
 
     def comment(self, line: int, text: str) -> None:
         """Keep the comments that are meant for racelint."""
-        if COMMENT.match(text):
+        if COMMENT.search(text):
             self.comments.append((line, text))
 
     def module(self, tree: cst.Module) -> None:
