@@ -29,7 +29,8 @@ class EntryPoint:
     ``target`` is the function (bound when it has a receiver). ``begins``/``ends``: the call events that start it and wait
     for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
-    ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent.
+    ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very calls
+    that start it, not merely calls before which it cannot have started.
     """
 
     target: Obj
@@ -48,6 +49,7 @@ class EntryPoint:
     before_all: bool = False
     executor: Obj | None = None
     confidence: str = "high"
+    exact: bool = True
 
     @property
     def function(self) -> str:
@@ -415,6 +417,8 @@ class Discovery:
             if not row.begins and not row.fresh_self:
                 # Nothing says when the library begins to call; not before there is an instance to call.
                 starts = set(self.instantiated.get(cid, ()))
+            if not row.begins:
+                starts |= self._handed(cid)
             ends = {event for method in row.joins for event, _ in self._class_calls(cid, method)}
             for target in world.function_objects(fid):
                 if target.kind != "func":
@@ -433,8 +437,30 @@ class Discovery:
                         exclusive=row.exclusive or (row.self_overlap == "no" and not row.lane),
                         begins=frozenset(starts),
                         ends=frozenset(ends),
+                        exact=bool(row.begins and starts),
                     )
                 )
+
+    def _handed(self, cid: str) -> set[Event]:
+        """Calls that are given a class itself: a server that will make its instances."""
+        found: set[Event] = set()
+        name = self.world.class_of(cid).facts.name
+        for fid, info in self.world.symbols.functions.items():
+            nodes = info.facts.nodes
+            wanted = [
+                index
+                for index, node in enumerate(nodes)
+                if isinstance(node, (f.Global, f.Attr, f.Imported)) and node.name == name
+            ]
+            if not wanted:
+                continue
+            evaluator = self.evaluator(fid)
+            named = {index for index in wanted if any(obj.name == cid for obj in evaluator.eval(index))}
+            for index, event in enumerate(info.facts.events):
+                if isinstance(event, f.Call) and not event.decorates:
+                    if named & {*event.args, *(value for _, value in event.kwargs)}:
+                        found.add((fid, index))
+        return found
 
     def _assignments(self) -> None:
         world = self.world
@@ -467,6 +493,7 @@ class Discovery:
                                     replace(
                                         made,
                                         begins=frozenset({(fid, index)}),
+                                        exact=False,
                                         lane=self._lane(row, obj),
                                         exclusive=row.exclusive or serial,
                                     )

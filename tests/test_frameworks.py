@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,13 @@ def matchers() -> dict[str, Matcher]:
 
 
 MATCHERS = matchers()
+
+
+def the(matcher: Matcher, name: str) -> Any:
+    """The first row that names ``name``; fails when there is none."""
+    row = matcher.first(name)
+    assert row is not None, name
+    return row
 
 
 def label(row: object) -> str:
@@ -79,6 +87,181 @@ def test_no_name_occurs_twice_with_different_contexts() -> None:
             assert other.context == row.context, name
 
 
+EXAMPLES = [row for row in ENTRIES if row.expect or row.reject]
+
+
+@pytest.mark.parametrize("row", EXAMPLES, ids=label)
+def test_examples_on_rows(row: Entry) -> None:
+    matcher = Matcher.of([row])
+    for name in row.expect:
+        assert matcher.first(name) is row, name
+    for name in row.reject:
+        assert matcher.first(name) is None, name
+
+
+def test_some_rows_have_examples_of_both_kinds() -> None:
+    assert [row for row in EXAMPLES if row.expect and row.reject]
+
+
+# -- containers, guards and functions that walk containers ------------------------------------------------------------
+
+CONTAINERS = Matcher.of(builtin().container)
+GUARDS = Matcher.of(builtin().guard)
+CONSUMERS = Matcher.of(builtin().consumer)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "effect"),
+    [
+        ("dict", "get", "read"),
+        ("dict", "pop", "delete"),
+        ("dict", "setdefault", "claim"),
+        ("dict", "items", "view"),
+        ("dict", "copy", "snapshot"),
+        ("collections.defaultdict", "update", "update"),
+        ("collections.OrderedDict", "move_to_end", "order"),
+        ("list", "append", "insert"),
+        ("list", "sort", "order"),
+        ("list", "index", "item"),
+        ("set", "discard", "discard"),
+        ("set", "remove", "delete"),
+        ("collections.deque", "popleft", "delete"),
+        ("weakref.WeakSet", "copy", "iterate"),
+        ("weakref.WeakValueDictionary", "items", "view"),
+        ("cachetools.TTLCache", "setdefault", "claim"),
+        ("configparser.ConfigParser", "set", "insert"),
+        ("queue.Queue", "get_nowait", "delete"),
+    ],
+)
+def test_effects_of_methods(name: str, method: str, effect: str) -> None:
+    assert the(CONTAINERS, name).methods[method] == effect
+
+
+def test_no_container_is_described_twice() -> None:
+    names = [name for row in builtin().container for name in row.name]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("name", "atomic", "safe", "snapshot_safe"),
+    [
+        ("dict", True, False, True),
+        ("list", True, False, True),
+        ("collections.deque", True, False, True),
+        ("weakref.WeakValueDictionary", True, False, False),
+        ("weakref.WeakSet", True, False, False),
+        ("cachetools.LRUCache", False, False, False),
+        ("collections.UserDict", False, False, False),
+        ("configparser.ConfigParser", False, False, False),
+        ("queue.Queue", True, True, True),
+        ("queue.SimpleQueue", True, True, True),
+    ],
+)
+def test_what_containers_promise(name: str, atomic: bool, safe: bool, snapshot_safe: bool) -> None:
+    row = the(CONTAINERS, name)
+    assert (row.atomic, row.safe, row.snapshot_safe) == (atomic, safe, snapshot_safe)
+
+
+def test_the_ends_of_a_deque_are_safe_and_its_middle_is_not() -> None:
+    safe = set(the(CONTAINERS, "collections.deque").safe_methods)
+    assert {"append", "appendleft", "pop", "popleft"} <= safe
+    assert not safe & {"remove", "insert", "rotate", "clear"}
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "tasks", "reentrant"),
+    [
+        ("threading.Lock", True, False, False),
+        ("threading.RLock", True, False, True),
+        ("threading.Condition", True, False, True),
+        ("multiprocessing.Lock", True, False, False),
+        ("filelock.FileLock", True, False, True),
+        ("asyncio.Lock", False, True, False),
+        ("asyncio.Condition", False, True, False),
+        ("anyio.Lock", False, True, False),
+        ("trio.Lock", False, True, False),
+    ],
+)
+def test_what_locks_exclude(name: str, threads: bool, tasks: bool, reentrant: bool) -> None:
+    row = the(GUARDS, name)
+    assert (row.threads, row.tasks, row.reentrant) == (threads, tasks, reentrant)
+    assert not row.process_only
+
+
+@pytest.mark.parametrize("name", ["threading.Semaphore", "threading.BoundedSemaphore", "asyncio.Semaphore"])
+def test_a_semaphore_is_a_lock_only_when_it_admits_one(name: str) -> None:
+    assert the(GUARDS, name).mutex_when == Argument(position=0, keyword="value")
+
+
+@pytest.mark.parametrize("name", ["threading.Condition", "asyncio.Condition"])
+def test_a_condition_wraps_a_lock(name: str) -> None:
+    assert the(GUARDS, name).wraps == Argument(position=0, keyword="lock")
+
+
+def test_the_halves_of_readers_writer_locks() -> None:
+    fair = the(GUARDS, "readerwriterlock.rwlock.RWLockFair")
+    assert (fair.read_side, fair.write_side) == (["gen_rlock"], ["gen_wlock"])
+    fasteners = the(GUARDS, "fasteners.ReaderWriterLock")
+    assert (fasteners.read_side, fasteners.write_side) == (["read_lock"], ["write_lock"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "contextlib.nullcontext",
+        "threading.Event",
+        "threading.Barrier",
+        "threading.local",
+        "functools.lru_cache",
+        "types.MappingProxyType",
+    ],
+)
+def test_what_guards_nothing_is_no_guard(name: str) -> None:
+    assert GUARDS.first(name) is None
+
+
+def test_an_interprocess_lock_guards_no_threads() -> None:
+    assert the(GUARDS, "fasteners.InterProcessLock").process_only
+
+
+@pytest.mark.parametrize("name", ["threading.local", "contextvars.ContextVar"])
+def test_values_of_one_thread_are_confined(name: str) -> None:
+    assert Matcher.of(builtin().confined).first(name) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "effect"),
+    [
+        ("list", "snapshot"),
+        ("sorted", "snapshot"),
+        ("dict", "snapshot"),
+        ("copy.copy", "snapshot"),
+        ("sum", "read"),
+        ("any", "read"),
+        ("next", "iterate"),
+        ("max", "iterate"),
+        ("copy.deepcopy", "iterate"),
+        ("dataclasses.asdict", "iterate"),
+        ("json.dump", "iterate"),
+        ("json.dumps", "iterate"),
+        ("zip", "view"),
+        ("enumerate", "view"),
+        ("iter", "view"),
+        ("heapq.heappush", "insert"),
+        ("heapq.heappop", "delete"),
+    ],
+)
+def test_how_functions_walk_what_they_are_given(name: str, effect: str) -> None:
+    assert the(CONSUMERS, name).effect == effect
+
+
+def test_functions_that_walk_step_by_step_only_when_told_so() -> None:
+    assert the(CONSUMERS, "max").if_keyword == ["key"]
+    assert the(CONSUMERS, "json.dumps").if_keyword == ["indent"]
+    assert the(CONSUMERS, "json.dumps").unless_keyword == ["sort_keys"]
+    assert the(CONSUMERS, "json.dump").if_keyword == []
+
+
 # -- essential names --------------------------------------------------------------------------------------------------
 
 # form, name, context, async context (where it matters), self-overlap
@@ -101,7 +284,26 @@ ESSENTIAL = [
     ("base", "threading.Thread", "thread", None, "per-start"),
     ("call", "threading.Timer", "thread", None, "per-start"),
     ("call", "concurrent.futures.ThreadPoolExecutor.submit", "pool", None, "per-call"),
+    ("call", "concurrent.futures.ThreadPoolExecutor.map", "pool", None, "yes"),
+    ("call", "concurrent.futures.Future.add_done_callback", "pool", None, "per-call"),
     ("call", "concurrent.futures.ProcessPoolExecutor.submit", "process", None, None),
+    ("call", "concurrent.futures.ProcessPoolExecutor.submit().add_done_callback", "thread", None, "no"),
+    ("call", "multiprocessing.pool.ThreadPool.map", "pool", None, "yes"),
+    ("call", "multiprocessing.pool.ThreadPool.apply_async", "pool", None, "per-call"),
+    ("call", "multiprocessing.dummy.Process", "thread", None, "per-start"),
+    ("call", "_thread.start_new_thread", "thread", None, "per-start"),
+    ("call", "asyncio.gather", "event-loop", None, "yes"),
+    ("call", "asyncio.TaskGroup.create_task", "event-loop", None, "yes"),
+    ("call", "asyncio.run", "event-loop", None, "no"),
+    ("call", "asyncio.Task.add_done_callback", "event-loop", None, "no"),
+    ("call", "asyncio.AbstractEventLoop.run_in_executor", "pool", None, "per-call"),
+    ("call", "asyncio.AbstractEventLoop.call_soon_threadsafe", "event-loop", None, "no"),
+    ("base", "asyncio.Protocol", "event-loop", None, "no"),
+    ("call", "anyio.abc.TaskGroup.start_soon", "event-loop", None, "yes"),
+    ("call", "trio.Nursery.start_soon", "event-loop", None, "yes"),
+    ("call", "tornado.ioloop.PeriodicCallback", "event-loop", None, "no"),
+    ("call", "gevent.spawn", "event-loop", None, "yes"),
+    ("call", "eventlet.spawn", "event-loop", None, "yes"),
     ("call", "multiprocessing.Process", "process", None, None),
     ("call", "asyncio.create_task", "event-loop", None, "yes"),
     ("call", "asyncio.to_thread", "pool", None, "per-call"),
@@ -166,7 +368,7 @@ ESSENTIAL = [
 def test_essential_names_are_known(
     form: str, name: str, context: str, async_context: str | None, overlap: str | None
 ) -> None:
-    row = MATCHERS[form].first(name)
+    row = the(MATCHERS[form], name)
     assert row is not None
     assert row.context == context
     if async_context is not None:
@@ -177,13 +379,13 @@ def test_essential_names_are_known(
 
 @pytest.mark.parametrize("kind", ["create", "update", "delete", "resume", "event", "field"])
 def test_kopf_serialises_the_events_of_one_object(kind: str) -> None:
-    row = MATCHERS["decorator"].first(f"kopf.on.{kind}")
+    row = the(MATCHERS["decorator"], f"kopf.on.{kind}")
     assert row.serialised_by == [["uid"], ["namespace", "name"]]
 
 
 @pytest.mark.parametrize("name", ["kopf.timer", "kopf.daemon", "kopf.on.validate", "kopf.on.mutate"])
 def test_kopf_does_not_serialise_timers_daemons_and_webhooks_with_the_events(name: str) -> None:
-    assert MATCHERS["decorator"].first(name).serialised_by == []
+    assert the(MATCHERS["decorator"], name).serialised_by == []
 
 
 def test_only_kopf_startup_runs_before_all() -> None:
@@ -197,9 +399,9 @@ def test_request_handlers_have_a_fresh_self_and_servicers_do_not() -> None:
         "django.views.View",
         "rest_framework.views.APIView",
     ):
-        assert MATCHERS["base"].first(name).fresh_self, name
+        assert the(MATCHERS["base"], name).fresh_self, name
     for name in ("x_pb2_grpc.XServicer", "socketserver.ThreadingMixIn", "watchdog.events.FileSystemEventHandler"):
-        assert not MATCHERS["base"].first(name).fresh_self, name
+        assert not the(MATCHERS["base"], name).fresh_self, name
 
 
 @pytest.mark.parametrize(
@@ -232,8 +434,8 @@ def test_each_websocket_callback_has_a_row(key: str) -> None:
 
 
 def test_callbacks_of_one_network_thread_exclude_each_other() -> None:
-    first = MATCHERS["assign"].first("paho.mqtt.client.Client")
-    second = MATCHERS["call"].first("paho.mqtt.client.Client.message_callback_add")
+    first = the(MATCHERS["assign"], "paho.mqtt.client.Client")
+    second = the(MATCHERS["call"], "paho.mqtt.client.Client.message_callback_add")
     assert first.exclusive
     assert second.exclusive
     assert first.lane == second.lane

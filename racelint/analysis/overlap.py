@@ -20,13 +20,13 @@ class Overlap:
         groups: tuple[Group, ...],
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
-        lock_owners: frozenset[str],
+        visible: frozenset[str],
     ) -> None:
         self.symbols = symbols
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
-        self.lock_owners = lock_owners
+        self.visible = visible
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""
@@ -42,12 +42,33 @@ class Overlap:
         if group.api:
             if group.api == "<library>":
                 return "public functions of a library may be called by several threads of its user"
+            if group.api in self.visible or not (self._of_owner(a) and self._of_owner(b)):
+                return None
             return f"{group.api.replace(':', '.')} owns a lock, so it means to be used by several threads"
         if first.exclusive and first.lane == second.lane and second.exclusive:
             return None
         if first is second and first.distinct_self and self._own(a) and self._own(b):
             return None
         return first.why
+
+    def _of_owner(self, reached: Reached) -> bool:
+        """Whether a place belongs to the class or module whose public interface was called."""
+        owner = reached.group.api
+        place = reached.touch.place
+        if place[0] in ("k", "g") and (place[1] == owner or self._kin(str(place[1]), owner)):
+            return True
+        obj = reached.touch.base
+        if obj is not None and obj.kind == "ext" and obj.owner is None and obj.site is not None:
+            # A container made in the owner's class body or module body.
+            return obj.site[0] in (f"{owner}.<body>", f"{owner}:<module>")
+        while obj is not None:
+            if obj.kind == "inst" and self._kin(obj.name, owner):
+                return True
+            obj = obj.owner
+        return False
+
+    def _kin(self, cid: str, owner: str) -> bool:
+        return cid in self.symbols.classes and owner in self.symbols.classes and related(self.symbols, cid, owner)
 
     def _own(self, reached: Reached) -> bool:
         """Whether an access is to the receiver of its own entry point, or to what belongs to it."""

@@ -73,9 +73,8 @@ class Analysis:
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        overlap = Overlap(
-            world.symbols, groups, walker.visited_sites, self.api_threads, frozenset(self.lock_owners)
-        )
+        visible = self._visible(groups, walker)
+        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, visible)
         races = Races(world, overlap, self._singletons())
         return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
 
@@ -94,8 +93,11 @@ class Analysis:
             first = entries[0]
             found.append(Group(len(found), tuple(entries), first.kind, first.self_overlap))
         main = self._main_entries()
-        if main:
-            found.append(Group(len(found), main, "main", False, main=True))
+        plain = tuple(entry for entry in main if entry.target.kind != "bound")
+        methods = tuple(entry for entry in main if entry.target.kind == "bound")
+        for part, application in ((plain, True), (methods, False)):
+            if part:
+                found.append(Group(len(found), part, "main", False, main=True, application=application))
         if self.library:
             found.append(Group(len(found), self._library_entries(), "any", True, api=LIBRARY))
         else:
@@ -105,6 +107,18 @@ class Analysis:
                     Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(owner, fids))
                 )
         return tuple(found)
+
+    def _visible(self, groups: tuple[Group, ...], walker: Walker) -> frozenset[str]:
+        """Owners of interfaces that the project's own main program calls: who calls them is known, nobody is assumed."""
+        application = {group.index for group in groups if group.application}
+        called: set[str] = set()
+        for index in application:
+            called |= walker.visited_functions.get(index, set())
+        return frozenset(
+            group.api
+            for group in groups
+            if group.api and any(entry.target.name in called for entry in group.entries)
+        )
 
     def _reach_begins(self, begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
         """Function -> begin sites in it or in what it calls."""

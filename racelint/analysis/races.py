@@ -73,6 +73,7 @@ class Races:
         self._flows: dict[str, Flow] = {}
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
         self._constant: dict[tuple[str, int], bool] = {}
+        self._late_ones: dict[str, list[Reached]] = {}
 
     def flow(self, fid: str) -> Flow:
         """Dependence information of a function (cached)."""
@@ -84,15 +85,19 @@ class Races:
     def find(self, reached: Iterable[Reached]) -> Iterator[Race]:
         """Races of all places, places in order of their names."""
         by_name: dict[str, list[Reached]] = defaultdict(list)
+        late: dict[str, list[Reached]] = defaultdict(list)
         for access in reached:
-            by_name[access.touch.name].append(access)
+            # A constructor goes on after something was started: that matters for what it sets too late, and only there.
+            (late if access.late else by_name)[access.touch.name].append(access)
+        self._late_ones = late
         for name in sorted(by_name):
             yield from self._place(name, by_name[name])
 
     # -- one place ----------------------------------------------------------------------------------------------------
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
-        if not any(access.touch.effect in MUTATING for access in accesses):
+        late = self._late_ones.get(name, [])
+        if not late and not any(access.touch.effect in MUTATING for access in accesses):
             return
         accesses.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
         self._by_effect = defaultdict(list)
@@ -105,7 +110,7 @@ class Races:
             if race.act is not None:
                 done.add((race.act.touch.fid, race.act.touch.event))
             yield race
-        for race in self._late(name, accesses):
+        for race in self._late(name, late):
             done.add((race.first.touch.fid, race.first.touch.event))
             yield race
         for race in self._iterations(name, accesses):
@@ -436,14 +441,14 @@ class Races:
         found: dict[str, Race] = {}
         for access in accesses:
             touch = access.touch
-            if not access.late or touch.effect != "rebind" or touch.content or touch.fid in found:
+            if touch.effect != "rebind" or touch.content or touch.fid in found:
                 continue
             if self._set_before(access):
                 continue
             readers = [
                 other
                 for other in self._with_effects(access, ("read",))
-                if other.state.entry.begins & access.started and not other.late
+                if other.state.entry.exact and other.state.entry.begins & access.started and not other.late
             ]
             hit = self._collide(list(access.locks), access, readers)
             if hit is not None:

@@ -30,6 +30,10 @@ LOCK_VARIANTS = 4
 # One access on more objects than this (under the same locks) teaches nothing new.
 BASES_PER_ACCESS = 4
 MAX_DEPTH = 60
+# Callees of one call that may be told apart by a class hierarchy or a few stored callbacks; more are a guess.
+FEW = 3
+# How far calls are followed from a public method that nobody in the project is known to call.
+API_DEPTH = 6
 RETURN_DEPTH = 3
 ARGUMENT_KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
 
@@ -41,7 +45,7 @@ class Group:
     """Entry points that are walked together because they overlap each other and themselves alike.
 
     ``api`` is the class or module whose public functions these are (called from threads of the user), or "".
-    ``main`` marks code that runs in the main thread.
+    ``main`` marks code that runs in the main thread, ``application`` that it starts in plain functions or module bodies.
     """
 
     index: int
@@ -50,12 +54,16 @@ class Group:
     self_overlap: bool
     api: str = ""
     main: bool = False
+    application: bool = False
     initially: Mapping[str, frozenset[Event]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(slots=True, eq=False)
 class State:
-    """A function being walked: arguments, locks held by callers, and where it was called from."""
+    """A function being walked: arguments, locks held by callers, and where it was called from.
+
+    ``doubt`` counts the steps on the way that were not resolved by name or exact type.
+    """
 
     fid: str
     params: Params
@@ -65,7 +73,7 @@ class State:
     parent: State | None
     event: int
     depth: int
-    sure: bool
+    doubt: int
     started: frozenset[Event]
 
 
@@ -141,26 +149,28 @@ class Walker:
         if target.kind == "bound" and target.owner is not None and facts.params:
             params = ((facts.params[0].name, (target.owner,)),)
         started = self.group.initially.get(target.name, frozenset())
-        self._push(State(target.name, params, target.bindings, (), entry, None, -1, 0, entry.confidence == "high", started))
+        self._push(State(target.name, params, target.bindings, (), entry, None, -1, 0, int(entry.confidence != "high"), started))
 
     def _push(self, state: State) -> None:
         if state.depth > MAX_DEPTH:
             return
-        key: tuple[object, ...] = (state.fid, state.params, state.bindings, state.held)
+        # What the main thread has started depends on where it began, so its roots are kept apart.
+        root = state.entry.target.name if self.group.main else ""
+        key: tuple[object, ...] = (root, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
             if self.per_function[state.fid] >= STATES_PER_FUNCTION and (state.params or state.bindings):
                 receiver = state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
                 state.params, state.bindings = receiver, ()
-                key = (state.fid, state.params, (), state.held)
+                key = (root, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
         if known is None:
             # A state with more locks than one seen before can show nothing that the other did not.
-            variants = self.variants[state.fid, state.params, state.bindings]
+            variants = self.variants[root, state.fid, state.params, state.bindings]
             held = frozenset(state.held)
             smaller = next((other for other in variants if other <= held), None)
             if smaller is not None:
-                known = self.seen[state.fid, state.params, state.bindings, variants[smaller]]
+                known = self.seen[root, state.fid, state.params, state.bindings, variants[smaller]]
             elif len(variants) < LOCK_VARIANTS:
                 variants[held] = state.held
             else:
@@ -433,20 +443,24 @@ class Walker:
         published: set[Obj],
     ) -> None:
         base = touch.base
-        late = base is not None and base.fresh
+        late = False
         if base is not None:
             if base.fresh:
-                if self._root(base) not in published:
+                root_object = self._root(base)
+                if root_object not in published:
                     return
+                late = any(self._root(obj) is root_object for _, objs in state.params for obj in objs if obj.fresh)
                 touch = touch.on(self.world.heap.shared(base))
                 base = touch.base
             assert base is not None
             if not self.sharing.shared(base):
                 return
-        key = (touch.event, touch.fid, touch.place, touch.effect, base, tuple(lock for lock, _ in held))
+        root = state.entry.target.name if self.group.main else ""
+        locks = tuple(lock for lock, _ in held)
+        key = (touch.event, touch.fid, touch.place, touch.effect, base, root, locks)
         known = self.reached.get(key)
         if known is None:
-            alike = (touch.event, touch.fid, touch.effect, key[-1])
+            alike = (touch.event, touch.fid, touch.effect, root, locks)
             self.alike[alike] += 1
             if self.alike[alike] > BASES_PER_ACCESS:
                 return
@@ -480,7 +494,11 @@ class Walker:
             facts = world.symbols.functions[target.name].facts
             if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
                 continue
-            sure = state.sure and (len(followed) == 1 or callee.kind in ("class", "symbol"))
+            if self.group.api in world.symbols.classes and state.depth >= API_DEPTH:
+                continue
+            doubt = state.doubt
+            if len(followed) > 1 and callee.kind not in ("class", "symbol"):
+                doubt += 1 if len(followed) <= FEW else 2
             params = self._arguments(target, evaluator, call, published)
             self._push(
                 State(
@@ -492,7 +510,7 @@ class Walker:
                     state,
                     index,
                     state.depth + 1,
-                    sure,
+                    doubt,
                     started,
                 )
             )
@@ -548,7 +566,7 @@ class Walker:
             given: Params = ((params[0].name, (self._current(obj, published),)),) if params else ()
             locks = tuple(dict.fromkeys(lock for lock, _ in held))
             self._push(
-                State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.sure, started)
+                State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.doubt, started)
             )
 
 

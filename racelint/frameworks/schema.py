@@ -44,7 +44,7 @@ Effect = Literal[
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which argument of a call is meant: by position (counted without ``self``) and/or keyword. -1: every positional."""
+    """Which argument of a call is meant: by position (without ``self``) and/or keyword. -1: every positional."""
 
     position: int | None = None
     keyword: str | None = None
@@ -58,8 +58,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance of ``name`` is).
     ``context`` is where it runs when it is a plain ``def``, ``async_context`` when it is ``async def``.
     ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
-    registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each call
-    runs the function once and such calls are made again and again (``submit``).
+    registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each
+    call runs the function once and such calls are made again and again (``submit``).
     ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``).
     ``joins``: methods of the result (or of the receiver) after which it has ended.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
@@ -98,8 +98,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type (or a factory of it) whose instances exclude each other's holders.
 
-    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock. ``wraps``: the argument
-    that is the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) to be a mutex.
+    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock. ``wraps``: the
+    argument that is the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) for
+    it to be a mutex.
     ``read_side`` / ``write_side``: methods that return the reader's or writer's half of a readers-writer lock.
     ``holds``: dotted context-manager or decorator names that hold the lock given as argument.
     """
@@ -127,7 +128,7 @@ class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``attribute``: it uses this attribute of ``self``; ``lock``: the argument that is the lock, or its name on ``self``;
     ``per_instance``: it makes one lock per instance for all methods it decorates; ``keyed_by_name``: the lock is
-    identified by the string argument, for the whole process.
+    identified by the string argument, for the whole process; ``reading``: it holds the reader's half only.
     """
 
     name: list[str]
@@ -136,6 +137,7 @@ class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lock: Argument | None = None
     per_instance: bool = False
     keyed_by_name: bool = False
+    reading: bool = False
     reentrant: bool = True
     source: str = ""
 

@@ -10,6 +10,7 @@ from racelint.link.world import EMPTY, Cell, World, const_text
 from racelint.model import facts as f
 
 MAX_OWNER_DEPTH = 3
+CROWD = 6
 SNAPSHOT_TYPES = {
     "list": "list",
     "sorted": "list",
@@ -58,10 +59,17 @@ class Evaluator:
     # -- cells --------------------------------------------------------------------------------------------------------
 
     def cell(self, cell: Cell) -> Objs:
-        """What may be in a cell, noted as read."""
+        """What may be in a cell, noted as read.
+
+        While contexts are told apart, a place where very many containers meet (a parameter of a helper that everybody
+        calls) is no evidence that any two of them are one, so containers are left out of it.
+        """
         if self.on_read is not None:
             self.on_read(cell)
-        return self.world.get(cell)
+        found = self.world.get(cell)
+        if self.owners and len(found) > CROWD and cell[0] in ("p", "r", "e", "x", "y", "i", "o"):
+            return {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
+        return found
 
     def function_objects(self, fid: str) -> Objs:
         """The function, or what project decorators made of it."""

@@ -81,7 +81,8 @@ class Phrasing:
     def entry_name(self, reached: Reached) -> str:
         """The entry point an access is reached from, as a bare function name."""
         info = self.world.symbols.functions[reached.state.entry.target.name]
-        return self.short(info.display)
+        name = self.short(info.display)
+        return name if "." in name else ".".join(info.display.split(".")[-2:])
 
     def trace(self, state: State) -> tuple[Step, ...]:
         """The calls from the entry point to the function of a state."""
@@ -173,7 +174,7 @@ class Phrasing:
         """Who runs beside whom: ``f() runs in parallel from a and b (thread pool)``."""
         function = self.short(self.function(race.first).display)
         kind = CONTEXT_WORDS[race.second.state.entry.kind]
-        first, second = self.entry_name(race.first), self.entry_name(race.second)
+        first, second = self.entry_name(race.first), self.entry_name(self.other(race))
         if race.first.touch.fid == race.second.touch.fid:
             if first != second:
                 return f"{function}() runs in parallel from {first} and {second} ({kind})"
@@ -189,7 +190,10 @@ class Phrasing:
 
     def confidence(self, race: Race) -> Confidence:
         """How sure both ways and both contexts are."""
-        if any(not reached.state.sure for reached in race.reached):
+        doubt = max(reached.state.doubt for reached in race.reached)
+        if doubt > 1:
+            return "low"
+        if doubt:
             return "medium"
         if any(reached.touch.assumed for reached in race.reached):
             return "medium"
