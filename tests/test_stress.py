@@ -80,19 +80,20 @@ def forget_operator() -> None:
 
 def report_together(
     images: Any, log_if_changed: LogIfChanged, handler: YieldingHandler, rounds: list[list[str]]
-) -> list[list[str]]:
-    """The lines logged in each round, in which thread ``n`` reports the round's ``n``-th path for one and the same key.
+) -> list[tuple[list[str], str]]:
+    """The lines logged in each round, and the path remembered at its end.
 
-    The threads wait for each other before and after every round.
+    In a round, thread ``n`` reports the round's ``n``-th path for one and the same key; the threads wait for each other
+    before and after it.
     """
     images.logged_images.clear()
     images.logger.addHandler(handler)
     images.logger.setLevel(logging.INFO)
     images.logger.propagate = False
-    lines: list[list[str]] = []
+    results: list[tuple[list[str], str]] = []
 
     def end_round() -> None:  # run by one thread while the others wait
-        lines.append(handler.paths)
+        results.append((handler.paths, images.logged_images[KEY]))
         handler.paths = []
 
     before = threading.Barrier(THREADS, timeout=10)
@@ -122,16 +123,16 @@ def report_together(
         images.logger.setLevel(logging.NOTSET)
     assert not failures
     assert not any(thread.is_alive() for thread in threads)
-    return lines
+    return results
 
 
 def doubled_lines(images: Any, log_if_changed: LogIfChanged, seed: int) -> int:
     """Lines too many when, in each round, all threads report one new path: exactly one line is right."""
     chance = random.Random(seed)
     paths = [f"quay.io/submariner/gateway:{number}-{chance.randrange(1 << 30)}" for number in range(ROUNDS)]
-    lines = report_together(images, log_if_changed, YieldingHandler(), [[path] * THREADS for path in paths])
-    assert [set(logged) for logged in lines] == [{path} for path in paths]
-    return sum(len(logged) - 1 for logged in lines)
+    results = report_together(images, log_if_changed, YieldingHandler(), [[path] * THREADS for path in paths])
+    assert [set(logged) for logged, _ in results] == [{path} for path in paths]
+    return sum(len(logged) - 1 for logged, _ in results)
 
 
 def lost_lines(images: Any, log_if_changed: LogIfChanged, seed: int) -> int:
@@ -140,13 +141,12 @@ def lost_lines(images: Any, log_if_changed: LogIfChanged, seed: int) -> int:
     The next report of the remembered path is then taken for a repetition: the change back to it is never logged.
     """
     chance = random.Random(seed)
-    lost = 0
+    rounds = []
     for number in range(ROUNDS):
         paths = [f"quay.io/submariner/gateway:{number}-{side}" for side in ("old", "new")]
-        reports = [chance.choice(paths) for _ in range(THREADS)]
-        (logged,) = report_together(images, log_if_changed, LockFreeHandler(), [reports])
-        lost += logged[-1] != images.logged_images[KEY]
-    return lost
+        rounds.append([chance.choice(paths) for _ in range(THREADS)])
+    results = report_together(images, log_if_changed, LockFreeHandler(), rounds)
+    return sum(logged[-1] != remembered for logged, remembered in results)
 
 
 @pytest.mark.usefixtures("fast_switching")

@@ -16,6 +16,7 @@ class Flow:
         self.facts = facts
         self._deps: dict[int, frozenset[int]] = {}
         self._controls: dict[tuple[int, int], bool] = {}
+        self._tested: dict[int, bool] = {}
 
     @cached_property
     def _made_by(self) -> dict[int, int]:
@@ -103,6 +104,11 @@ class Flow:
 
     def tested(self, check: int) -> bool:
         """Whether anything in the function is decided by this event."""
+        if check not in self._tested:
+            self._tested[check] = self._decides_something(check)
+        return self._tested[check]
+
+    def _decides_something(self, check: int) -> bool:
         return any(
             block.test >= 0 and block.test not in self._iterated and check in self.deps(block.test)
             for block in self.facts.blocks
@@ -139,12 +145,14 @@ class Flow:
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
         access = self.facts.events[event]
-        if not isinstance(access, f.Access):
-            return False
-        result = access.result
-        if any(isinstance(node, (f.Attr, f.Item)) and node.base == result for node in self.facts.nodes):
-            return True
-        return any(isinstance(e, f.Call) and e.func == result for e in self.facts.events)
+        return isinstance(access, f.Access) and access.result in self._bases
+
+    @cached_property
+    def _bases(self) -> frozenset[int]:
+        """Nodes whose value is used as an object."""
+        found = {node.base for node in self.facts.nodes if isinstance(node, (f.Attr, f.Item))}
+        found.update(event.func for event in self.facts.events if isinstance(event, f.Call))
+        return frozenset(found)
 
     def is_constant(self, node: int) -> bool:
         """Whether a value is a literal (None, a flag, a number) on every path."""

@@ -21,10 +21,17 @@ from racelint.model import facts as f
 
 Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-write", "iterate", "write", "guard"]
 
+Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
+
+# Ways to one access that are paired with others.
+WAYS_PER_ACCESS = 8
 INTOLERANT = frozenset(("item", "delete", "unbind"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
 ADDING = frozenset(("insert", "update", "claim"))
 SHRINKING = frozenset(("delete", "discard", "clear"))
+WRITES = frozenset(("rebind", "insert", "update", "delete", "clear", "discard"))
+REBIND = frozenset(("rebind",))
+REORDERING = RESIZING | {"order"}
 # A lock is the guard of a place when at least two accesses and two thirds of them hold it.
 GUARD_MIN = 2
 GUARD_SHARE = 2 / 3
@@ -72,6 +79,8 @@ class Races:
         self.singletons = singletons
         self._flows: dict[str, Flow] = {}
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
+        self._candidates: dict[tuple[object, frozenset[str], Keep], tuple[Reached, ...]] = {}
+        self._collisions: dict[tuple[object, ...], tuple[Reached, str] | None] = {}
         self._constant: dict[tuple[str, int], bool] = {}
         self._late_ones: dict[str, list[Reached]] = {}
 
@@ -101,6 +110,8 @@ class Races:
             return
         accesses.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
         self._by_effect = defaultdict(list)
+        self._candidates = {}
+        self._collisions = {}
         for access in accesses:
             self._by_effect[access.touch.place, access.touch.effect].append(access)
         guard = self._guard(accesses)
@@ -147,11 +158,40 @@ class Races:
                     best = GuardUse(lock, len(held), len(sites))
         return best
 
-    def _with_effects(self, access: Reached, effects: Iterable[str]) -> list[Reached]:
-        """Accesses to the same place that do any of these, nearest to an entry point first."""
-        found = [other for effect in sorted(effects) for other in self._by_effect.get((access.touch.place, effect), ())]
-        found.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+    def _with_effects(self, access: Reached, effects: frozenset[str], keep: Keep = "all") -> tuple[Reached, ...]:
+        """Accesses to the same place that do any of these and are worth keeping, nearest to an entry point first.
+
+        Of one access reached in very many ways a few are enough to pair with.
+        """
+        key = (access.touch.place, effects, keep)
+        found = self._candidates.get(key)
+        if found is None:
+            every = [other for effect in sorted(effects) for other in self._by_effect.get((key[0], effect), ())]
+            every.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+            ways: dict[tuple[str, int], int] = defaultdict(int)
+            chosen = []
+            for other in every:
+                site = (other.touch.fid, other.touch.event)
+                ways[site] += 1
+                if ways[site] <= WAYS_PER_ACCESS and self._kept(other, keep):
+                    chosen.append(other)
+            found = self._candidates[key] = tuple(chosen)
         return found
+
+    def _kept(self, access: Reached, keep: Keep) -> bool:
+        match keep:
+            case "lasting":
+                return not self._resets(access)
+            case "claims":
+                return self._claims(self.flow(access.touch.fid), access)
+            case "none":
+                return access.touch.effect == "unbind" or self.flow(access.touch.fid).is_none(access.touch.value)
+            case "resizing":
+                return not access.touch.aug
+            case "harmful":
+                return not access.touch.harmless
+            case "all":
+                return True
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -210,6 +250,17 @@ class Races:
         self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
     ) -> tuple[Reached, str] | None:
         """The first candidate that may run while ``side`` does, on the same object, without a common lock."""
+        entry = side.state.entry
+        if not isinstance(candidates, tuple) or entry.serialised_by:
+            return self._first_collision(locks, side, candidates)
+        key = (candidates, tuple(locks), side.group.index, side.touch.base, id(entry), side.started)
+        if key not in self._collisions:
+            self._collisions[key] = self._first_collision(locks, side, candidates)
+        return self._collisions[key]
+
+    def _first_collision(
+        self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
+    ) -> tuple[Reached, str] | None:
         best: tuple[Reached, str] | None = None
         for other in candidates:
             if not self.overlap.same_object(side, other):
@@ -289,11 +340,7 @@ class Races:
                 continue
             if self.overlap_fails(read, act):
                 continue
-            candidates = [
-                access
-                for access in self._with_effects(act, ("rebind", "insert", "update", "delete", "clear", "discard"))
-                if not self._resets(access)
-            ] or [act]
+            candidates = self._with_effects(act, WRITES, "lasting") or (act,)
             if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
                 continue
             covering = self._covering(read, act)
@@ -349,7 +396,7 @@ class Races:
         judged = [(check, candidates) for check in checks if (candidates := self._breakers(flow, check, act))]
         if not judged:
             return None
-        if act.held and any(self._rechecked(checks, check, act) for check in checks):
+        if act.held and self._rechecked(checks, act):
             return None
         for check, candidates in judged:
             covering = self._covering(check, act)
@@ -363,40 +410,27 @@ class Races:
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
         return None
 
-    def _rechecked(self, checks: list[Reached], check: Reached, act: Reached) -> bool:
-        """A later check under the lock that the act holds: double-checked locking done right."""
-        covering = self._covering(check, act)
-        return bool(covering) and any(other is not check and not self._covering(other, act) for other in checks)
+    def _rechecked(self, checks: list[Reached], act: Reached) -> bool:
+        """One check under the lock that the act holds, after one without it: double-checked locking done right."""
+        covered = [bool(self._covering(check, act)) for check in checks]
+        return any(covered) and not all(covered)
 
-    def _breakers(self, flow: Flow, check: Reached, act: Reached) -> list[Reached]:
+    def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""
         c, a = check.touch, act.touch
         if a.content:
             return self._content_breakers(flow, check, act)
         if c.content or c.place != a.place or c.effect != "read":
-            return []
-        same = self._with_effects(act, ("rebind", "unbind"))
+            return ()
         if a.effect == "rebind":
             if a.aug:
-                return []
+                return ()
             if flow.is_constant(a.value) and not self._claims(flow, act):
-                return []
-            return [
-                access
-                for access in same
-                if access.touch.effect == "rebind" and not self._resets(access)
-            ] or [access for access in same if access.touch.effect == "rebind" and self._claims_at(access)]
+                return ()
+            return self._with_effects(act, REBIND, "lasting") or self._with_effects(act, REBIND, "claims")
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
-            return [
-                access
-                for access in same
-                if access.touch.effect == "unbind"
-                or (access.touch.effect == "rebind" and self.flow(access.touch.fid).is_none(access.touch.value))
-            ]
-        return []
-
-    def _claims_at(self, access: Reached) -> bool:
-        return self._claims(self.flow(access.touch.fid), access)
+            return self._with_effects(act, REBIND | {"unbind"}, "none")
+        return ()
 
     def _claims(self, flow: Flow, act: Reached) -> bool:
         """A constant stored under a check claims something when the same branch goes on to do it."""
@@ -407,31 +441,31 @@ class Races:
             for index, event in enumerate(events)
         ) and flow.nodes_text(act.touch.value) in ("True", "False")
 
-    def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> list[Reached]:
+    def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         c, a = check.touch, act.touch
         if c.content:
             if c.place != a.place:
-                return []
+                return ()
             if c.key >= 0 and a.key >= 0 and flow.same_value(c.key, a.key) is not True:
-                return []
+                return ()
             keyless = c.key < 0
         else:
             # `if self.queue: self.queue.pop()`: the slot is read for its truth.
             if c.effect != "read" or c.name != a.name:
-                return []
+                return ()
             keyless = True
         if a.effect in INTOLERANT:
             if a.effect == "item" and c.effect == "item":
-                return []
+                return ()
             wanted = REMOVING
         elif a.effect in ADDING:
             if keyless or c.effect in ("iterate", "snapshot"):
-                return []
+                return ()
             if a.effect == "claim":
-                return []
+                return ()
             wanted = ADDING
         else:
-            return []
+            return ()
         return self._with_effects(act, wanted)
 
     # -- constructors -------------------------------------------------------------------------------------------------
@@ -447,7 +481,7 @@ class Races:
                 continue
             readers = [
                 other
-                for other in self._with_effects(access, ("read",))
+                for other in self._with_effects(access, frozenset(("read",)))
                 if other.state.entry.exact and other.state.entry.begins & access.started and not other.late
             ]
             hit = self._collide(list(access.locks), access, readers)
@@ -489,7 +523,7 @@ class Races:
                 continue
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING
-            candidates = [other for other in self._with_effects(access, wanted) if not other.touch.aug]
+            candidates = self._with_effects(access, wanted, "resizing")
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None:
                 found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
@@ -501,9 +535,13 @@ class Races:
         self, name: str, accesses: list[Reached], guard: GuardUse, done: set[tuple[str, int]]
     ) -> Iterator[Race]:
         found: dict[str, Race] = {}
+        holders = [access for access in accesses if any(same_lock(guard.lock, lock) for lock in access.locks)]
+        holders.sort(key=lambda access: access.touch.effect not in MUTATING)
         for access in accesses:
             touch = access.touch
-            if (touch.fid, touch.event) in done or any(same_lock(guard.lock, lock) for lock in access.locks):
+            if (touch.fid, touch.event) in done or touch.fid in found and found[touch.fid].severe:
+                continue
+            if any(same_lock(guard.lock, lock) for lock in access.locks):
                 continue
             if touch.effect in ("snapshot", "iterate"):
                 continue
@@ -511,13 +549,12 @@ class Races:
             if writes and self._resets(access):
                 continue
             test = touch.effect == "read" and self.flow(touch.fid).tested(touch.event)
-            if not writes and self._prechecks(access, accesses, guard):
+            if not writes and self._prechecks(access, holders):
                 continue
             candidates = [
                 other
-                for other in sorted(accesses, key=lambda a: a.touch.effect not in MUTATING)
-                if any(same_lock(guard.lock, lock) for lock in other.locks)
-                and (writes or other.touch.effect in MUTATING)
+                for other in holders
+                if (writes or other.touch.effect in MUTATING)
                 and (other.touch.place == touch.place or (test and other.touch.content))
                 and not (other.touch.effect == "rebind" and self._resets(other) and not writes)
             ]
@@ -530,15 +567,14 @@ class Races:
                 found[touch.fid] = race
         yield from found.values()
 
-    def _prechecks(self, access: Reached, accesses: list[Reached], guard: GuardUse) -> bool:
+    def _prechecks(self, access: Reached, holders: list[Reached]) -> bool:
         """An unlocked read that is repeated under the lock in the same function (double-checked locking)."""
         return any(
             other.touch.fid == access.touch.fid
             and other.touch.event > access.touch.event
             and other.touch.effect == access.touch.effect
             and self.flow(other.touch.fid).tested(other.touch.event)
-            and any(same_lock(guard.lock, lock) for lock in other.locks)
-            for other in accesses
+            for other in holders
         )
 
     def _writes(self, name: str, accesses: list[Reached], done: set[tuple[str, int]]) -> Iterator[Race]:
@@ -552,13 +588,9 @@ class Races:
             if touch.fid in found or touch.fid in covered or touch.effect == "claim":
                 continue
             if touch.atomic:
-                candidates = [
-                    other
-                    for other in self._with_effects(access, RESIZING | {"order"})
-                    if not other.touch.harmless
-                ]
+                candidates = self._with_effects(access, REORDERING, "harmful")
             else:
-                candidates = [other for other in accesses if other.touch.place == touch.place]
+                candidates = tuple(other for other in accesses if other.touch.place == touch.place)
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)

@@ -155,7 +155,7 @@ class Walker:
         if state.depth > MAX_DEPTH:
             return
         # What the main thread has started depends on where it began, so its roots are kept apart.
-        root = state.entry.target.name if self.group.main else ""
+        root = state.entry.target.name if self.group.application else ""
         key: tuple[object, ...] = (root, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
@@ -455,7 +455,7 @@ class Walker:
             assert base is not None
             if not self.sharing.shared(base):
                 return
-        root = state.entry.target.name if self.group.main else ""
+        root = state.entry.target.name if self.group.application else ""
         locks = tuple(lock for lock, _ in held)
         key = (touch.event, touch.fid, touch.place, touch.effect, base, root, locks)
         known = self.reached.get(key)
