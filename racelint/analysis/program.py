@@ -284,11 +284,7 @@ class Analysis:
         return {fid: started - self._begin_reach.get(fid, frozenset()) for fid in fids}
 
     def _public_classes(self) -> list[str]:
-        return [
-            cid
-            for cid, info in self.world.symbols.classes.items()
-            if not any(part.startswith("_") and not part.startswith("__") for part in info.facts.qualname.split("."))
-        ]
+        return list(self.world.symbols.classes)
 
     def _library_entries(self) -> tuple[EntryPoint, ...]:
         world = self.world
@@ -298,8 +294,6 @@ class Analysis:
             if facts.kind != "function" or facts.parent is not None or facts.name == "<lambda>":
                 continue
             public = not facts.name.startswith("_") or (facts.cls is not None and facts.name in SPECIAL_API)
-            if facts.cls is not None and any(part.startswith("_") for part in facts.cls.split(".")):
-                public = False
             if public and not facts.is_async:
                 found.append(self._entry(fid, "any", "a public function of the library"))
             if facts.cls is not None and facts.name == "__init__":

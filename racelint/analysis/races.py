@@ -108,7 +108,7 @@ class Races:
         late = self._late_ones.get(name, [])
         if not late and not any(access.touch.effect in MUTATING for access in accesses):
             return
-        accesses.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+        accesses.sort(key=_nearest)
         self._by_effect = defaultdict(list)
         self._candidates = {}
         self._collisions = {}
@@ -167,7 +167,7 @@ class Races:
         found = self._candidates.get(key)
         if found is None:
             every = [other for effect in sorted(effects) for other in self._by_effect.get((key[0], effect), ())]
-            every.sort(key=lambda a: (a.state.depth, a.state.fid, a.touch.event, a.group.index))
+            every.sort(key=_nearest)
             ways: dict[tuple[str, int], int] = defaultdict(int)
             chosen = []
             for other in every:
@@ -268,6 +268,8 @@ class Races:
             why = self.overlap.why(side, other)
             if why is None or self._common(locks, other.locks, side) or self._serialised(side, other):
                 continue
+            if best is not None and other.state.doubt > best[0].state.doubt:
+                break
             if best is None or (other.state.entry is not side.state.entry and best[0].state.entry is side.state.entry):
                 best = (other, why)
                 if other.state.entry is not side.state.entry:
@@ -595,3 +597,9 @@ class Races:
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
         yield from found.values()
+
+
+def _nearest(access: Reached) -> tuple[int, int, str, int, int]:
+    """Sure ways first, then short ones."""
+    state = access.state
+    return (state.doubt, state.depth, state.fid, access.touch.event, access.group.index)

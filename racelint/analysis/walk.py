@@ -1,7 +1,7 @@
 """From each entry point along the calls: every access that is reached, with the locks held there and the way to it.
 
 A *state* is a function with what its parameters hold and the locks its callers hold. States are visited breadth first,
-so the first way found to an access is a shortest one. What the caller holds is held in the callee; a function reached
+sure ways before doubtful ones, so the first way found to an access is a shortest of the surest. What the caller holds is held in the callee; a function reached
 with and without a lock has two states.
 """
 
@@ -30,6 +30,8 @@ LOCK_VARIANTS = 4
 # One access on more objects than this (under the same locks) teaches nothing new.
 BASES_PER_ACCESS = 4
 MAX_DEPTH = 60
+# Ways with more doubtful steps than this are not followed; those with this many give findings of low confidence.
+MAX_DOUBT = 2
 # Callees of one call that may be told apart by a class hierarchy or a few stored callbacks; more are a guess.
 FEW = 3
 # How far calls are followed from a public method that nobody in the project is known to call.
@@ -133,11 +135,11 @@ class Walker:
         self.seen: dict[tuple[object, ...], list[State]] = {}
         self.variants: dict[tuple[object, ...], dict[frozenset[Lock], tuple[Lock, ...]]] = defaultdict(dict)
         self.per_function: dict[str, int] = defaultdict(int)
-        self.queue: deque[State] = deque()
+        self.queues: tuple[deque[State], ...] = tuple(deque() for _ in range(MAX_DOUBT + 1))
         for entry in group.entries:
             self._push_entry(entry)
-        while self.queue:
-            self._visit(self.queue.popleft())
+        while (queue := next(filter(None, self.queues), None)) is not None:
+            self._visit(queue.popleft())
         return list(self.reached.values())
 
     # -- states -------------------------------------------------------------------------------------------------------
@@ -152,7 +154,7 @@ class Walker:
         self._push(State(target.name, params, target.bindings, (), entry, None, -1, 0, int(entry.confidence != "high"), started))
 
     def _push(self, state: State) -> None:
-        if state.depth > MAX_DEPTH:
+        if state.depth > MAX_DEPTH or state.doubt > MAX_DOUBT:
             return
         # What the main thread has started depends on where it began, so its roots are kept apart.
         root = state.entry.target.name if self.group.application else ""
@@ -178,7 +180,7 @@ class Walker:
         if known is None:
             self.per_function[state.fid] += 1
             self.seen[key] = [state]
-            self.queue.append(state)
+            self.queues[state.doubt].append(state)
             return
         if len(state.held) > len(known[0].held):
             return
@@ -187,7 +189,7 @@ class Walker:
             if len(known) < 3 * ENTRIES_PER_STATE:
                 state.started |= started
                 known.append(state)
-                self.queue.append(state)
+                self.queues[state.doubt].append(state)
 
     def _adds_entry(self, state: State, known: list[State]) -> bool:
         """Whether a state shows another way in: a second entry point, and one of another module as well."""

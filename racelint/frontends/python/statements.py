@@ -181,7 +181,7 @@ class Statements(Expressions):
     def annotation(self, expression: cst.BaseExpression) -> int:
         """The node of an annotation: its names are read, but it is not an access to anything."""
         b = self.b
-        events, free = len(b.events), {name: list(places) for name, places in b.free.items()}
+        events, nodes = len(b.events), len(b.nodes)
         if isinstance(expression, cst.SimpleString):
             text = expression.value
             self.line += text.count("\n")
@@ -196,8 +196,12 @@ class Statements(Expressions):
                 return b.node(f.Unknown())
         else:
             index = self.read(expression)
-        del b.events[events:]
-        del free
+        if len(b.events) > events:
+            # What stands in an annotation is not evaluated as part of the function: no event may be left of it.
+            del b.events[events:]
+            for position in range(nodes, len(b.nodes)):
+                if isinstance(b.nodes[position], f.Result):
+                    b.nodes[position] = f.Unknown()
         return index
 
     def _aug_assign(self, node: cst.AugAssign) -> bool:
