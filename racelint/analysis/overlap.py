@@ -20,13 +20,11 @@ class Overlap:
         groups: tuple[Group, ...],
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
-        visible: frozenset[str],
     ) -> None:
         self.symbols = symbols
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
-        self.visible = visible
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""
@@ -42,18 +40,17 @@ class Overlap:
         if group.api:
             if group.api == "<library>":
                 return "public functions of a library may be called by several threads of its user"
-            if group.api in self.visible or not (self._of_owner(a) and self._of_owner(b)):
+            if not (self._of_owner(a, group.api) and self._of_owner(b, group.api)):
                 return None
-            return f"{group.api.replace(':', '.')} owns a lock, so it means to be used by several threads"
+            return _owns(group.api)
         if first.exclusive and first.lane == second.lane and second.exclusive:
             return None
         if first is second and first.distinct_self and self._own(a) and self._own(b):
             return None
         return first.why
 
-    def _of_owner(self, reached: Reached) -> bool:
-        """Whether a place belongs to the class or module whose public interface was called."""
-        owner = reached.group.api
+    def _of_owner(self, reached: Reached, owner: str) -> bool:
+        """Whether a place belongs to the class or module ``owner``."""
         place = reached.touch.place
         if place[0] in ("k", "g") and (place[1] == owner or self._kin(str(place[1]), owner)):
             return True
@@ -110,6 +107,9 @@ class Overlap:
             if other.group.main:
                 return None
         elif other.state.entry.target.name not in self.api_threads.get(api.group.api, frozenset()):
+            if api.group.self_overlap and other.state.entry.kind in ("thread", "pool"):
+                if self._of_owner(api, api.group.api) and self._of_owner(other, api.group.api):
+                    return _owns(api.group.api)
             return None
         if self._before(api, other.state.entry, set()):
             return None
@@ -178,6 +178,10 @@ class Overlap:
         if x.owner is None or y.owner is None:
             return True
         return self._alias(x.owner, y.owner)
+
+
+def _owns(owner: str) -> str:
+    return f"{owner.replace(':', '.')} owns a lock, so it means to be used by several threads"
 
 
 def may_alias_site(x: Obj, y: Obj) -> bool:

@@ -73,8 +73,7 @@ class Analysis:
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        visible = self._visible(groups, walker)
-        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, visible)
+        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads)
         races = Races(world, overlap, self._singletons())
         return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
 
@@ -107,18 +106,6 @@ class Analysis:
                     Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(owner, fids))
                 )
         return tuple(found)
-
-    def _visible(self, groups: tuple[Group, ...], walker: Walker) -> frozenset[str]:
-        """Owners of interfaces that the project's own main program calls: who calls them is known, nobody is assumed."""
-        application = {group.index for group in groups if group.application}
-        called: set[str] = set()
-        for index in application:
-            called |= walker.visited_functions.get(index, set())
-        return frozenset(
-            group.api
-            for group in groups
-            if group.api and any(entry.target.name in called for entry in group.entries)
-        )
 
     def _reach_begins(self, begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
         """Function -> begin sites in it or in what it calls."""
@@ -236,6 +223,7 @@ class Analysis:
                 for sub in world.class_of(owner).subclasses:
                     owners[sub] = True
         found = []
+        application = self._application()
         for owner, overlaps in owners.items():
             if owner in world.symbols.classes:
                 fids = self._public_methods(owner)
@@ -250,9 +238,34 @@ class Analysis:
                 ]
             entries = {entry.target.name for entry in self.entries}
             fids = [fid for fid in fids if fid not in entries]
+            if self._roots_reach.intersection(fids):
+                # The project's own main program uses it, so its callers are seen; what nothing leads to is called from
+                # outside (a framework that dispatches by name).
+                fids = [fid for fid in fids if fid not in application]
             if fids:
                 found.append((owner, fids, overlaps))
         return found
+
+    @cached_property
+    def _roots_reach(self) -> frozenset[str]:
+        """What the main programs themselves lead to."""
+        plain = nx.DiGraph(self.graph)
+        found: set[str] = set()
+        for entry in self._main_entries():
+            if entry.target.kind != "bound" and entry.target.name not in found:
+                found.add(entry.target.name)
+                found |= nx.descendants(plain, entry.target.name)
+        return frozenset(found)
+
+    def _application(self) -> frozenset[str]:
+        """Functions that the project's main programs lead to, and what the entry points lead to."""
+        found: set[str] = set(self._roots_reach)
+        plain = nx.DiGraph(self.graph)
+        for entry in self.entries:
+            if entry.target.name not in found:
+                found.add(entry.target.name)
+                found |= nx.descendants(plain, entry.target.name)
+        return frozenset(found)
 
     def _public_methods(self, cid: str) -> list[str]:
         world = self.world
