@@ -427,12 +427,12 @@ class Discovery:
                 path, line = self._where(fid, facts.line)
                 kind = row.async_context if facts.is_async else row.context
                 entry = self._table_entry(bound, kind, row, base, path, line)
-                per_start = row.self_overlap == "per-start"
+                per_start = row.self_overlap == "per-start" and self._several(cid)
                 self._add(
                     replace(
                         entry,
                         self_overlap=entry.self_overlap or per_start,
-                        distinct_self=per_start or row.fresh_self,
+                        distinct_self=row.self_overlap == "per-start" or row.fresh_self,
                         lane=row.lane or (cid if row.self_overlap == "no" else ""),
                         exclusive=row.exclusive or (row.self_overlap == "no" and not row.lane),
                         begins=frozenset(starts),
@@ -440,6 +440,15 @@ class Discovery:
                         exact=bool(row.begins and starts),
                     )
                 )
+
+    def _several(self, cid: str) -> bool:
+        """Whether more than one instance of a class is seen to be made."""
+        sites = self.instantiated.get(cid, [])
+        if len(sites) != 1:
+            return len(sites) > 1
+        ((fid, index),) = sites
+        facts = self.world.symbols.functions[fid].facts
+        return in_loop(facts, facts.events[index].block) or self._runs_often(fid)
 
     def _handed(self, cid: str) -> set[Event]:
         """Calls that are given a class itself: a server that will make its instances."""

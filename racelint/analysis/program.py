@@ -14,7 +14,7 @@ from racelint.analysis.locks import LOCK_WORDS, Locks
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.races import Race, Races
 from racelint.analysis.sharing import Sharing
-from racelint.analysis.walk import Group, Reached, Walker
+from racelint.analysis.walk import FEW, Group, Reached, Walker
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
 from racelint.link.calls import call_graph, targets
 from racelint.link.evaluate import Evaluator
@@ -108,14 +108,14 @@ class Analysis:
         return tuple(found)
 
     def _reach_begins(self, begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
-        """Function -> begin sites in it or in what it calls."""
+        """Function -> begin sites in it or in what it surely calls."""
         direct: dict[str, set[Event]] = defaultdict(set)
         for site in begins:
             direct[site[0]].add(site)
         if not direct:
             return {}
         found: dict[str, frozenset[Event]] = {}
-        condensed = nx.condensation(nx.DiGraph(self.graph))
+        condensed = nx.condensation(self._likely_calls)
         for component in reversed(list(nx.topological_sort(condensed))):
             gained: set[Event] = set()
             members = condensed.nodes[component]["members"]
@@ -129,6 +129,21 @@ class Analysis:
                 for fid in members:
                     found[fid] = frozenset(gained)
         return found
+
+    @cached_property
+    def _likely_calls(self) -> nx.DiGraph[str]:
+        """The call graph without calls that may go to many functions: following those, everything starts everything."""
+        count: dict[tuple[str, int], int] = defaultdict(int)
+        for caller, _, event in self.graph.edges(data="event"):
+            count[caller, event] += 1
+        likely: nx.DiGraph[str] = nx.DiGraph()
+        likely.add_nodes_from(self.graph)
+        likely.add_edges_from(
+            (caller, callee)
+            for caller, callee, event in self.graph.edges(data="event")
+            if count[caller, event] <= FEW
+        )
+        return likely
 
     @cached_property
     def _begin_reach(self) -> dict[str, frozenset[Event]]:
@@ -247,24 +262,26 @@ class Analysis:
         return found
 
     @cached_property
+    def _plain(self) -> nx.DiGraph[str]:
+        return nx.DiGraph(self.graph)
+
+    @cached_property
     def _roots_reach(self) -> frozenset[str]:
         """What the main programs themselves lead to."""
-        plain = nx.DiGraph(self.graph)
         found: set[str] = set()
         for entry in self._main_entries():
             if entry.target.kind != "bound" and entry.target.name not in found:
                 found.add(entry.target.name)
-                found |= nx.descendants(plain, entry.target.name)
+                found |= nx.descendants(self._plain, entry.target.name)
         return frozenset(found)
 
     def _application(self) -> frozenset[str]:
         """Functions that the project's main programs lead to, and what the entry points lead to."""
         found: set[str] = set(self._roots_reach)
-        plain = nx.DiGraph(self.graph)
         for entry in self.entries:
             if entry.target.name not in found:
                 found.add(entry.target.name)
-                found |= nx.descendants(plain, entry.target.name)
+                found |= nx.descendants(self._plain, entry.target.name)
         return frozenset(found)
 
     def _public_methods(self, cid: str) -> list[str]:

@@ -389,19 +389,20 @@ class Evaluator:
         """Methods and properties called ``name``: of the class, and of subclasses the object may belong to."""
         world = self.world
         first = world.method(cid, name)
-        fids = [first] if first is not None else []
+        receivers: dict[str, Obj] = {first: obj} if first is not None else {}
         if obj.site is None and obj.owner is None and not name.startswith("__"):
-            info = world.class_of(cid)
-            fids.extend(
-                world.class_of(sub).methods[name] for sub in info.subclasses if name in world.class_of(sub).methods
-            )
+            for sub in world.class_of(cid).subclasses:
+                override = world.class_of(sub).methods.get(name)
+                if override is not None:
+                    # Where the override runs, the object is an instance of the class that overrides.
+                    receivers.setdefault(override, world.heap.make("inst", sub, fresh=obj.fresh))
         found: Objs = {}
-        for fid in dict.fromkeys(fids):
+        for fid, receiver in receivers.items():
             if world.is_property(fid):
-                found.update(self._property(fid, obj))
+                found.update(self._property(fid, receiver))
             else:
                 for target in self.function_objects(fid):
-                    found[self._bind(target, fid, obj)] = None
+                    found[self._bind(target, fid, receiver)] = None
         return found
 
     def _property(self, fid: str, obj: Obj) -> Objs:
