@@ -26,11 +26,11 @@ Event = tuple[str, int]
 class EntryPoint:
     """One way a project function comes to run beside other code.
 
-    ``target`` is the function (bound when it has a receiver). ``begins``/``ends``: the call events that start it and wait
-    for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
+    ``target`` is the function (bound when it has a receiver). ``begins``/``ends``: the call events that start it and
+    wait for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
-    ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very calls
-    that start it, not merely calls before which it cannot have started.
+    ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
+    calls that start it, not merely calls before which it cannot have started.
     """
 
     target: Obj
@@ -83,9 +83,7 @@ class Discovery:
         for row in world.tables.entry:
             rows[row.form].append(row)
         self.rows = {form: Matcher.of(group) for form, group in rows.items()}
-        self.loose = {
-            name.rpartition(".")[2]: row for row in reversed(rows["call"]) if row.loose for name in row.name
-        }
+        self.loose = {name.rpartition(".")[2]: row for row in reversed(rows["call"]) if row.loose for name in row.name}
         self.index = _Index()
         self.evaluators: dict[str, Evaluator] = {}
         self.callers: dict[str, list[Event]] = defaultdict(list)
@@ -237,9 +235,7 @@ class Discovery:
         if row.begins:
             starts = {event for method in row.begins for event in self.index.methods.get((made, method), ())}
             if receiver is not None and receiver.kind == "inst":
-                starts |= {
-                    event for method in row.begins for event, _ in self._class_calls(receiver.name, method)
-                }
+                starts |= {event for method in row.begins for event, _ in self._class_calls(receiver.name, method)}
             begins = starts or begins
         ends = {event for method in row.joins for event in self.index.methods.get((made, method), ())}
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
@@ -257,7 +253,7 @@ class Discovery:
             "yes": True,
             "no": False,
             "per-start": repeated or outer,
-            "per-call": repeated or outer or info.facts.kind != "module" and info.facts.name != "__init__",
+            "per-call": repeated or outer or (info.facts.kind != "module" and info.facts.name != "__init__"),
         }[row.self_overlap]
         distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
         fresh = self._fresh_receiver(fid, target, repeated)
@@ -279,7 +275,9 @@ class Discovery:
                 begins=frozenset(begins),
                 ends=frozenset(ends),
                 lane=self._lane(row, receiver) if not single else f"{executor!r}",
-                exclusive=single or row.exclusive or (row.self_overlap == "no" and receiver is not None and not row.lane),
+                exclusive=single
+                or row.exclusive
+                or (row.self_overlap == "no" and receiver is not None and not row.lane),
                 executor=executor,
                 confidence=confidence,
             )
@@ -387,7 +385,9 @@ class Discovery:
         """Calls of a method on instances of a class or of its relatives."""
         info = self.world.class_of(cid)
         return [
-            found for name in dict.fromkeys((cid, *info.mro, *info.subclasses)) for found in self.index.by_class.get((name, method), ())
+            found
+            for name in dict.fromkeys((cid, *info.mro, *info.subclasses))
+            for found in self.index.by_class.get((name, method), ())
         ]
 
     def _bases(self) -> None:
@@ -561,9 +561,7 @@ def _generic(found: list[Obj]) -> list[Obj]:
     """One target per method and class: an unknown instance stands for those made at known places."""
     unknown = {(obj.name, obj.owner.name) for obj in found if obj.owner is not None and obj.owner.site is None}
     return [
-        obj
-        for obj in found
-        if obj.owner is None or obj.owner.site is None or (obj.name, obj.owner.name) not in unknown
+        obj for obj in found if obj.owner is None or obj.owner.site is None or (obj.name, obj.owner.name) not in unknown
     ]
 
 
@@ -579,7 +577,5 @@ def project_entries(world: World, specs: Iterable[tuple[str, ContextKind, bool, 
         target = world.heap.make("func", fid)
         if info.cls is not None and not world.is_static(fid):
             target = world.heap.make("bound", fid, owner=world.heap.make("inst", info.cls), func=target)
-        found.append(
-            EntryPoint(target, kind, overlap, False, why, "project", info.path, info.facts.line)
-        )
+        found.append(EntryPoint(target, kind, overlap, False, why, "project", info.path, info.facts.line))
     return found

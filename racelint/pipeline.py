@@ -117,7 +117,9 @@ def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, Context
             for function in item.facts.functions:
                 if function.kind == "function" and function.line in (line, line + 1):
                     name = f"{item.facts.module}.{function.qualname.replace('.<locals>', '')}"
-                    found.append((name, kind, kind == "pool", f"marked as an entry point at {item.file.display}:{line}"))
+                    found.append(
+                        (name, kind, kind == "pool", f"marked as an entry point at {item.file.display}:{line}")
+                    )
     return found
 
 

@@ -54,9 +54,10 @@ GENERIC_TYPES = ("dict", "list", "set")
 class Touch:
     """One access to one place.
 
-    ``place`` identifies it, ``base`` is the object it belongs to (None: a module-level or class-level slot), ``name`` is
-    shown. ``content`` tells a container's elements from the slot that holds it. ``key`` is the node of the key, ``value``
-    of what is written. ``atomic`` false: the container is Python code. ``row`` is the container's table row.
+    ``place`` identifies it, ``base`` is the object it belongs to (None: a slot of a module or class), ``name`` is
+    shown. ``content`` tells a container's elements from the slot that holds it. ``key`` is the node of the key,
+    ``value`` of what is written. ``atomic`` false: the container is Python code. ``harmless``: never reported by
+    itself. ``assumed``: the object is unknown and taken for a container by what is done with it.
     """
 
     place: Cell
@@ -273,7 +274,14 @@ class Effects:
             for obj in evaluator.eval(node.base):
                 if obj.kind == "opaque":
                     yield from self._content(
-                        evaluator, node.base, obj, index, call.line, self.generic[node.name], *self._key(call), method="?"
+                        evaluator,
+                        node.base,
+                        obj,
+                        index,
+                        call.line,
+                        self.generic[node.name],
+                        *self._key(call),
+                        method="?",
                     )
 
     def _key(self, call: f.Call) -> tuple[int, int]:
@@ -283,9 +291,7 @@ class Effects:
         given = {name for name, _ in call.kwargs}
         return (not wanted or bool(given & set(wanted))) and not given & set(unwanted)
 
-    def _method(
-        self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, node: f.Attr
-    ) -> Iterator[Touch]:
+    def _method(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, node: f.Attr) -> Iterator[Touch]:
         owner = callee.owner
         assert owner is not None
         method = callee.name.rpartition(".")[2]
@@ -308,9 +314,7 @@ class Effects:
         key, value = self._key(call)
         if not row.mapping and kind in ("insert", "discard", "delete"):
             key, value = (call.args[0], call.args[0]) if call.args else (-1, -1)
-        yield from self._content(
-            evaluator, node.base, owner, index, call.line, kind, key, value, method=method
-        )
+        yield from self._content(evaluator, node.base, owner, index, call.line, kind, key, value, method=method)
 
     def _walked(
         self, evaluator: Evaluator, node: int, index: int, line: int, effect: Kind, depth: int = 0

@@ -10,6 +10,8 @@ from racelint.link.objects import Obj, may_alias
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
+RELEASING = ("release", "unlock", "runlock", "release_read", "release_write", "r_release", "w_release")
+READING = ("rlock", "acquire_read", "acquire_read_lock", "r_acquire")
 LOCK_WORDS = ("lock", "mutex", "semaphore", "monitor", "guard", "critical")
 
 
@@ -17,8 +19,8 @@ LOCK_WORDS = ("lock", "mutex", "semaphore", "monitor", "guard", "critical")
 class Lock:
     """One abstract lock. ``base`` is the object whose attribute it is (None: module, class or closure level).
 
-    ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks. ``threads``: excludes
-    threads (an asyncio lock does not). ``assumed``: known as a lock by its name only.
+    ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks. ``threads``: it
+    excludes threads (an asyncio lock does not). ``assumed``: known as a lock by its name only.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Locks:
         guards: list[Obj] = []
         rows: list[Guard] = []
         for obj in objs:
+            if obj.kind == "inst" and self._own_lock_class(obj, method):
+                guards.append(obj)
             if obj.kind != "ext":
                 continue
             row = world.guards.first(obj.name)
@@ -103,7 +107,9 @@ class Locks:
         slot, base, name = self._slot(evaluator, index)
         keyed = isinstance(evaluator.nodes[index], (f.Item, f.Elem))
         if guards:
-            reading = bool(method) and any(method in row.acquire_read for row in rows)
+            reading = bool(method) and (
+                any(method in row.acquire_read for row in rows) or (not rows and method in READING)
+            )
             return Lock(
                 name or self._name(guards[0]),
                 tuple(guards),
@@ -111,8 +117,8 @@ class Locks:
                 base,
                 reading=reading,
                 keyed=keyed,
-                threads=any(row.threads for row in rows),
-                reentrant=all(row.reentrant for row in rows),
+                threads=any(row.threads for row in rows) or not rows,
+                reentrant=bool(rows) and all(row.reentrant for row in rows),
             )
         if any(obj.kind not in ("opaque", "member") for obj in objs):
             return None
@@ -120,6 +126,14 @@ class Locks:
         if slot is not None and any(word in last for word in LOCK_WORDS) and "unlock" not in last:
             return Lock(name, tuple(obj for obj in objs if obj.kind == "opaque"), slot, base, keyed=keyed, assumed=True)
         return None
+
+    def _own_lock_class(self, obj: Obj, method: str) -> bool:
+        """Whether a project class is a lock: it has a pair of methods that take and give back, and is entered so."""
+        world = self.world
+        if method:
+            return any(world.method(obj.name, name) for name in RELEASING) and bool(world.method(obj.name, method))
+        enters = world.method(obj.name, "__enter__") is not None
+        return enters and bool(world.method(obj.name, "acquire")) and bool(world.method(obj.name, "release"))
 
     def _is_mutex(self, obj: Obj, row: Guard) -> bool:
         """A semaphore is a mutex only when it admits one holder."""
@@ -188,8 +202,8 @@ class Locks:
             case f.Param(name):
                 return None, None, name
             case f.Item(base, _) | f.Elem(base):
-                slot, owner, display = self._slot(evaluator, base)
-                return slot, owner, f"{display}[]"
+                inner, holder, display = self._slot(evaluator, base)
+                return inner, holder, f"{display}[]"
             case f.ClassVar(owner, name):
                 return ("k", f"{evaluator.info.module}:{owner}", name), None, f"{evaluator.info.module}.{owner}.{name}"
             case _:
@@ -204,7 +218,9 @@ class Locks:
 
 
 def _with_mode(lock: Lock, reading: bool) -> Lock:
-    return Lock(lock.name, lock.objs, lock.slot, lock.base, reading, lock.keyed, lock.threads, lock.assumed, lock.reentrant)
+    return Lock(
+        lock.name, lock.objs, lock.slot, lock.base, reading, lock.keyed, lock.threads, lock.assumed, lock.reentrant
+    )
 
 
 def _opaque_name(obj: Obj) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from racelint.analysis.walk import Group, Reached
 from racelint.contexts import SELF_SITE, EntryPoint, Event
+from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
 from racelint.link.symbols import Symbols
-from racelint.link.classes import related
 
 
 class Overlap:
@@ -171,9 +171,7 @@ class Overlap:
             # The slot of one object against the content of a container: the container in that object's slot.
             holder, content = (x, y) if x.kind == "inst" else (y, x)
             return content.owner is None or self._alias(holder, content.owner)
-        elif x.kind != y.kind:
-            return False
-        elif not may_alias_site(x, y):
+        elif x.kind != y.kind or not may_alias_site(x, y):
             return False
         if x.owner is None or y.owner is None:
             return True

@@ -10,20 +10,28 @@ from functools import cached_property
 import networkx as nx
 
 from racelint.analysis.effects import Effects
-from racelint.analysis.locks import LOCK_WORDS, Locks
+from racelint.analysis.locks import Locks
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.races import Race, Races
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import FEW, Group, Reached, Walker
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
-from racelint.link.calls import call_graph, targets
-from racelint.link.evaluate import Evaluator
+from racelint.link.calls import call_graph
 from racelint.link.objects import Obj
 from racelint.link.world import World
-from racelint.model import facts as f
 
 LIBRARY = "<library>"
-SPECIAL_API = ("__call__", "__getitem__", "__setitem__", "__delitem__", "__iter__", "__len__", "__contains__", "__enter__", "__exit__")
+SPECIAL_API = (
+    "__call__",
+    "__getitem__",
+    "__setitem__",
+    "__delitem__",
+    "__iter__",
+    "__len__",
+    "__contains__",
+    "__enter__",
+    "__exit__",
+)
 
 
 @dataclass(slots=True)
@@ -65,9 +73,7 @@ class Analysis:
                 ends[site] |= entry.begins
             if entry.executor is not None:
                 executors[entry.executor] |= entry.begins
-        walker = Walker(
-            world, self.locks, Effects(world), sharing, begins, ends, executors, self._reach_begins(begins)
-        )
+        walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, self._reach_begins(begins))
         reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -134,15 +140,12 @@ class Analysis:
     def _likely_calls(self) -> nx.DiGraph[str]:
         """The call graph without calls that may go to many functions: following those, everything starts everything."""
         count: dict[tuple[str, int], int] = defaultdict(int)
-        for caller, _, event in self.graph.edges(data="event"):
+        edges: list[tuple[str, str, int]] = list(self.graph.edges(data="event"))
+        for caller, _, event in edges:
             count[caller, event] += 1
         likely: nx.DiGraph[str] = nx.DiGraph()
         likely.add_nodes_from(self.graph)
-        likely.add_edges_from(
-            (caller, callee)
-            for caller, callee, event in self.graph.edges(data="event")
-            if count[caller, event] <= FEW
-        )
+        likely.add_edges_from((caller, callee) for caller, callee, event in edges if count[caller, event] <= FEW)
         return likely
 
     @cached_property

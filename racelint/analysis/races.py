@@ -230,9 +230,7 @@ class Races:
 
     def _common(self, a: Iterable[Lock], b: Iterable[Lock], access: Reached) -> bool:
         others = list(b)
-        return any(
-            self._effective(lock, access) and any(same_lock(lock, other) for other in others) for lock in a
-        )
+        return any(self._effective(lock, access) and any(same_lock(lock, other) for other in others) for lock in a)
 
     def _covering(self, *parts: Reached) -> list[Lock]:
         """Locks held without a break over all parts of one compound."""
@@ -246,9 +244,7 @@ class Races:
             )
         ]
 
-    def _collide(
-        self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
-    ) -> tuple[Reached, str] | None:
+    def _collide(self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]) -> tuple[Reached, str] | None:
         """The first candidate that may run while ``side`` does, on the same object, without a common lock."""
         entry = side.state.entry
         if not isinstance(candidates, tuple) or entry.serialised_by:
@@ -324,9 +320,7 @@ class Races:
                     continue
             yield race
 
-    def _modify(
-        self, name: str, flow: Flow, parts: list[Reached], act: Reached
-    ) -> Race | None:
+    def _modify(self, name: str, flow: Flow, parts: list[Reached], act: Reached) -> Race | None:
         """Read-modify-write: what is written was computed from what was read."""
         touch = act.touch
         if touch.value < 0 or touch.effect not in ("rebind", "insert", "update"):
@@ -381,9 +375,7 @@ class Races:
             for other, other_region in b.held
         )
 
-    def _check(
-        self, name: str, flow: Flow, parts: list[Reached], act: Reached
-    ) -> Race | None:
+    def _check(self, name: str, flow: Flow, parts: list[Reached], act: Reached) -> Race | None:
         """Check-then-act: a test on the place decides over a later step that relies on it."""
         checks = [
             check
@@ -541,7 +533,7 @@ class Races:
         holders.sort(key=lambda access: access.touch.effect not in MUTATING)
         for access in accesses:
             touch = access.touch
-            if (touch.fid, touch.event) in done or touch.fid in found and found[touch.fid].severe:
+            if (touch.fid, touch.event) in done or (touch.fid in found and found[touch.fid].severe):
                 continue
             if any(same_lock(guard.lock, lock) for lock in access.locks):
                 continue

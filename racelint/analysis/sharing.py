@@ -1,7 +1,8 @@
 """Escape: which objects more than one context can reach.
 
 Everything reachable from module globals, class attributes, the receivers and arguments of entry points, and variables
-captured by functions that run elsewhere may be shared; an object that never gets there belongs to the call that made it.
+captured by functions that run elsewhere may be shared; an object that never gets there belongs to the call that made
+it.
 """
 
 from __future__ import annotations
@@ -89,14 +90,14 @@ class Sharing:
         elif obj.kind in ("func", "bound"):
             if obj.owner is not None:
                 work.append(obj.owner)
-            parent = world.symbols.functions[obj.name].parent
-            while parent is not None:
-                facts = world.symbols.functions[parent].facts
+            outer = world.symbols.functions[obj.name].parent
+            while outer is not None:
+                facts = world.symbols.functions[outer].facts
                 for name, _ in facts.exports:
-                    work.extend(world.get(("x", parent, name)))
+                    work.extend(world.get(("x", outer, name)))
                 for _, _, objs in obj.bindings:
                     work.extend(objs)
-                parent = world.symbols.functions[parent].parent
+                outer = world.symbols.functions[outer].parent
         elif obj.kind == "partial":
             work.extend(world.get(("pf", obj.site)))
             position = 0

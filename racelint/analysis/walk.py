@@ -1,8 +1,8 @@
 """From each entry point along the calls: every access that is reached, with the locks held there and the way to it.
 
 A *state* is a function with what its parameters hold and the locks its callers hold. States are visited breadth first,
-sure ways before doubtful ones, so the first way found to an access is a shortest of the surest. What the caller holds is held in the callee; a function reached
-with and without a lock has two states.
+sure ways before doubtful ones, so the first way found to an access is a shortest of the surest. What the caller holds
+is held in the callee; a function reached with and without a lock has two states.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Group:
     """Entry points that are walked together because they overlap each other and themselves alike.
 
     ``api`` is the class or module whose public functions these are (called from threads of the user), or "".
-    ``main`` marks code that runs in the main thread, ``application`` that it starts in plain functions or module bodies.
+    ``main`` marks code that runs in the main thread, ``application`` that it starts in plain functions or modules.
     """
 
     index: int
@@ -151,7 +151,11 @@ class Walker:
         if target.kind == "bound" and target.owner is not None and facts.params:
             params = ((facts.params[0].name, (target.owner,)),)
         started = self.group.initially.get(target.name, frozenset())
-        self._push(State(target.name, params, target.bindings, (), entry, None, -1, 0, int(entry.confidence != "high"), started))
+        self._push(
+            State(
+                target.name, params, target.bindings, (), entry, None, -1, 0, int(entry.confidence != "high"), started
+            )
+        )
 
     def _push(self, state: State) -> None:
         if state.depth > MAX_DEPTH or state.doubt > MAX_DOUBT:
@@ -203,7 +207,7 @@ class Walker:
 
     def evaluator(self, fid: str, params: Params, bindings: Bindings) -> Evaluator:
         """An evaluator with what this state knows."""
-        made = Evaluator(
+        return Evaluator(
             self.world,
             self.world.symbols.functions[fid],
             dict(params),
@@ -211,7 +215,6 @@ class Walker:
             owners=True,
             returns=self._returns,
         )
-        return made
 
     def _returns(self, callee: Obj, caller: Evaluator, call: f.Call) -> Objs | None:
         """What a call returns, given its arguments; None when the function is too large to look into."""
@@ -244,9 +247,7 @@ class Walker:
         given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
         given += [(name, arg) for name, arg in call.kwargs if name in names]
         for name, arg in given:
-            objs = tuple(
-                self._current(obj, published) for obj in caller.eval(arg) if obj.kind in ARGUMENT_KINDS
-            )
+            objs = tuple(self._current(obj, published) for obj in caller.eval(arg) if obj.kind in ARGUMENT_KINDS)
             if objs and len(objs) <= ARGUMENT_LIMIT:
                 found[name] = tuple(sorted(dict.fromkeys(objs), key=lambda obj: obj.uid))
         if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
@@ -567,9 +568,7 @@ class Walker:
             params = world.symbols.functions[fid].facts.params
             given: Params = ((params[0].name, (self._current(obj, published),)),) if params else ()
             locks = tuple(dict.fromkeys(lock for lock, _ in held))
-            self._push(
-                State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.doubt, started)
-            )
+            self._push(State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.doubt, started))
 
 
 def _module(state: State) -> str:

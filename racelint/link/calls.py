@@ -90,7 +90,5 @@ def call_graph(world: World) -> nx.MultiDiGraph[str]:
         found = [(callee, target) for callee in callees for target in targets(world, callee)]
         for callee, target in found:
             how = resolution(world, evaluator, call, callee, len(found))
-            graph.add_edge(
-                fid, target.name, event=index, line=call.line, resolution=how, confidence=CONFIDENCE[how]
-            )
+            graph.add_edge(fid, target.name, event=index, line=call.line, resolution=how, confidence=CONFIDENCE[how])
     return graph

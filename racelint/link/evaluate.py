@@ -28,8 +28,8 @@ class Evaluator:
     """Evaluates the nodes of one function.
 
     ``params`` overrides what parameters hold (otherwise their cells); ``bindings`` says what enclosing functions'
-    parameters hold for this closure. ``owners`` turns on heap cloning (see ``objects``). ``on_read`` is told about every
-    cell that was looked at, so that a solver can come back when it grows.
+    parameters hold for this closure. ``owners`` turns on heap cloning (see ``objects``). ``on_read`` is told about
+    every cell that was looked at, so that a solver can come back when it grows.
     """
 
     def __init__(
@@ -501,7 +501,9 @@ class Evaluator:
             base = self.eval(node.base)
             names = {obj.name for obj in base if obj.kind == "symbol"}
             inner = self.instances(node.key, depth + 1)
-            if any(name.rpartition(".")[2] in ("Optional", "Union", "Annotated", "Final", "ClassVar") for name in names):
+            if any(
+                name.rpartition(".")[2] in ("Optional", "Union", "Annotated", "Final", "ClassVar") for name in names
+            ):
                 return inner
             for name in sorted(names):
                 kind = {"Dict": "dict", "List": "list", "Set": "set"}.get(name.rpartition(".")[2], name)
@@ -522,7 +524,8 @@ class Evaluator:
             if obj.kind == "class":
                 found[world.heap.make("inst", obj.name)] = None
             elif obj.kind == "symbol" and (
-                world.guards.first(obj.name) is not None or "." in obj.name and obj.name[obj.name.rfind(".") + 1].isupper()
+                world.guards.first(obj.name) is not None
+                or ("." in obj.name and obj.name[obj.name.rfind(".") + 1].isupper())
             ):
                 if not obj.name.startswith(("typing.", "collections.abc.", "typing_extensions.")):
                     found[world.heap.make("ext", obj.name)] = None

@@ -143,9 +143,9 @@ class Solver:
         for name, nodes in facts.exports:
             for node in nodes:
                 self._add(("x", info.id, name), evaluator.eval(node))
-        for index, node in enumerate(facts.nodes):
-            if isinstance(node, f.New) and node.items:
-                self._display(evaluator, index, node)
+        for index, made in enumerate(facts.nodes):
+            if isinstance(made, f.New) and made.items:
+                self._display(evaluator, index, made)
 
     def _display(self, evaluator: Evaluator, index: int, node: f.New) -> None:
         heap = self.world.heap
@@ -192,7 +192,7 @@ class Solver:
                     self._add(("k", cid, name), value)
 
     def _is_field(self, evaluator: Evaluator, event: int) -> bool:
-        """Whether a class-body value is a declaration that gives each instance its own (``field(default_factory=)``)."""
+        """Whether a class-body value declares something each instance gets for its own: ``field(default_factory=)``."""
         for callee in evaluator.callees(event):
             if callee.kind == "symbol":
                 row = self.world.results.first(callee.name)
@@ -231,9 +231,7 @@ class Solver:
         for callee in callees:
             self._invoke(evaluator, call, index, callee, ())
 
-    def _invoke(
-        self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]
-    ) -> None:
+    def _invoke(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]) -> None:
         """Let the arguments of a call flow into one callee; ``bound`` are arguments a partial already holds."""
         world = self.world
         match callee.kind:
@@ -248,7 +246,7 @@ class Solver:
                 if method is not None:
                     self.pass_arguments(evaluator, call, method, callee, bound)
             case "partial":
-                positions = []
+                positions: list[Objs] = []
                 while ("pa", callee.site, len(positions)) in world.cells:
                     positions.append(evaluator.cell(("pa", callee.site, len(positions))))
                 for target in tuple(evaluator.cell(("pf", callee.site))):
@@ -316,7 +314,7 @@ class Solver:
                 self.pass_arguments(evaluator, call, method, callee)
 
     def _fields(self, evaluator: Evaluator, call: f.Call, cid: str) -> None:
-        """A class without ``__init__`` that takes arguments declares its fields (dataclass, attrs, NamedTuple, model)."""
+        """A class without ``__init__`` that takes arguments declares its fields (dataclass, attrs, NamedTuple)."""
         world = self.world
         if not call.args and not call.kwargs:
             return
@@ -373,7 +371,9 @@ class Solver:
         """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
         ``submit(f, x)``, ``call_later(1, f, x)``."""
         packed = next((value for name, value in call.kwargs if name == "args"), -1)
-        for position, node in enumerate((*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))):
+        for position, node in enumerate(
+            (*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))
+        ):
             for obj in evaluator.eval(node):
                 if obj.kind not in ("func", "bound"):
                     continue
@@ -472,9 +472,7 @@ class Solver:
                 result[obj] = None
         return result
 
-    def _factory_bindings(
-        self, evaluator: Evaluator, call: f.Call
-    ) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
+    def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
         """What the arguments of a decorator factory (``@guarded(lock)``) mean inside the decorator it returned."""
         node = evaluator.nodes[call.func]
         if not isinstance(node, f.Result):

@@ -16,7 +16,7 @@ CONFIDENCES: tuple[Confidence, ...] = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call on the way from an entry point to an access: in ``function`` (at ``path``:``line``) ``call`` is called."""
+    """One call on the way from an entry point to an access: ``function`` calls ``call`` at ``path``:``line``."""
 
     path: str
     line: int

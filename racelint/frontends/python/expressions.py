@@ -187,12 +187,12 @@ class Expressions:
         parts: list[int] = []
         sliced = False
         for element in node.slice:
-            item = element.slice
+            item: Any = element.slice
             if item.__class__ is cst.Index:
-                parts.append(self.read(item.value))  # type: ignore[union-attr]
+                parts.append(self.read(item.value))
             else:
                 sliced = True
-                for bound in (item.lower, item.upper, item.step):  # type: ignore[union-attr]
+                for bound in (item.lower, item.upper, item.step):
                     if bound is not None:
                         parts.append(self.read(bound))
             self._comma(element.comma)
@@ -206,9 +206,9 @@ class Expressions:
     def _call(self, node: cst.Call, *, awaited: bool = False, used: bool = True) -> int:
         callee = node.func
         if callee.__class__ is cst.Attribute and not callee.lpar:
-            func = self._attribute(callee, quiet=True)  # type: ignore[arg-type]
+            func = self._attribute(callee, quiet=True)
         elif callee.__class__ is cst.Name and not callee.lpar:
-            name = callee.value  # type: ignore[attr-defined]
+            name = callee.value
             if name == "super" and not node.args and self.b.cls_for_super() is not None:
                 self.space(node.whitespace_after_func)
                 self.space(node.whitespace_before_args)
@@ -225,8 +225,8 @@ class Expressions:
         for arg in node.args:
             self.space(arg.whitespace_after_star)
             if arg.keyword is not None and arg.equal.__class__ is cst.AssignEqual:
-                self.space(arg.equal.whitespace_before)  # type: ignore[union-attr]
-                self.space(arg.equal.whitespace_after)  # type: ignore[union-attr]
+                self.space(arg.equal.whitespace_before)
+                self.space(arg.equal.whitespace_after)
             value = self.read(arg.value)
             if arg.star:
                 star = True
@@ -269,8 +269,8 @@ class Expressions:
         node = b.nodes[func]
         if node.__class__ is not f.Attr:
             return
-        name = node.name  # type: ignore[union-attr]
-        base: int = node.base  # type: ignore[union-attr]
+        name = node.name
+        base: int = node.base
         if name in ACQUIRE:
             b.regions.append(f.Region(base, "acquire", line, name, len(b.events) - 1, True))
             b.held = (*b.held, len(b.regions) - 1)
@@ -396,7 +396,7 @@ class Expressions:
         self.space(node.whitespace_after_await)
         inner = node.expression
         if inner.__class__ is cst.Call and not inner.lpar:
-            value = self._call(inner, awaited=True)  # type: ignore[arg-type]
+            value = self._call(inner, awaited=True)
         else:
             value = self.read(inner)
         b = self.b
@@ -416,7 +416,8 @@ class Expressions:
             value = self.read(source.item)
             delegated = True
         elif node.value is not None:
-            value = self.read(node.value)  # type: ignore[arg-type]
+            yielded: Any = node.value
+            value = self.read(yielded)
         b.events.append(f.Yield(value, self.line, b.block, b.held_index(), delegated))
         if b.is_async:
             b.events.append(f.Suspend("yield", value, self.line, b.block, b.held_index()))

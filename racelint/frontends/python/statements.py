@@ -132,7 +132,7 @@ class Statements(Expressions):
     def _expr(self, node: cst.Expr) -> bool:
         value = node.value
         if value.__class__ is cst.Call and not value.lpar:
-            self._call(value, used=False)  # type: ignore[arg-type]
+            self._call(value, used=False)
         else:
             self.read(value)
         return True
@@ -163,8 +163,8 @@ class Statements(Expressions):
             self.declared(node.target.value, annotation)
         if node.value is not None:
             if node.equal.__class__ is cst.AssignEqual:
-                self.space(node.equal.whitespace_before)  # type: ignore[union-attr]
-                self.space(node.equal.whitespace_after)  # type: ignore[union-attr]
+                self.space(node.equal.whitespace_before)
+                self.space(node.equal.whitespace_after)
             value = self.read(node.value)
             typed = self.b.node(f.Phi((value, self.b.node(f.Derived((annotation,), "instance")))))
             end = self.line
@@ -212,8 +212,9 @@ class Statements(Expressions):
             old = b.read_name(target.value, self.line)
         else:
             old = self.read(target)
-        self.space(node.operator.whitespace_before)
-        self.space(node.operator.whitespace_after)
+        sign: Any = node.operator
+        self.space(sign.whitespace_before)
+        self.space(sign.whitespace_after)
         change = self.read(node.value)
         operator = type(node.operator).__name__
         value = b.node(f.Derived((old, change), operator))
@@ -270,6 +271,7 @@ class Statements(Expressions):
             display = b.nodes[value]
             items = display.items if isinstance(display, f.New) and display.kind in ("tuple", "list") else ()
             exact = len(items) == len(target.elements)
+            element: Any
             for index, element in enumerate(target.elements):
                 starred = isinstance(element, cst.StarredElement)
                 if exact and not starred:
@@ -277,7 +279,7 @@ class Statements(Expressions):
                 else:
                     part = b.node(f.Part(value, -1 if starred else index))
                 if starred:
-                    self.space(element.whitespace_before_value)  # type: ignore[union-attr]
+                    self.space(element.whitespace_before_value)
                 self.store(element.value, part)
                 self._comma(element.comma)
         self._close(target)
@@ -367,9 +369,7 @@ class Statements(Expressions):
             b.open_block("after", test)
         return then_falls or else_falls
 
-    def _join(
-        self, ends: list[tuple[Env, tuple[int, ...]]], entry_env: Env, entry_held: tuple[int, ...]
-    ) -> None:
+    def _join(self, ends: list[tuple[Env, tuple[int, ...]]], entry_env: Env, entry_held: tuple[int, ...]) -> None:
         """Names and locks after branches: the ends that fall through, or the entry when none does."""
         b = self.b
         if not ends:
