@@ -444,11 +444,13 @@ BAD: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "link to itself": (lambda p: (p / "bad.py").symlink_to("bad.py"), ["bad.py"], "unreadable-file"),
     "link to a folder above": (lambda p: (p / "bad").symlink_to("."), ["bad"], "symlink-loop"),
     "named pipe": (lambda p: os.mkfifo(p / "bad.py"), ["bad.py"], "unreadable-file"),
-    "deep nesting": (lambda p: (p / "bad.py").write_text("x" + ".y" * 2000), ["bad.py"], "parse-error"),
+    "deep nesting": (lambda p: (p / "bad.py").write_text("(" * 300 + ")" * 300), ["bad.py"], "parse-error"),
     "not permitted": (unreadable, ["bad.py"], "unreadable-file"),
 }
 # Odd input that is analysed without a word.
 FINE: dict[str, Callable[[Path], object]] = {
+    "a long chain": lambda p: (p / "odd.py").write_text("x" + ".y" * 2000),
+    "brackets in a string": lambda p: (p / "odd.py").write_text('x = """' + "(" * 300 + '"""'),
     "empty file": lambda p: (p / "odd.py").write_bytes(b""),
     "only a comment": lambda p: (p / "odd.py").write_bytes(b"# x"),
     "byte order mark": lambda p: (p / "odd.py").write_bytes(b"\xef\xbb\xbfx = 1\n"),

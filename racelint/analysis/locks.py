@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from racelint.frameworks.schema import Guard
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj, may_alias
+from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -42,7 +42,8 @@ def same_lock(a: Lock, b: Lock) -> bool:
         return True
     for x in a.objs:
         for y in b.objs:
-            if x is y or (x.site == y.site and x.kind == y.kind and x.name == y.name and may_alias(x, y)):
+            # Made at the same place: one lock, or the corresponding lock of another instance, which guards its own.
+            if x is y or (x.site is not None and x.site == y.site and x.kind == y.kind and x.name == y.name):
                 return True
     return False
 
@@ -89,6 +90,7 @@ class Locks:
         """The lock a node is, or None."""
         world = self.world
         objs = evaluator.eval(index)
+        wrapped = False
         guards: list[Obj] = []
         rows: list[Guard] = []
         for obj in objs:
@@ -102,6 +104,7 @@ class Locks:
             if not self._is_mutex(obj, row):
                 return None
             inner = self._wrapped(obj, row)
+            wrapped = wrapped or bool(inner)
             guards.extend(inner or (obj,))
             rows.append(row)
         slot, base, name = self._slot(evaluator, index)
@@ -113,7 +116,7 @@ class Locks:
             return Lock(
                 name or self._name(guards[0]),
                 tuple(guards),
-                slot if not any(row.wraps for row in rows) else None,
+                None if wrapped else slot,
                 base,
                 reading=reading,
                 keyed=keyed,

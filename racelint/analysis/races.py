@@ -390,9 +390,11 @@ class Races:
         judged = [(check, candidates) for check in checks if (candidates := self._breakers(flow, check, act))]
         if not judged:
             return None
-        if act.held and self._rechecked(checks, act):
-            return None
+        # Of a check before the lock and one repeated under it (double-checked locking) the one under it decides.
+        strongest = max(len(self._covering(check, act)) for check in checks) if act.held else 0
         for check, candidates in judged:
+            if len(self._covering(check, act)) < strongest:
+                continue
             covering = self._covering(check, act)
             hit = self._collide(covering, act, candidates)
             if hit is None:
@@ -403,11 +405,6 @@ class Races:
                 pattern = "lazy-singleton"
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
         return None
-
-    def _rechecked(self, checks: list[Reached], act: Reached) -> bool:
-        """One check under the lock that the act holds, after one without it: double-checked locking done right."""
-        covered = [bool(self._covering(check, act)) for check in checks]
-        return any(covered) and not all(covered)
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""

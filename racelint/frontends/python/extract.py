@@ -8,6 +8,7 @@ from typing import Any
 import libcst as cst
 
 from racelint.frontends.python.builder import Builder
+from racelint.frontends.python.nesting import too_deep
 from racelint.frontends.python.statements import Statements
 from racelint.model import facts as f
 
@@ -31,6 +32,9 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
 
     Raises SyntaxProblem when it does not parse, UnreadableSource when its bytes cannot be decoded.
     """
+    deep = too_deep(source)
+    if deep is not None:
+        raise SyntaxProblem(deep, "nested too deeply")
     try:
         tree = cst.parse_module(source)
     except cst.ParserSyntaxError as error:
