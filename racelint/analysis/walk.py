@@ -18,6 +18,7 @@ from racelint.contexts import EntryPoint, Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Bindings, Obj, Objs
+from racelint.link.results import CallResults
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -216,8 +217,9 @@ class Walker:
             returns=self._returns,
         )
 
-    def _returns(self, callee: Obj, caller: Evaluator, call: f.Call) -> Objs | None:
+    def _returns(self, callee: Obj, caller: CallResults, call: f.Call) -> Objs | None:
         """What a call returns, given its arguments; None when the function is too large to look into."""
+        assert isinstance(caller, Evaluator)
         depth = caller.depth
         facts = self.world.symbols.functions[callee.name].facts
         if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:

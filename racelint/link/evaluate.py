@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from racelint.link.objects import Bindings, Obj, Objs
+from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import EMPTY, Cell, World, const_text
+from racelint.link.world import EMPTY, Cell, World
 from racelint.model import facts as f
 
 MAX_OWNER_DEPTH = 3
 CROWD = 6
-SNAPSHOT_TYPES = {
-    "list": "list",
-    "sorted": "list",
-    "tuple": "tuple",
-    "set": "set",
-    "frozenset": "frozenset",
-    "dict": "dict",
-    "copy.copy": "list",
-}
-PASS_THROUGH = {"iter", "reversed", "typing.cast", "weakref.proxy", "asyncio.shield", "asyncio.ensure_future"}
-VIEW_METHODS = {"items", "values", "keys"}
 
 
-class Evaluator:
+class Evaluator(CallResults):
     """Evaluates the nodes of one function.
 
     ``params`` overrides what parameters hold (otherwise their cells); ``bindings`` says what enclosing functions'
@@ -41,7 +31,7 @@ class Evaluator:
         *,
         owners: bool = False,
         on_read: Callable[[Cell], None] | None = None,
-        returns: Callable[[Obj, Evaluator, f.Call], Objs | None] | None = None,
+        returns: Callable[[Obj, CallResults, f.Call], Objs | None] | None = None,
     ) -> None:
         self.world = world
         self.info = info
@@ -530,186 +520,3 @@ class Evaluator:
                 if not obj.name.startswith(("typing.", "collections.abc.", "typing_extensions.")):
                     found[world.heap.make("ext", obj.name)] = None
         return found
-
-    # -- calls --------------------------------------------------------------------------------------------------------
-
-    def callees(self, event: int) -> Objs:
-        """The objects a call event may call."""
-        call = self.info.facts.events[event]
-        assert isinstance(call, f.Call)
-        return self.eval(call.func)
-
-    def result(self, event: int) -> Objs:
-        """What a call event may return."""
-        call = self.info.facts.events[event]
-        assert isinstance(call, f.Call)
-        found: Objs = {}
-        for callee in self.eval(call.func):
-            found.update(self.call_result(callee, call, event))
-        return found
-
-    def call_result(self, callee: Obj, call: f.Call, event: int) -> Objs:
-        """What calling one object returns."""
-        world = self.world
-        heap = world.heap
-        match callee.kind:
-            case "func" | "bound":
-                if self.returns is not None:
-                    precise = self.returns(callee, self, call)
-                    if precise is not None:
-                        return precise
-                return self.function_result(callee.name)
-            case "class":
-                return self._instantiated(callee, event)
-            case "symbol":
-                return self.external_result(callee.name, None, call, event)
-            case "member":
-                return self.external_result(callee.name, callee.owner, call, event)
-            case "partial":
-                found: Objs = {}
-                for target in self.cell(("pf", callee.site)):
-                    found.update(self.call_result(target, call, event))
-                return found
-            case "inst":
-                method = world.method(callee.name, "__call__")
-                if method is not None:
-                    return self.cell(("r", method))
-                return {callee: None}
-            case _:
-                del heap
-                return EMPTY
-
-    def function_result(self, fid: str) -> Objs:
-        """What a project function returns, from any call."""
-        facts = self.world.symbols.functions[fid].facts
-        if facts.is_generator:
-            return {self.world.heap.make("ext", "generator", (fid, -1)): None}
-        return self.cell(("r", fid))
-
-    def _instantiated(self, callee: Obj, event: int) -> Objs:
-        world = self.world
-        made: Obj = world.heap.make("inst", callee.name, (self.info.id, event), fresh=self.owners)
-        maker = world.method(callee.name, "__new__")
-        if maker is not None:
-            from_new = self.cell(("r", maker))
-            instances = {obj: None for obj in from_new if obj.kind == "inst" and obj.name == callee.name}
-            if instances:
-                return instances
-        meta = world.class_of(callee.name).metaclass
-        if meta is not None:
-            method = world.method(meta, "__call__")
-            if method is not None:
-                # A metaclass that controls instantiation: every call may return the same instance.
-                return {world.heap.make("inst", callee.name, (method, -1)): None}
-        return {made: None}
-
-    def external_result(self, dotted: str, receiver: Obj | None, call: f.Call, event: int) -> Objs:
-        """What a library call returns: by the tables, else an instance named after what was called."""
-        world = self.world
-        heap = world.heap
-        site = (self.info.id, event)
-        if receiver is None:
-            special = self._builtin_result(dotted, call, site)
-            if special is not None:
-                return special
-        row = world.results.first(dotted)
-        if row is not None:
-            if row.same_as is not None:
-                return self.argument(call, row.same_as.position, row.same_as.keyword)
-            if row.factory is not None:
-                return self._made_by(self.argument(call, row.factory.position, row.factory.keyword), site)
-            if row.type:
-                return {heap.make("ext", row.type, site, fresh=self.owners): None}
-        if receiver is not None:
-            contained = self._container_result(dotted, receiver, call, site)
-            if contained is not None:
-                return contained
-            if receiver.kind == "inst":
-                return {heap.make("ext", f"{dotted}()", site): None}
-            return {heap.make("ext", f"{dotted}()", site, owner=None): None}
-        return {heap.make("ext", SNAPSHOT_TYPES.get(dotted, dotted), site, fresh=self.owners): None}
-
-    def _made_by(self, factories: Objs, site: tuple[str, int]) -> Objs:
-        """Objects a factory argument will make: ``default_factory=dict``, ``default_factory=lambda: Foo()``."""
-        heap = self.world.heap
-        found: Objs = {}
-        for obj in factories:
-            if obj.kind == "symbol":
-                found[heap.make("ext", obj.name, site)] = None
-            elif obj.kind == "class":
-                found[heap.make("inst", obj.name, site)] = None
-            elif obj.kind in ("func", "bound"):
-                found.update(self.function_result(obj.name))
-        return found
-
-    def argument(self, call: f.Call, position: int | None, keyword: str | None) -> Objs:
-        """The value of one argument of a call."""
-        if keyword is not None:
-            for name, value in call.kwargs:
-                if name == keyword:
-                    return self.eval(value)
-        if position is not None and 0 <= position < len(call.args):
-            return self.eval(call.args[position])
-        return EMPTY
-
-    def _builtin_result(self, dotted: str, call: f.Call, site: tuple[str, int]) -> Objs | None:
-        heap = self.world.heap
-        if dotted in PASS_THROUGH:
-            return self.argument(call, 1 if dotted == "typing.cast" else 0, None)
-        if dotted == "getattr" and len(call.args) >= 2:
-            name = const_text(self.nodes[call.args[1]])
-            found: Objs = {}
-            if name is not None:
-                for obj in self.eval(call.args[0]):
-                    found.update(self.attribute(obj, name))
-            if len(call.args) > 2:
-                found.update(self.eval(call.args[2]))
-            return found
-        if dotted == "next" and call.args:
-            return self.elements_of(self.eval(call.args[0]))
-        if dotted == "super":
-            if len(call.args) >= 2:
-                return {
-                    heap.make("super", cls.name, owner=obj): None
-                    for cls in self.eval(call.args[0])
-                    if cls.kind == "class"
-                    for obj in self.eval(call.args[1])
-                }
-            return {}
-        if dotted == "type" and len(call.args) == 1:
-            return {heap.make("class", obj.name): None for obj in self.eval(call.args[0]) if obj.kind == "inst"}
-        if dotted in ("functools.partial", "functools.partialmethod"):
-            return {heap.make("partial", "functools.partial", site): None}
-        if dotted in ("max", "min") and len(call.args) == 1:
-            return self.elements_of(self.eval(call.args[0]))
-        if dotted in ("copy.copy", "copy.deepcopy"):
-            return {
-                heap.make("ext" if obj.kind == "ext" else "inst", obj.name, site): None
-                for obj in self.argument(call, 0, None)
-                if obj.kind in ("ext", "inst")
-            }
-        if dotted == "globals":
-            return {}
-        return None
-
-    def _container_result(self, dotted: str, receiver: Obj, call: f.Call, site: tuple[str, int]) -> Objs | None:
-        world = self.world
-        if receiver.kind not in ("ext", "opaque", "member"):
-            return None
-        method = dotted.rpartition(".")[2]
-        row = world.container_row(receiver.name) if receiver.kind == "ext" else None
-        if row is None:
-            return None
-        if method in VIEW_METHODS:
-            return {world.heap.make("member", f"{receiver.name}()" + method, owner=receiver): None}
-        if method == "copy":
-            return {world.heap.make("ext", receiver.name, site, fresh=self.owners): None}
-        effect = row.methods.get(method)
-        if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
-            found = dict(self.elements(receiver))
-            if method in ("get", "setdefault", "pop") and len(call.args) > 1:
-                found.update(self.eval(call.args[1]))
-            return found
-        if effect is not None:
-            return EMPTY
-        return None

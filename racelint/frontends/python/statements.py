@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from racelint.frontends.python.expressions import Expressions
 from racelint.model import facts as f
 
 
-class Statements(Expressions):
+class Statements(Expressions, ABC):
     """Walks statements in source order. A suite returns whether control can leave it at its end."""
 
     def __init__(self) -> None:
@@ -47,25 +48,25 @@ class Statements(Expressions):
         }
 
     # Implemented by the scope walker.
+    @abstractmethod
     def function_def(self, node: cst.FunctionDef) -> bool:
         """A ``def`` statement."""
-        raise NotImplementedError
 
+    @abstractmethod
     def class_def(self, node: cst.ClassDef) -> bool:
         """A ``class`` statement."""
-        raise NotImplementedError
 
+    @abstractmethod
     def import_statement(self, node: cst.Import) -> bool:
         """``import a.b as c``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def import_from(self, node: cst.ImportFrom) -> bool:
         """``from a import b``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def comment(self, line: int, text: str) -> None:
         """A comment was passed."""
-        raise NotImplementedError
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
