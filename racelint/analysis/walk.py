@@ -433,6 +433,8 @@ class Walker:
             holders = evaluator.eval(event.target)
         if any(holder.fresh and self._root(holder) not in published for holder in holders):
             return
+        if holders and not any(self.sharing.shared(self.world.heap.shared(holder)) for holder in holders):
+            return
         for obj in evaluator.eval(event.value):
             if obj.fresh:
                 published.add(self._root(obj))
@@ -471,6 +473,9 @@ class Walker:
                 return
             self.reached[key] = Reached(touch, state, self.group, held, started, late=late)
         else:
+            if self.group.main and not started <= known.started:
+                # Show the way that comes after more has been started: that is the one that can meet it.
+                known.state = state
             known.started |= started
             if known.state.entry is not state.entry and (
                 known.other is None or _module(known.other) == _module(known.state) != _module(state)
