@@ -215,7 +215,16 @@ class Discovery:
                 found.update(dict.fromkeys(self.callables(evaluator, option, depth=depth + 1)))
         elif isinstance(inner, (f.Awaited, f.Elem)) and depth < 3:
             found.update(dict.fromkeys(self.callables(evaluator, inner.base, depth=depth + 1)))
-        return list(found)
+        # A thread is given one object: what an annotation promises is then some instance that others may have as well.
+        heap = world.heap
+        return list(
+            dict.fromkeys(
+                heap.make("bound", obj.name, owner=heap.anyone(obj.owner), func=obj.func, bindings=obj.bindings)
+                if obj.kind == "bound" and obj.owner is not None
+                else obj
+                for obj in found
+            )
+        )
 
     def _spawned(
         self,
@@ -295,7 +304,7 @@ class Discovery:
         info = self.world.symbols.functions[fid]
         while info.cls is None and info.parent is not None:
             info = self.world.symbols.functions[info.parent]
-        return owner is not None and owner.kind == "inst" and info.cls is not None and owner.site is None
+        return owner is not None and owner.kind == "inst" and info.cls is not None and owner.unknown
 
     def _fresh_receiver(self, fid: str, target: Obj, repeated: bool) -> bool:
         """Whether the receiver is made in the spawning function, so that each start has one of its own."""
@@ -559,10 +568,8 @@ class Discovery:
 
 def _generic(found: list[Obj]) -> list[Obj]:
     """One target per method and class: an unknown instance stands for those made at known places."""
-    unknown = {(obj.name, obj.owner.name) for obj in found if obj.owner is not None and obj.owner.site is None}
-    return [
-        obj for obj in found if obj.owner is None or obj.owner.site is None or (obj.name, obj.owner.name) not in unknown
-    ]
+    unknown = {(obj.name, obj.owner.name) for obj in found if obj.owner is not None and obj.owner.unknown}
+    return [obj for obj in found if obj.owner is None or obj.owner.unknown or (obj.name, obj.owner.name) not in unknown]
 
 
 def project_entries(world: World, specs: Iterable[tuple[str, ContextKind, bool, str]]) -> list[EntryPoint]:

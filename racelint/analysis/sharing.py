@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from racelint.contexts import EntryPoint
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj
+from racelint.link.objects import PROMISED, Obj
 from racelint.link.world import Cell, World
 
 
@@ -76,7 +76,7 @@ class Sharing:
             for parent in world.class_of(obj.name).mro:
                 for cell in self._by_class.get(parent, ()):
                     work.extend(world.cells[cell])
-            if obj.site is None:
+            if obj.unknown:
                 work.extend(world.heap.make("inst", sub) for sub in world.class_of(obj.name).subclasses)
             return
         plain = world.heap.plain(obj) if obj.kind in ("ext", "opaque") else obj
@@ -107,7 +107,7 @@ class Sharing:
 
     def shared(self, obj: Obj) -> bool:
         """Whether other contexts may see this object."""
-        if obj.fresh:
+        if obj.fresh or obj.site == PROMISED:
             return False
         if obj.kind == "inst":
             return obj.name in self.classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from racelint.link.objects import Bindings, Obj, Objs
+from racelint.link.objects import PROMISED, Bindings, Obj, Objs
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import EMPTY, Cell, World
@@ -58,7 +58,9 @@ class Evaluator(CallResults):
             self.on_read(cell)
         found = self.world.get(cell)
         if self.owners and len(found) > CROWD and cell[0] in ("p", "r", "e", "x", "y", "i", "o"):
-            return {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
+            found = {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
+        if self.owners and cell[0] in ("a", "k", "g", "e", "x", "o") and any(obj.site == PROMISED for obj in found):
+            found = {self.world.heap.anyone(obj): None for obj in found}
         return found
 
     def function_objects(self, fid: str) -> Objs:
@@ -286,6 +288,15 @@ class Evaluator(CallResults):
         """Objects found inside ``owner``: those its own class makes belong to this very owner."""
         if not self.owners or not objs:
             return objs
+        if owner.kind == "ext" and owner.fresh and owner.site is not None:
+            # What a call makes and keeps in a container of its own is its own.
+            made_here = owner.site[0]
+            return {
+                self.world.heap.freshened(obj)
+                if obj.kind in ("inst", "ext") and obj.site is not None and obj.site[0] == made_here
+                else obj: None
+                for obj in objs
+            }
         return {self._owned(obj, owner): None for obj in objs}
 
     def _owned(self, obj: Obj, owner: Obj) -> Obj:
@@ -380,12 +391,12 @@ class Evaluator(CallResults):
         world = self.world
         first = world.method(cid, name)
         receivers: dict[str, Obj] = {first: obj} if first is not None else {}
-        if obj.site is None and obj.owner is None and not name.startswith("__"):
+        if obj.unknown and obj.owner is None and not name.startswith("__"):
             for sub in world.class_of(cid).subclasses:
                 override = world.class_of(sub).methods.get(name)
                 if override is not None:
                     # Where the override runs, the object is an instance of the class that overrides.
-                    receivers.setdefault(override, world.heap.make("inst", sub, fresh=obj.fresh))
+                    receivers.setdefault(override, world.heap.make("inst", sub, obj.site, fresh=obj.fresh))
         found: Objs = {}
         for fid, receiver in receivers.items():
             if world.is_property(fid):
@@ -504,7 +515,7 @@ class Evaluator(CallResults):
                         world.cells.setdefault(world.element_cell(made), {}).update(inner)
             for obj in base:
                 if obj.kind == "class":
-                    found[world.heap.make("inst", obj.name)] = None
+                    found[world.heap.make("inst", obj.name, PROMISED)] = None
             return found
         if isinstance(node, f.Derived) and node.op in ("BitOr", "tuple"):
             for part in node.parts:
@@ -512,7 +523,7 @@ class Evaluator(CallResults):
             return found
         for obj in self.eval(annotation):
             if obj.kind == "class":
-                found[world.heap.make("inst", obj.name)] = None
+                found[world.heap.make("inst", obj.name, PROMISED)] = None
             elif obj.kind == "symbol" and (
                 world.guards.first(obj.name) is not None
                 or ("." in obj.name and obj.name[obj.name.rfind(".") + 1].isupper())

@@ -25,6 +25,9 @@ ObjKind = Literal[
     "pair",  # one (key, value) pair of mapping `owner`
 ]
 Site: TypeAlias = tuple[str, int]
+# The site of an object that only an annotation promises: some instance, handed in by a caller nobody sees. As long as it
+# is not found in a shared place, nothing says that two calls are given the same one.
+PROMISED: Site = ("<promised>", 0)
 # What a nested function's enclosing parameters hold for this closure: (function id, parameter) -> objects.
 Bindings: TypeAlias = tuple[tuple[str, str, "tuple[Obj, ...]"], ...]
 
@@ -63,6 +66,11 @@ class Obj:
         if self.fresh:
             parts.append("fresh")
         return f"<{' '.join(parts)}>"
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it is not known where the object is made."""
+        return self.site is None or self.site == PROMISED
 
     @property
     def depth(self) -> int:
@@ -115,6 +123,12 @@ class Heap:
     def freshened(self, obj: Obj) -> Obj:
         """``obj`` as seen by the call that has just made it."""
         return self.make(obj.kind, obj.name, obj.site, obj.owner, obj.func, obj.bindings, True)
+
+    def anyone(self, obj: Obj) -> Obj:
+        """A promised object once it is found in a shared place: some instance of its class."""
+        if obj.site != PROMISED:
+            return obj
+        return self.make(obj.kind, obj.name, None, obj.owner, obj.func, obj.bindings, obj.fresh)
 
     def shared(self, obj: Obj) -> Obj:
         """``obj`` once it may be seen by others."""

@@ -271,7 +271,7 @@ class Solver:
         values: list[Objs] = [evaluator.eval(arg) for arg in call.args]
         values = [*bound, *values]
         if receiver is not None:
-            if receiver.kind == "inst" and receiver.site is None:
+            if receiver.kind == "inst" and receiver.unknown:
                 values.insert(0, {})
             else:
                 values.insert(0, {receiver: None})
