@@ -25,8 +25,8 @@ ObjKind = Literal[
     "pair",  # one (key, value) pair of mapping `owner`
 ]
 Site: TypeAlias = tuple[str, int]
-# The site of an object that only an annotation promises: some instance, handed in by a caller nobody sees. As long as it
-# is not found in a shared place, nothing says that two calls are given the same one.
+# The site of an object that only an annotation promises: some instance, handed in by a caller nobody sees. As long as
+# it is not found in a shared place, nothing says that two calls are given the same one.
 PROMISED: Site = ("<promised>", 0)
 # What a nested function's enclosing parameters hold for this closure: (function id, parameter) -> objects.
 Bindings: TypeAlias = tuple[tuple[str, str, "tuple[Obj, ...]"], ...]
