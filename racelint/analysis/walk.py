@@ -125,6 +125,7 @@ class Walker:
         self.ends = ends
         self.executors = executors
         self.reach_begins = reach_begins
+        self.returned: dict[tuple[str, Params, Bindings, int], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
         self.visited_functions: dict[int, set[str]] = defaultdict(set)
 
@@ -225,13 +226,21 @@ class Walker:
         if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:
             return None
         params = self._arguments(callee, caller, call)
+        key = (callee.name, params, callee.bindings, depth)
+        known = self.returned.get(key)
+        if known is not None:
+            return known
+        # Recursion meets what is known without arguments; the same question is not answered twice.
+        self.returned[key] = self.world.get(("r", callee.name))
         inner = self.evaluator(callee.name, params, callee.bindings)
         inner.depth = depth + 1
         found: Objs = {}
         for event in facts.events:
             if isinstance(event, f.Return):
                 found.update(inner.eval(event.value))
-        return found or self.world.get(("r", callee.name))
+        if found:
+            self.returned[key] = found
+        return self.returned[key]
 
     def _arguments(self, callee: Obj, caller: Evaluator, call: f.Call, published: set[Obj] | None = None) -> Params:
         """Parameters of a callee that hold something worth telling apart."""
