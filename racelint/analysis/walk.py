@@ -125,7 +125,7 @@ class Walker:
         self.ends = ends
         self.executors = executors
         self.reach_begins = reach_begins
-        self.returned: dict[tuple[str, Params, Bindings, int], Objs] = {}
+        self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
         self.visited_functions: dict[int, set[str]] = defaultdict(set)
 
@@ -226,7 +226,7 @@ class Walker:
         if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:
             return None
         params = self._arguments(callee, caller, call)
-        key = (callee.name, params, callee.bindings, depth)
+        key = (callee.name, params, callee.bindings)
         known = self.returned.get(key)
         if known is not None:
             return known
