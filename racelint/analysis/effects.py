@@ -110,14 +110,12 @@ class Effects:
                 )
 
     def _slots(self, evaluator: Evaluator, event: f.Access, index: int, effect: Kind) -> Iterator[Touch]:
-        world = self.world
         for place, base, name in self.slots(evaluator, event.target):
             if effect == "read" and self._is_constant(place):
                 continue
             yield Touch(
                 place, base, name, effect, False, evaluator.info.id, index, event.line, -1, event.value, event.aug
             )
-        del world
 
     def slots(self, evaluator: Evaluator, index: int) -> Iterator[tuple[Cell, Obj | None, str]]:
         """The storage slots a node names: (place, object it belongs to, display name)."""

@@ -193,10 +193,9 @@ class Locks:
                         return ("o", world.heap.plain(obj), name), None, f"{_opaque_name(obj)}.{name}"
                 return None, None, name
             case f.Global(name):
-                objs, cell = world.resolve(evaluator.info.module, name)
+                _, cell = world.resolve(evaluator.info.module, name)
                 if cell is not None:
                     return cell, None, f"{cell[1]}.{cell[2]}"
-                del objs
                 return ("g", evaluator.info.module, name), None, f"{evaluator.info.module}.{name}"
             case f.Imported(module, name):
                 return ("g", module, name or ""), None, f"{module}.{name}"

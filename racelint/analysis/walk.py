@@ -127,7 +127,6 @@ class Walker:
         self.reach_begins = reach_begins
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
-        self.visited_functions: dict[int, set[str]] = defaultdict(set)
 
     def walk(self, group: Group) -> list[Reached]:
         """Every shared access the group reaches."""
@@ -284,7 +283,6 @@ class Walker:
     def _visit(self, state: State) -> None:
         world = self.world
         info = world.symbols.functions[state.fid]
-        self.visited_functions[self.group.index].add(state.fid)
         evaluator = self.evaluator(state.fid, state.params, state.bindings)
         started = state.started
         loops = self._loop_begins(info.facts, state.fid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from racelint.link.symbols import ClassInfo, Symbols
 from racelint.model import facts as f
@@ -92,14 +92,6 @@ def find_method(symbols: Symbols, cid: str, name: str) -> str | None:
         if found is not None:
             return found
     return None
-
-
-def overriding(symbols: Symbols, cid: str, name: str) -> Iterator[str]:
-    """Definitions of a method in subclasses of ``cid`` (class hierarchy analysis)."""
-    for sub in symbols.classes[cid].subclasses:
-        found = symbols.classes[sub].methods.get(name)
-        if found is not None:
-            yield found
 
 
 def attribute_home(symbols: Symbols, cid: str, name: str) -> tuple[str, bool]:

@@ -193,7 +193,6 @@ class Evaluator(CallResults):
 
     def _part(self, base: int, position: int) -> Objs:
         found: Objs = {}
-        world = self.world
         for obj in self.eval(base):
             if obj.kind == "pair" and obj.owner is not None:
                 if position == 1:
@@ -202,7 +201,6 @@ class Evaluator(CallResults):
                 found.update(self._tuple_part(obj, position))
             else:
                 found.update(self.elements(obj))
-        del world
         return found
 
     def _tuple_part(self, obj: Obj, position: int) -> Objs:

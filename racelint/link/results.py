@@ -70,7 +70,6 @@ class CallResults(ABC):
     def call_result(self, callee: Obj, call: f.Call, event: int) -> Objs:
         """What calling one object returns."""
         world = self.world
-        heap = world.heap
         match callee.kind:
             case "func" | "bound":
                 if self.returns is not None:
@@ -95,7 +94,6 @@ class CallResults(ABC):
                     return self.cell(("r", method))
                 return {callee: None}
             case _:
-                del heap
                 return EMPTY
 
     def function_result(self, fid: str) -> Objs:

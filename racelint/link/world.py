@@ -7,13 +7,12 @@ points-to analysis after Andersen, with local variables already resolved by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from racelint.frameworks.schema import Container, Matcher, Tables
 from racelint.link import classes as hierarchy
 from racelint.link.objects import Heap, Obj, Objs
-from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, ModuleInfo, Symbols
+from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, Symbols
 from racelint.model import facts as f
 
 Cell: TypeAlias = tuple[object, ...]
@@ -38,7 +37,6 @@ class World:
         self.calls = Matcher.of(tables.calls)
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
-        self.guard_decorators = Matcher.of(tables.guard_decorator)
         # (function, event) -> objects called there; filled while solving.
         self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
         self.decorator_names: dict[str, tuple[str, ...]] = {}
@@ -51,14 +49,6 @@ class World:
         row = self.containers.first(dotted)
         assert row is None or isinstance(row, Container)
         return row
-
-    def is_container(self, obj: Obj) -> bool:
-        """Whether the object is an instance of a container type of the tables."""
-        return obj.kind == "ext" and self.containers.first(obj.name) is not None
-
-    def is_guard(self, obj: Obj) -> bool:
-        """Whether the object is an instance of a lock type of the tables."""
-        return obj.kind == "ext" and self.guards.first(obj.name) is not None
 
     # -- classes ------------------------------------------------------------------------------------------------------
 
@@ -194,10 +184,6 @@ class World:
             return f"{info.module}:{self.class_of(info.cls).facts.body}"
         return info.parent or f"{info.module}:<module>"
 
-    def module_of(self, info: FunctionInfo) -> ModuleInfo:
-        """The module a function stands in."""
-        return self.symbols.modules[info.module]
-
     # -- cells --------------------------------------------------------------------------------------------------------
 
     def get(self, cell: Cell) -> Objs:
@@ -213,10 +199,6 @@ class World:
     def attr_cell(self, obj: Obj, name: str) -> Cell:
         """The cell of an attribute of an object that is not an instance of a project class."""
         return ("o", self.heap.plain(obj), name)
-
-    def functions_of(self, objs: Iterable[Obj]) -> list[Obj]:
-        """The callable objects among some."""
-        return [obj for obj in objs if obj.kind in ("func", "bound", "partial", "class", "inst")]
 
 
 def const_text(node: f.Node) -> str | None:

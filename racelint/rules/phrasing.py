@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from racelint.analysis.flow import Flow
 from racelint.analysis.locks import Lock
 from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached, State
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
-from racelint.model import facts as f
 from racelint.model.findings import Confidence, Context, Finding, Severity, Side, Step
 
 VERBS = {
@@ -182,10 +180,6 @@ class Phrasing:
         other = self.short(self.function(race.second).display)
         return f"{function}() runs in parallel with {other}() in {second} ({kind})"
 
-    def key_text(self, flow: Flow, node: int) -> str:
-        """A key as a reader would write it, or an ellipsis."""
-        return _expression(flow.facts, node)
-
     # -- finding ------------------------------------------------------------------------------------------------------
 
     def confidence(self, race: Race) -> Confidence:
@@ -254,23 +248,3 @@ class Phrasing:
 def fingerprint(*parts: str) -> str:
     """An identity that survives edits elsewhere: names only, no lines."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def _expression(facts: f.Function, index: int, depth: int = 0) -> str:
-    if index < 0 or depth > 5:
-        return "..."
-    node = facts.nodes[index]
-    match node:
-        case f.Const(text):
-            return text if len(text) < 30 else "..."
-        case f.Param(name) | f.Global(name) | f.Captured(_, name) | f.ClassVar(_, name):
-            return name
-        case f.Attr(base, name):
-            inner = _expression(facts, base, depth + 1)
-            return name if inner == "..." else f"{inner}.{name}"
-        case f.Item(base, key):
-            return f"{_expression(facts, base, depth + 1)}[{_expression(facts, key, depth + 1)}]"
-        case f.New("tuple", items, _, _):
-            return "(" + ", ".join(_expression(facts, item, depth + 1) for item in items) + ")"
-        case _:
-            return "..."
