@@ -142,6 +142,58 @@ class Flow:
             case _:
                 return None
 
+    def same_receiver(self, a: int, b: int) -> bool:
+        """Whether two events access the same object: one access path, or one accessor called twice alike.
+
+        Two variables that may hold the same abstract object are two objects as a rule: the original and its copy, the
+        parent and the child.
+        """
+        first, second = self._receiver(a), self._receiver(b)
+        return first < 0 or second < 0 or self._same_path(first, second)
+
+    def _receiver(self, index: int) -> int:
+        """The node an event looks into: the object of an attribute, the container of an item; -1 when it has none."""
+        event = self.facts.events[index]
+        if isinstance(event, f.Call):
+            func = self.facts.nodes[event.func]
+            return func.base if isinstance(func, f.Attr) else -1
+        if not isinstance(event, f.Access):
+            return -1
+        return event.target
+
+    def _same_path(self, a: int, b: int, depth: int = 0) -> bool:
+        if self.same_value(a, b):
+            return True
+        if a < 0 or b < 0 or depth > 6:
+            return a == b
+        first, second = self.facts.nodes[a], self.facts.nodes[b]
+        match first, second:
+            case f.Phi(options), _:
+                return any(self._same_path(option, b, depth + 1) for option in options)
+            case _, f.Phi(options):
+                return any(self._same_path(a, option, depth + 1) for option in options)
+            case f.Attr(x, n), f.Attr(y, m):
+                return n == m and self._same_path(x, y, depth + 1)
+            case f.Item(x, k), f.Item(y, m):
+                return self._same_path(x, y, depth + 1) and self._same_path(k, m, depth + 1)
+            case f.Result(x), f.Result(y):
+                return self._same_call(x, y, depth)
+            case (f.Imported(), f.Imported()) | (f.ClassVar(), f.ClassVar()) | (f.SuperOf(), f.SuperOf()):
+                return first == second
+            case f.Awaited(x), f.Awaited(y):
+                return self._same_path(x, y, depth + 1)
+            case _:
+                return False
+
+    def _same_call(self, a: int, b: int, depth: int) -> bool:
+        first, second = self.facts.events[a], self.facts.events[b]
+        assert isinstance(first, f.Call) and isinstance(second, f.Call)
+        if len(first.args) != len(second.args) or len(first.kwargs) != len(second.kwargs):
+            return False
+        pairs = [(first.func, second.func), *zip(first.args, second.args, strict=True)]
+        pairs += [(x, y) for (_, x), (_, y) in zip(first.kwargs, second.kwargs, strict=True)]
+        return all(self._same_path(x, y, depth + 1) for x, y in pairs)
+
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
         access = self.facts.events[event]

@@ -334,7 +334,7 @@ class Races:
                 continue
             if touch.content and flow.same_value(other.key, touch.key) is not True and other.effect != "snapshot":
                 continue
-            if self.overlap_fails(read, act):
+            if self._apart(flow, read, act):
                 continue
             candidates = self._with_effects(act, WRITES, "lasting") or (act,)
             if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
@@ -348,10 +348,14 @@ class Races:
             return Race("read-modify-write", name, read, act, hit[0], hit[1], split=split, latent=latent)
         return None
 
-    def overlap_fails(self, a: Reached, b: Reached) -> bool:
+    def _apart(self, flow: Flow, a: Reached, b: Reached) -> bool:
         """Whether two accesses of one call are to different objects."""
         x, y = a.touch.base, b.touch.base
-        return x is not None and y is not None and x is not y and not self.overlap.same_object(a, b)
+        if x is None or y is None:
+            return False
+        if x is not y and not self.overlap.same_object(a, b):
+            return True
+        return not flow.same_receiver(a.touch.event, b.touch.event)
 
     def _resets(self, access: Reached) -> bool:
         """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
@@ -383,7 +387,7 @@ class Races:
             if check.touch.event < act.touch.event
             and check.touch.effect in ("read", "look", "item", "snapshot", "iterate")
             and flow.controls(check.touch.event, act.touch.event)
-            and not self.overlap_fails(check, act)
+            and not self._apart(flow, check, act)
         ]
         if not checks:
             return None
@@ -416,12 +420,21 @@ class Races:
         if a.effect == "rebind":
             if a.aug:
                 return ()
-            if flow.is_constant(a.value) and not self._claims(flow, act):
-                return ()
-            return self._with_effects(act, REBIND, "lasting") or self._with_effects(act, REBIND, "claims")
+            if flow.is_constant(a.value):
+                return self._rivals(flow, act) if self._claims(flow, act) else ()
+            return self._with_effects(act, REBIND, "lasting")
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
             return self._with_effects(act, REBIND | {"unbind"}, "none")
         return ()
+
+    def _rivals(self, flow: Flow, act: Reached) -> tuple[Reached, ...]:
+        """Accesses that claim the same: whoever sets the flag the other way only asks for it to be done again."""
+        wanted = flow.nodes_text(act.touch.value)
+        return tuple(
+            other
+            for other in self._with_effects(act, REBIND, "claims")
+            if self.flow(other.touch.fid).nodes_text(other.touch.value) == wanted
+        )
 
     def _claims(self, flow: Flow, act: Reached) -> bool:
         """A constant stored under a check claims something when the same branch goes on to do it."""

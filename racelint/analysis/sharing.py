@@ -2,7 +2,8 @@
 
 Everything reachable from module globals, class attributes, the receivers and arguments of entry points, and variables
 captured by functions that run elsewhere may be shared; an object that never gets there belongs to the call that made
-it.
+it. Instances are told apart by where they are made: a class may have instances that everybody sees and others that
+live and die in one call.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from racelint.contexts import EntryPoint
+from racelint.contexts import SELF_SITE, EntryPoint
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import PROMISED, Obj
 from racelint.link.world import Cell, World
@@ -22,7 +23,9 @@ class Sharing:
     def __init__(self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str]) -> None:
         self.world = world
         self.objects: set[Obj] = set()
+        # Classes some instance of which is reached, and those of which any instance may be.
         self.classes: set[str] = set()
+        self.anyone: set[str] = set()
         self._by_class: dict[str, list[Cell]] = defaultdict(list)
         self._by_object: dict[Obj, list[Cell]] = defaultdict(list)
         work: list[Obj] = []
@@ -70,14 +73,16 @@ class Sharing:
     def _reach(self, obj: Obj, work: list[Obj]) -> None:
         world = self.world
         if obj.kind == "inst":
-            if obj.name in self.classes:
-                return
-            self.classes.add(obj.name)
-            for parent in world.class_of(obj.name).mro:
-                for cell in self._by_class.get(parent, ()):
-                    work.extend(world.cells[cell])
-            if obj.unknown:
+            self.objects.add(world.heap.plain(obj))
+            # A library calls methods of some instance it was given: it may be any of them.
+            if (obj.unknown or (obj.site and obj.site[0] == SELF_SITE)) and obj.name not in self.anyone:
+                self.anyone.add(obj.name)
                 work.extend(world.heap.make("inst", sub) for sub in world.class_of(obj.name).subclasses)
+            if obj.name not in self.classes:
+                self.classes.add(obj.name)
+                for parent in world.class_of(obj.name).mro:
+                    for cell in self._by_class.get(parent, ()):
+                        work.extend(world.cells[cell])
             return
         plain = world.heap.plain(obj) if obj.kind in ("ext", "opaque") else obj
         if plain in self.objects:
@@ -110,9 +115,11 @@ class Sharing:
         if obj.fresh or obj.site == PROMISED:
             return False
         if obj.kind == "inst":
-            return obj.name in self.classes
-        if obj.kind == "opaque":
-            return True
+            if obj.unknown:
+                return obj.name in self.classes
+            return obj.name in self.anyone or self.world.heap.plain(obj) in self.objects
         if obj.owner is not None:
             return self.shared(obj.owner)
+        if obj.kind == "opaque":
+            return True
         return obj in self.objects or self.world.heap.plain(obj) in self.objects

@@ -398,13 +398,14 @@ class Evaluator(CallResults):
         found: Objs = {}
         for fid, receiver in receivers.items():
             if world.is_property(fid):
-                found.update(self._property(fid, receiver))
+                found.update(self._called(fid, receiver))
             else:
                 for target in self.function_objects(fid):
                     found[self._bind(target, fid, receiver)] = None
         return found
 
-    def _property(self, fid: str, obj: Obj) -> Objs:
+    def _called(self, fid: str, obj: Obj) -> Objs:
+        """What a method that Python itself calls without arguments (a property, ``__enter__``) returns."""
         if self.returns is not None:
             func = self._bind(self.world.heap.make("func", fid), fid, obj)
             precise = self.returns(func, self, f.Call(-1, (), (), 0, 0, 0, -1))
@@ -475,7 +476,7 @@ class Evaluator(CallResults):
             for obj in self.eval(parts[0]):
                 if obj.kind == "inst":
                     method = world.method(obj.name, "__enter__") or world.method(obj.name, "__aenter__")
-                    found.update(self.cell(("r", method)) if method is not None else {obj: None})
+                    found.update(self._called(method, obj) if method is not None else {obj: None})
                 elif obj.kind == "ext" and obj.name == "generator":
                     found.update(self.elements(obj))
                 else:

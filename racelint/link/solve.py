@@ -342,7 +342,8 @@ class Solver:
                     self._set_attribute(obj, name, evaluator.eval(call.args[2]))
             return
         for made in evaluator.call_result(world.heap.make("symbol", dotted), call, index):
-            if made.kind == "ext" and made.site == site:
+            passes_on = world.container_row(made.name) or world.consumers.first(dotted)
+            if made.kind == "ext" and made.site == site and passes_on:
                 self._fill(evaluator, call, made)
         row = world.calls.first(dotted)
         if row is not None:
