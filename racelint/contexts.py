@@ -476,7 +476,9 @@ class Discovery:
             named = {index for index in wanted if any(obj.name == cid for obj in evaluator.eval(index))}
             for index, event in enumerate(info.facts.events):
                 if isinstance(event, f.Call) and not event.decorates:
-                    if named & {*event.args, *(value for _, value in event.kwargs)}:
+                    if named & {*event.args, *(value for _, value in event.kwargs)} and not _builtin(
+                        evaluator.eval(event.func)
+                    ):
                         found.add((fid, index))
         return found
 
@@ -564,6 +566,11 @@ class Discovery:
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
         )
+
+
+def _builtin(callees: Iterable[Obj]) -> bool:
+    """Whether a call goes to a builtin: ``super(C, self)`` and ``isinstance(x, C)`` start nothing."""
+    return any(callee.kind == "symbol" and "." not in callee.name for callee in callees)
 
 
 def _generic(found: list[Obj]) -> list[Obj]:

@@ -11,64 +11,39 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.contexts import SELF_SITE, EntryPoint, Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import PROMISED, Obj
 from racelint.link.world import Cell, World
 
 
-class Sharing:
-    """The objects and classes that may be shared."""
+class Holders:
+    """The cells of a solved world by the class or object whose content they are."""
 
-    def __init__(self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str]) -> None:
+    def __init__(self, world: World) -> None:
+        self.by_class: dict[str, list[Cell]] = defaultdict(list)
+        self.by_object: dict[Obj, list[Cell]] = defaultdict(list)
+        for cell in world.cells:
+            if cell[0] == "a":
+                self.by_class[str(cell[1])].append(cell)
+            elif cell[0] in ("e", "o", "i"):
+                assert isinstance(cell[1], Obj)
+                self.by_object[cell[1]].append(cell)
+
+
+class Reach:
+    """What can be reached from some objects through attributes, elements and captured variables."""
+
+    def __init__(self, world: World, holders: Holders, roots: Iterable[Obj]) -> None:
         self.world = world
+        self.holders = holders
         self.objects: set[Obj] = set()
         # Classes some instance of which is reached, and those of which any instance may be.
         self.classes: set[str] = set()
         self.anyone: set[str] = set()
-        self._by_class: dict[str, list[Cell]] = defaultdict(list)
-        self._by_object: dict[Obj, list[Cell]] = defaultdict(list)
-        work: list[Obj] = []
-        for cell in world.cells:
-            if cell[0] == "a":
-                self._by_class[str(cell[1])].append(cell)
-            elif cell[0] in ("e", "o", "i"):
-                assert isinstance(cell[1], Obj)
-                self._by_object[cell[1]].append(cell)
-            elif cell[0] in ("g", "k"):
-                work.extend(world.cells[cell])
-        work.extend(self._defaults())
-        for entry in entries:
-            work.extend(self._entry_roots(entry))
-        for cid in api_classes:
-            work.append(world.heap.make("inst", cid))
+        work = list(roots)
         while work:
             self._reach(work.pop(), work)
-
-    def _defaults(self) -> list[Obj]:
-        """Default values are made once and seen by every call."""
-        world = self.world
-        found: list[Obj] = []
-        for info in world.symbols.functions.values():
-            if any(param.default >= 0 for param in info.facts.params):
-                outer = Evaluator(world, world.symbols.functions[world.scope_of(info)])
-                for param in info.facts.params:
-                    found.extend(obj for obj in outer.eval(param.default) if obj.kind in ("ext", "inst"))
-        return found
-
-    def _entry_roots(self, entry: EntryPoint) -> list[Obj]:
-        world = self.world
-        found: list[Obj] = []
-        target = entry.target
-        if target.owner is not None and not target.owner.fresh:
-            found.append(target.owner)
-        facts = world.symbols.functions[target.name].facts
-        first = facts.params[0].name if facts.params and target.kind == "bound" else None
-        for param in facts.params:
-            if param.name != first:
-                found.extend(world.get(("p", target.name, param.name)))
-        found.append(target)
-        return found
 
     def _reach(self, obj: Obj, work: list[Obj]) -> None:
         world = self.world
@@ -81,14 +56,14 @@ class Sharing:
             if obj.name not in self.classes:
                 self.classes.add(obj.name)
                 for parent in world.class_of(obj.name).mro:
-                    for cell in self._by_class.get(parent, ()):
+                    for cell in self.holders.by_class.get(parent, ()):
                         work.extend(world.cells[cell])
             return
         plain = world.heap.plain(obj) if obj.kind in ("ext", "opaque") else obj
         if plain in self.objects:
             return
         self.objects.add(plain)
-        for cell in self._by_object.get(plain, ()):
+        for cell in self.holders.by_object.get(plain, ()):
             work.extend(world.cells[cell])
         if obj.kind == "ext":
             work.extend(world.get(world.element_cell(obj)))
@@ -123,3 +98,57 @@ class Sharing:
         if obj.kind == "opaque":
             return True
         return obj in self.objects or self.world.heap.plain(obj) in self.objects
+
+
+class Sharing(Reach):
+    """The objects and classes that may be shared."""
+
+    def __init__(self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str]) -> None:
+        self.world = world
+        self.starts: dict[Event, list[EntryPoint]] = defaultdict(list)
+        self._seen: dict[Event, Reach] = {}
+        roots: list[Obj] = []
+        for cell, objs in world.cells.items():
+            if cell[0] in ("g", "k"):
+                roots.extend(objs)
+        roots.extend(self._defaults())
+        for entry in entries:
+            roots.extend(self._entry_roots(entry))
+            for site in entry.begins:
+                self.starts[site].append(entry)
+        roots.extend(world.heap.make("inst", cid) for cid in api_classes)
+        super().__init__(world, Holders(world), roots)
+
+    def seen_from(self, site: Event) -> Reach:
+        """What the entry points that begin at ``site`` can see of their own (globals aside); cached."""
+        found = self._seen.get(site)
+        if found is None:
+            roots = [obj for entry in self.starts[site] for obj in self._entry_roots(entry)]
+            found = self._seen[site] = Reach(self.world, self.holders, roots)
+        return found
+
+    def _defaults(self) -> list[Obj]:
+        """Default values are made once and seen by every call."""
+        world = self.world
+        found: list[Obj] = []
+        for info in world.symbols.functions.values():
+            if any(param.default >= 0 for param in info.facts.params):
+                outer = Evaluator(world, world.symbols.functions[world.scope_of(info)])
+                for param in info.facts.params:
+                    found.extend(obj for obj in outer.eval(param.default) if obj.kind in ("ext", "inst"))
+        return found
+
+    def _entry_roots(self, entry: EntryPoint) -> list[Obj]:
+        """What an entry point is started with."""
+        world = self.world
+        found: list[Obj] = []
+        target = entry.target
+        if target.owner is not None and not target.owner.fresh:
+            found.append(target.owner)
+        facts = world.symbols.functions[target.name].facts
+        first = facts.params[0].name if facts.params and target.kind == "bound" else None
+        for param in facts.params:
+            if param.name != first:
+                found.extend(world.get(("p", target.name, param.name)))
+        found.append(target)
+        return found

@@ -304,7 +304,7 @@ class Walker:
             if (state.fid, index) in self.begins:
                 self.visited_sites[state.fid, index].add(self.group.index)
                 started = started | {(state.fid, index)}
-                published.update(self._fresh_params(evaluator))
+                published.update(self._fresh_params(evaluator, ((state.fid, index),)))
                 if isinstance(event, f.Call):
                     for callee in evaluator.eval(event.func):
                         published.update(self._handed(evaluator, event, callee))
@@ -327,8 +327,9 @@ class Walker:
                         gained = self.reach_begins.get(target.name)
                         if gained:
                             started = started | gained
-                            published.update(self._fresh_params(evaluator))
-                            published.update(self._handed(evaluator, event, callee))
+                            published.update(self._fresh_params(evaluator, gained))
+                            handed = self._handed(evaluator, event, callee)
+                            published.update(obj for obj in handed if self._seen(obj, gained))
             elif isinstance(event, f.Release) and self.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
                     ended = self.executors.get(world.heap.plain(obj))
@@ -409,13 +410,18 @@ class Walker:
 
     # -- freshness ----------------------------------------------------------------------------------------------------
 
-    def _fresh_params(self, evaluator: Evaluator) -> set[Obj]:
-        """Fresh objects this function was given: once something was started they may be seen by it."""
+    def _seen(self, obj: Obj, sites: Iterable[Event]) -> bool:
+        """Whether what begins at these sites can see a fresh object."""
+        shared = self.world.heap.shared(obj)
+        return any(self.sharing.seen_from(site).shared(shared) for site in sites)
+
+    def _fresh_params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
+        """Fresh objects this function was given, once something was started that can see them."""
         return {
             self._root(obj)
             for objs in evaluator.params.values()
             for obj in objs
-            if obj.fresh and obj.kind == "inst" and self.sharing.shared(self.world.heap.shared(obj))
+            if obj.fresh and obj.kind == "inst" and self._seen(obj, sites)
         }
 
     def _handed(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> set[Obj]:
