@@ -87,7 +87,8 @@ class Overlap:
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
         kinds = {first.kind, second.kind}
-        if kinds == {"event-loop"}:
+        if kinds in ({"event-loop"}, {"signal"}):
+            # Tasks of one loop take turns; signal handlers all run in the main thread.
             return None
         if kinds <= {"event-loop", "main"} or kinds == {"main"}:
             return None

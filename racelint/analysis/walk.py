@@ -37,6 +37,9 @@ MAX_DOUBT = 2
 FEW = 3
 # How far calls are followed from a public method that nobody in the project is known to call.
 API_DEPTH = 6
+# How far calls are followed from a signal handler: what it does itself. It interrupts the main thread and ends before
+# that goes on, so the services it ends up in (logging, configuration) meet themselves half-way at worst.
+SIGNAL_DEPTH = 2
 RETURN_DEPTH = 3
 ARGUMENT_KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
 
@@ -167,8 +170,7 @@ class Walker:
         known = self.seen.get(key)
         if known is None:
             if self.per_function[state.fid] >= STATES_PER_FUNCTION and (state.params or state.bindings):
-                receiver = state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
-                state.params, state.bindings = receiver, ()
+                state.params, state.bindings = self._merged(state), ()
                 key = (root, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
         if known is None:
@@ -196,6 +198,17 @@ class Walker:
                 known.append(state)
                 self.queues[state.doubt].append(state)
 
+    def _merged(self, state: State) -> Params:
+        """What is still told apart when a function was followed with very many arguments: the receiver, for a while.
+
+        What a constructor makes stays the constructor's own, however many callers there are.
+        """
+        info = self.world.symbols.functions[state.fid]
+        if info.cls is not None and info.facts.name == "__init__" and info.facts.params:
+            made = self.world.heap.make("inst", info.cls, (state.fid, -9), fresh=True)
+            return ((info.facts.params[0].name, (made,)),)
+        return state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
+
     def _adds_entry(self, state: State, known: list[State]) -> bool:
         """Whether a state shows another way in: a second entry point, and one of another module as well."""
         if any(other.entry is state.entry for other in known):
@@ -203,6 +216,12 @@ class Walker:
         if len(known) < ENTRIES_PER_STATE:
             return True
         return len(known) < 2 * ENTRIES_PER_STATE and _module(state) not in {_module(other) for other in known}
+
+    @property
+    def _reach_limit(self) -> int:
+        if self.group.kind == "signal":
+            return SIGNAL_DEPTH
+        return API_DEPTH if self.group.api in self.world.symbols.classes else MAX_DEPTH
 
     # -- one function -------------------------------------------------------------------------------------------------
 
@@ -517,7 +536,7 @@ class Walker:
             facts = world.symbols.functions[target.name].facts
             if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
                 continue
-            if self.group.api in world.symbols.classes and state.depth >= API_DEPTH:
+            if state.depth >= self._reach_limit:
                 continue
             doubt = state.doubt
             if len(followed) > 1 and callee.kind not in ("class", "symbol"):
