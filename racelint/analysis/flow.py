@@ -142,6 +142,24 @@ class Flow:
             case _:
                 return None
 
+    def asks_only(self, check: int, act: int) -> bool:
+        """Whether the tests that ``check`` decides on the way to ``act`` look at its value and at nothing else."""
+        event = self.facts.events[check]
+        if not isinstance(event, f.Access):
+            return False
+        for index in self.ancestors(self.facts.events[act].block):
+            test = self.facts.blocks[index].test
+            if test >= 0 and test not in self._iterated and check in self.deps(test):
+                if not self._made_of(test, event.target):
+                    return False
+        return True
+
+    def _made_of(self, node: int, target: int) -> bool:
+        value = self.facts.nodes[node]
+        if isinstance(value, f.Const) or self._same_path(node, target):
+            return True
+        return isinstance(value, f.Derived) and all(self._made_of(part, target) for part in value.parts)
+
     def same_receiver(self, a: int, b: int) -> bool:
         """Whether two events access the same object: one access path, or one accessor called twice alike.
 

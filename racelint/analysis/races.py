@@ -15,6 +15,7 @@ from racelint.analysis.effects import MUTATING, RESIZING
 from racelint.analysis.flow import Flow
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.overlap import Overlap
+from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -77,6 +78,7 @@ class Races:
         self.world = world
         self.overlap = overlap
         self.singletons = singletons
+        self.values = Values(world)
         self._flows: dict[str, Flow] = {}
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
         self._candidates: dict[tuple[object, frozenset[str], Keep], tuple[Reached, ...]] = {}
@@ -407,8 +409,19 @@ class Races:
             pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
+            if self._same_either_way(flow, check, act, hit[0]):
+                return None
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
         return None
+
+    def _same_either_way(self, flow: Flow, check: Reached, act: Reached, other: Reached) -> bool:
+        """A plain value filled in on first use: whoever comes second stores an equal one."""
+        a, b = act.touch, other.touch
+        if a.content or a.effect != "rebind" or flow.is_constant(a.value):
+            return False
+        if (a.fid, a.event) != (b.fid, b.event) or not flow.asks_only(check.touch.event, a.event):
+            return False
+        return self.values.plain(a.fid, a.value)
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""

@@ -200,6 +200,15 @@ class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     element_of: str = ""
 
 
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls (by dotted name) and methods (by bare name) that return plain values, which may be computed twice."""
+
+    why: str
+    name: list[str] = []
+    methods: list[str] = []
+    source: str = ""
+
+
 class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type whose instances (or whose attributes) are never shared between contexts (``threading.local``)."""
 
@@ -219,6 +228,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: list[Calls] = []
     result: list[Result_] = []
     confined: list[Confined] = []
+    value: list[Value] = []
 
 
 class TableError(ValueError):

@@ -1,0 +1,115 @@
+"""Plain values: those that may be computed twice and kept once, and nobody is the worse for it.
+
+Two threads that fill in a host name, a version or a flag on first use store equal values; two that open a connection or
+make a container each keep one that the other does not know.
+"""
+
+from __future__ import annotations
+
+from racelint.frameworks.schema import Matcher
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+MAX_DEPTH = 5
+PLAIN_TYPES = ("str", "int", "float", "bool", "bytes", "None", "tuple", "frozenset", "complex")
+# Operators whose result is one of their operands.
+CHOOSING = ("and", "or")
+
+
+class Values:
+    """Knows which nodes are plain values."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.calls = Matcher.of([row for row in world.tables.value if row.name])
+        self.methods = frozenset(name for row in world.tables.value for name in row.methods)
+        self._evaluators: dict[str, Evaluator] = {}
+        self._returns: dict[str, bool] = {}
+
+    def plain(self, fid: str, node: int, depth: int = 0) -> bool:
+        """Whether node ``node`` of a function is surely a plain value."""
+        if node < 0 or depth > MAX_DEPTH:
+            return False
+        facts = self.world.symbols.functions[fid].facts
+        value = facts.nodes[node]
+        match value:
+            case f.Const():
+                return True
+            case f.Phi(options):
+                return any(self._declared_plain(fid, option) for option in options) or all(
+                    self.plain(fid, option, depth + 1) for option in options
+                )
+            case f.Derived(parts, op):
+                if op == "instance":
+                    return self._named_plain(fid, parts[0])
+                if op in CHOOSING:
+                    return all(self.plain(fid, part, depth + 1) for part in parts)
+                return op == "format" or " " in op or all(self.plain(fid, part, depth + 1) for part in parts)
+            case f.New("tuple", items, _, _):
+                return all(self.plain(fid, item, depth + 1) for item in items)
+            case f.Awaited(base):
+                return self.plain(fid, base, depth + 1)
+            case f.Param(name):
+                return any(p.name == name and self._named_plain(fid, p.annotation) for p in facts.params)
+            case f.Result(event):
+                return self._called(fid, event, depth)
+            case _:
+                return False
+
+    def _evaluator(self, fid: str) -> Evaluator:
+        found = self._evaluators.get(fid)
+        if found is None:
+            found = self._evaluators[fid] = Evaluator(self.world, self.world.symbols.functions[fid])
+        return found
+
+    def _declared_plain(self, fid: str, node: int) -> bool:
+        value = self.world.symbols.functions[fid].facts.nodes[node]
+        return isinstance(value, f.Derived) and value.op == "instance" and self._named_plain(fid, value.parts[0])
+
+    def _named_plain(self, fid: str, annotation: int) -> bool:
+        """Whether an annotation names plain types only: ``str``, ``int | None``, ``Optional[bool]``."""
+        if annotation < 0:
+            return False
+        node = self.world.symbols.functions[fid].facts.nodes[annotation]
+        match node:
+            case f.Const(text):
+                return text in PLAIN_TYPES
+            case f.Global(name):
+                return name in PLAIN_TYPES
+            case f.Derived(parts, op) if op in ("BitOr", "tuple"):
+                return all(self._named_plain(fid, part) for part in parts)
+            case f.Item(base, key):
+                names = {obj.name.rpartition(".")[2] for obj in self._evaluator(fid).eval(base)}
+                if names & {"Optional", "Union"}:
+                    return self._named_plain(fid, key)
+                return bool(names & {"tuple", "Tuple", "Literal"})
+            case _:
+                return False
+
+    def _called(self, fid: str, event: int, depth: int) -> bool:
+        evaluator = self._evaluator(fid)
+        call = evaluator.info.facts.events[event]
+        assert isinstance(call, f.Call)
+        callees = evaluator.eval(call.func)
+        func = evaluator.nodes[call.func]
+        if isinstance(func, f.Attr) and func.name in self.methods:
+            return not any(callee.kind in ("func", "bound", "class") for callee in callees)
+        return bool(callees) and all(self._gives_plain(callee, depth) for callee in callees)
+
+    def _gives_plain(self, callee: Obj, depth: int) -> bool:
+        if callee.kind == "symbol":
+            return self.calls.first(callee.name) is not None
+        if callee.kind not in ("func", "bound"):
+            return False
+        fid = callee.name
+        if fid not in self._returns:
+            self._returns[fid] = False  # recursion proves nothing
+            facts = self.world.symbols.functions[fid].facts
+            given = [event.value for event in facts.events if isinstance(event, f.Return)]
+            self._returns[fid] = not facts.is_generator and (
+                self._named_plain(fid, facts.returns)
+                or (bool(given) and all(self.plain(fid, value, depth + 1) for value in given))
+            )
+        return self._returns[fid]
