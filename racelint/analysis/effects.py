@@ -9,7 +9,7 @@ from typing import Literal
 from racelint.frameworks.schema import Container, Effect
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj, Objs
-from racelint.link.world import Cell, World
+from racelint.link.world import Cell, World, const_text
 from racelint.model import facts as f
 
 Kind = Literal[
@@ -190,8 +190,11 @@ class Effects:
                 return
         else:
             return
-        if row is not None and row.sequence and effect == "insert" and not method:
-            effect = "update"  # l[i] = x changes no length
+        if row is not None and row.sequence and not method:
+            if effect != "look" and const_text(evaluator.nodes[key]) is not None and key >= 0:
+                return  # a sequence has no text keys: another of the objects this may be is meant
+            if effect == "insert":
+                effect = "update"  # l[i] = x changes no length
         if effect == "snapshot" and row is not None and not row.snapshot_safe:
             effect = "iterate"
         place, name = self._content_place(evaluator, node, obj)

@@ -259,11 +259,16 @@ class Analysis:
             fids = [fid for fid in fids if fid not in entries]
             if self._roots_reach.intersection(fids):
                 # The project's own main program uses it, so its callers are seen; what nothing leads to is called from
-                # outside (a framework that dispatches by name).
-                fids = [fid for fid in fids if fid not in application]
+                # outside (a framework that dispatches by name), unless it is a step of construction.
+                fids = [fid for fid in fids if fid not in application and not self._constructs(fid)]
             if fids:
                 found.append((owner, fids, overlaps))
         return found
+
+    def _constructs(self, fid: str) -> bool:
+        """Whether a constructor calls a function."""
+        functions = self.world.symbols.functions
+        return any(functions[caller].facts.name == "__init__" for caller in self.graph.predecessors(fid))
 
     @cached_property
     def _plain(self) -> nx.DiGraph[str]:

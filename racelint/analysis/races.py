@@ -17,7 +17,7 @@ from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
-from racelint.link.world import World
+from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
 Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-write", "iterate", "write", "guard"]
@@ -154,11 +154,22 @@ class Races:
             ]
             writes = any(access.touch.effect in MUTATING for group in held for access in group)
             if len(held) >= GUARD_MIN and len(held) >= GUARD_SHARE * len(sites) and writes:
-                if not self._effective(lock, held[0][0]):
+                if not self._effective(lock, held[0][0]) or not self._taken_for(lock, held):
                     continue
                 if best is None or len(held) > best.held:
                     best = GuardUse(lock, len(held), len(sites))
         return best
+
+    def _taken_for(self, lock: Lock, groups: list[list[Reached]]) -> bool:
+        """Whether a lock is there for a place: of its module, or taken in a function that touches it.
+
+        One that some caller far away holds for reasons of its own guards what it happens to lead to by accident.
+        """
+        if lock.slot is not None and any(_home(lock.slot) == _home(group[0].touch.place) for group in groups):
+            return True
+        return any(
+            region >= 0 and same_lock(lock, other) for group in groups for access in group for other, region in access.held
+        )
 
     def _with_effects(self, access: Reached, effects: frozenset[str], keep: Keep = "all") -> tuple[Reached, ...]:
         """Accesses to the same place that do any of these and are worth keeping, nearest to an entry point first.
@@ -612,6 +623,11 @@ class Races:
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
         yield from found.values()
+
+
+def _home(cell: Cell) -> str:
+    """The module of a storage slot."""
+    return str(cell[1]).partition(":")[0]
 
 
 def _nearest(access: Reached) -> tuple[int, int, str, int, int]:

@@ -89,12 +89,12 @@ class Reach:
         """Whether other contexts may see this object."""
         if obj.fresh or obj.site == PROMISED:
             return False
+        if obj.owner is not None:
+            return self.shared(obj.owner)
         if obj.kind == "inst":
             if obj.unknown:
                 return obj.name in self.classes
             return obj.name in self.anyone or self.world.heap.plain(obj) in self.objects
-        if obj.owner is not None:
-            return self.shared(obj.owner)
         if obj.kind == "opaque":
             return True
         return obj in self.objects or self.world.heap.plain(obj) in self.objects

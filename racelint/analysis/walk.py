@@ -35,6 +35,7 @@ MAX_DEPTH = 60
 MAX_DOUBT = 2
 # Callees of one call that may be told apart by a class hierarchy or a few stored callbacks; more are a guess.
 FEW = 3
+FAR = 8
 # How far calls are followed from a public method that nobody in the project is known to call.
 API_DEPTH = 6
 # How far calls are followed from a signal handler: what it does itself. It interrupts the main thread and ends before
@@ -538,9 +539,11 @@ class Walker:
                 continue
             if state.depth >= self._reach_limit:
                 continue
-            doubt = state.doubt
+            doubt = state.doubt + self._far(state)
             if len(followed) > 1 and callee.kind not in ("class", "symbol"):
                 doubt += 1 if len(followed) <= FEW else 2
+            elif self._stored(evaluator, call, callee):
+                doubt += 1
             params = self._arguments(target, evaluator, call, published)
             self._push(
                 State(
@@ -556,6 +559,18 @@ class Walker:
                     started,
                 )
             )
+
+    def _far(self, state: State) -> int:
+        """A doubt for every so many calls: objects are told apart less and less the longer the way is."""
+        return int(not self.group.main and (state.depth + 1) % FAR == 0)
+
+    def _stored(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> bool:
+        """Whether a callee is a callback kept in an attribute: which of them an object has is not told apart."""
+        node = evaluator.nodes[call.func]
+        if not isinstance(node, f.Attr) or callee.kind not in ("func", "bound"):
+            return False
+        receivers = [obj for obj in evaluator.eval(node.base) if obj.kind == "inst"]
+        return bool(receivers) and all(self.world.method(obj.name, node.name) is None for obj in receivers)
 
     def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
         """A coroutine object kept in a local and awaited in the same function."""
