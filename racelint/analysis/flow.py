@@ -205,7 +205,8 @@ class Flow:
 
     def _same_call(self, a: int, b: int, depth: int) -> bool:
         first, second = self.facts.events[a], self.facts.events[b]
-        assert isinstance(first, f.Call) and isinstance(second, f.Call)
+        if not isinstance(first, f.Call) or not isinstance(second, f.Call):
+            return False
         if len(first.args) != len(second.args) or len(first.kwargs) != len(second.kwargs):
             return False
         pairs = [(first.func, second.func), *zip(first.args, second.args, strict=True)]

@@ -236,7 +236,7 @@ class Analysis:
         world = self.world
         owners: dict[str, bool] = dict.fromkeys(self.api_threads, False)
         for owner in self.lock_owners:
-            # A lock beside a thread of its own is there for that thread: it says nothing about callers among each other.
+            # A lock beside a thread of its own is there for that thread: it says nothing of callers among each other.
             owners.setdefault(owner, True)
             if owner in world.symbols.classes:
                 for sub in world.class_of(owner).subclasses:

@@ -6,7 +6,7 @@ What counts is described per pattern below; every decision about harm is here, s
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -24,8 +24,9 @@ Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-
 
 Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
 
-# Ways to one access that are paired with others.
-WAYS_PER_ACCESS = 8
+# Ways to one access that are paired with others: of one group of entry points, and of all.
+WAYS_PER_GROUP = 8
+WAYS_PER_ACCESS = 32
 INTOLERANT = frozenset(("item", "delete", "unbind"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
 ADDING = frozenset(("insert", "update", "claim"))
@@ -168,7 +169,10 @@ class Races:
         if lock.slot is not None and any(_home(lock.slot) == _home(group[0].touch.place) for group in groups):
             return True
         return any(
-            region >= 0 and same_lock(lock, other) for group in groups for access in group for other, region in access.held
+            region >= 0 and same_lock(lock, other)
+            for group in groups
+            for access in group
+            for other, region in access.held
         )
 
     def _with_effects(self, access: Reached, effects: frozenset[str], keep: Keep = "all") -> tuple[Reached, ...]:
@@ -181,12 +185,15 @@ class Races:
         if found is None:
             every = [other for effect in sorted(effects) for other in self._by_effect.get((key[0], effect), ())]
             every.sort(key=_nearest)
-            ways: dict[tuple[str, int], int] = defaultdict(int)
+            ways: Counter[tuple[str, int, int]] = Counter()
             chosen = []
             for other in every:
                 site = (other.touch.fid, other.touch.event)
-                ways[site] += 1
-                if ways[site] <= WAYS_PER_ACCESS and self._kept(other, keep):
+                at_all, of_group = (*site, -1), (*site, other.group.index)
+                if ways[at_all] >= WAYS_PER_ACCESS or ways[of_group] >= WAYS_PER_GROUP:
+                    continue
+                if self._kept(other, keep):
+                    ways.update((at_all, of_group))
                     chosen.append(other)
             found = self._candidates[key] = tuple(chosen)
         return found

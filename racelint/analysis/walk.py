@@ -549,7 +549,7 @@ class Walker:
                 State(
                     target.name,
                     params,
-                    target.bindings,
+                    self._bindings(evaluator, call, target),
                     locks,
                     state.entry,
                     state,
@@ -571,6 +571,23 @@ class Walker:
             return False
         receivers = [obj for obj in evaluator.eval(node.base) if obj.kind == "inst"]
         return bool(receivers) and all(self.world.method(obj.name, node.name) is None for obj in receivers)
+
+    def _bindings(self, evaluator: Evaluator, call: f.Call, target: Obj) -> Bindings:
+        """A closure over a method's ``self`` that is kept in an attribute belongs to the object it is called on."""
+        node = evaluator.nodes[call.func]
+        parent = self.world.symbols.functions[target.name].parent
+        outer = self.world.symbols.functions.get(parent or "")
+        if outer is None or outer.cls is None or not outer.facts.params or not isinstance(node, f.Attr):
+            return target.bindings
+        name = outer.facts.params[0].name
+        if any(fid == outer.id and variable == name for fid, variable, _ in target.bindings):
+            return target.bindings
+        receivers = tuple(
+            obj
+            for obj in evaluator.eval(node.base)
+            if obj.kind == "inst" and outer.cls in self.world.class_of(obj.name).mro
+        )
+        return (*target.bindings, (outer.id, name, receivers)) if receivers else target.bindings
 
     def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
         """A coroutine object kept in a local and awaited in the same function."""
