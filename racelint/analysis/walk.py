@@ -8,10 +8,12 @@ is held in the callee; a function reached with and without a lock has two states
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from racelint.analysis.arguments import Arguments, Params
 from racelint.analysis.effects import Effects, Touch
+from racelint.analysis.freshness import Freshness, current, root
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.sharing import Sharing
 from racelint.contexts import EntryPoint, Event
@@ -24,7 +26,6 @@ from racelint.model import facts as f
 
 # Different argument combinations one function is followed with in one group; further ones are merged.
 STATES_PER_FUNCTION = 6
-ARGUMENT_LIMIT = 4
 ENTRIES_PER_STATE = 2
 # Sets of locks one function is followed with for the same arguments.
 LOCK_VARIANTS = 4
@@ -42,9 +43,8 @@ API_DEPTH = 6
 # that goes on, so the services it ends up in (logging, configuration) meet themselves half-way at worst.
 SIGNAL_DEPTH = 2
 RETURN_DEPTH = 3
-ARGUMENT_KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
-
-Params = tuple[tuple[str, tuple[Obj, ...]], ...]
+# Callees whose call does not list the arguments of the function that runs.
+INDIRECT = ("partial", "symbol", "member")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,8 @@ class Walker:
         self.locks = locks
         self.effects = effects
         self.sharing = sharing
+        self.arguments = Arguments(world)
+        self.freshness = Freshness(world, sharing)
         self.begins = begins
         self.ends = ends
         self.executors = executors
@@ -166,21 +168,21 @@ class Walker:
         if state.depth > MAX_DEPTH or state.doubt > MAX_DOUBT:
             return
         # What the main thread has started depends on where it began, so its roots are kept apart.
-        root = state.entry.target.name if self.group.application else ""
-        key: tuple[object, ...] = (root, state.fid, state.params, state.bindings, state.held)
+        start = state.entry.target.name if self.group.application else ""
+        key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
             if self.per_function[state.fid] >= STATES_PER_FUNCTION and (state.params or state.bindings):
                 state.params, state.bindings = self._merged(state), ()
-                key = (root, state.fid, state.params, (), state.held)
+                key = (start, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
         if known is None:
             # A state with more locks than one seen before can show nothing that the other did not.
-            variants = self.variants[root, state.fid, state.params, state.bindings]
+            variants = self.variants[start, state.fid, state.params, state.bindings]
             held = frozenset(state.held)
             smaller = next((other for other in variants if other <= held), None)
             if smaller is not None:
-                known = self.seen[root, state.fid, state.params, state.bindings, variants[smaller]]
+                known = self.seen[start, state.fid, state.params, state.bindings, variants[smaller]]
             elif len(variants) < LOCK_VARIANTS:
                 variants[held] = state.held
             else:
@@ -244,7 +246,7 @@ class Walker:
         facts = self.world.symbols.functions[callee.name].facts
         if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:
             return None
-        params = self._arguments(callee, caller, call)
+        params = self.arguments.bind(callee, caller, call)
         key = (callee.name, params, callee.bindings)
         known = self.returned.get(key)
         if known is not None:
@@ -260,45 +262,6 @@ class Walker:
         if found:
             self.returned[key] = found
         return self.returned[key]
-
-    def _arguments(self, callee: Obj, caller: Evaluator, call: f.Call, published: set[Obj] | None = None) -> Params:
-        """Parameters of a callee that hold something worth telling apart."""
-        world = self.world
-        facts = world.symbols.functions[callee.name].facts
-        found: dict[str, tuple[Obj, ...]] = {}
-        positional = [param.name for param in facts.params if param.kind == "positional"]
-        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        offset = 0
-        if callee.kind == "bound" and callee.owner is not None and facts.params:
-            first = facts.params[0]
-            if first.kind == "positional":
-                found[first.name] = (self._current(callee.owner, published),)
-                offset = 1
-        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
-        given += [(name, arg) for name, arg in call.kwargs if name in names]
-        for name, arg in given:
-            objs = tuple(self._current(obj, published) for obj in caller.eval(arg) if obj.kind in ARGUMENT_KINDS)
-            if objs and len(objs) <= ARGUMENT_LIMIT:
-                found[name] = tuple(sorted(dict.fromkeys(objs), key=lambda obj: obj.uid))
-        if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
-            # A wrapper passing on *args: the receiver is the first of them.
-            receiver = caller.params.get("\0self")
-            if receiver and positional and world.symbols.functions[callee.name].cls is not None:
-                found[positional[0]] = receiver
-        if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
-            found["\0self"] = (self._current(callee.owner, published),)
-        return tuple(sorted(found.items()))
-
-    def _current(self, obj: Obj, published: set[Obj] | None) -> Obj:
-        """An object as it is now: fresh ones that have been published are shared."""
-        if obj.fresh and published and self._root(obj) in published:
-            return self.world.heap.shared(obj)
-        return obj
-
-    def _root(self, obj: Obj) -> Obj:
-        while obj.owner is not None and obj.owner.fresh:
-            obj = obj.owner
-        return self.world.heap.plain(obj)
 
     def _visit(self, state: State) -> None:
         world = self.world
@@ -324,14 +287,14 @@ class Walker:
             if (state.fid, index) in self.begins:
                 self.visited_sites[state.fid, index].add(self.group.index)
                 started = started | {(state.fid, index)}
-                published.update(self._fresh_params(evaluator, ((state.fid, index),)))
+                published.update(self.freshness.params(evaluator, ((state.fid, index),)))
                 if isinstance(event, f.Call):
                     for callee in evaluator.eval(event.func):
-                        published.update(self._handed(evaluator, event, callee))
+                        published.update(self.freshness.handed(evaluator, event, callee))
             if isinstance(event, f.Access):
                 for touch in self.effects.access(evaluator, event, index):
                     self._record(touch, state, held(event.held), before, published)
-                self._publish(evaluator, event, published)
+                self.freshness.publish(evaluator, event, published)
                 if event.kind in ("load", "store"):
                     self._properties(evaluator, event, index, state, held(event.held), before, published)
             elif isinstance(event, f.Call):
@@ -347,9 +310,9 @@ class Walker:
                         gained = self.reach_begins.get(target.name)
                         if gained:
                             started = started | gained
-                            published.update(self._fresh_params(evaluator, gained))
-                            handed = self._handed(evaluator, event, callee)
-                            published.update(obj for obj in handed if self._seen(obj, gained))
+                            published.update(self.freshness.params(evaluator, gained))
+                            handed = self.freshness.handed(evaluator, event, callee)
+                            published.update(obj for obj in handed if self.freshness.seen(obj, gained))
             elif isinstance(event, f.Release) and self.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
                     ended = self.executors.get(world.heap.plain(obj))
@@ -383,7 +346,7 @@ class Walker:
         return tuple(dict.fromkeys(found))
 
     def _held_at_yield(self, target: Obj, caller: Evaluator, call: f.Call) -> Iterator[Lock]:
-        evaluator = self.evaluator(target.name, self._arguments(target, caller, call), target.bindings)
+        evaluator = self.evaluator(target.name, self.arguments.bind(target, caller, call), target.bindings)
         facts = evaluator.info.facts
         for event in facts.events:
             if isinstance(event, f.Yield):
@@ -428,50 +391,6 @@ class Walker:
             block = facts.blocks[block].parent
         return found
 
-    # -- freshness ----------------------------------------------------------------------------------------------------
-
-    def _seen(self, obj: Obj, sites: Iterable[Event]) -> bool:
-        """Whether what begins at these sites can see a fresh object."""
-        shared = self.world.heap.shared(obj)
-        return any(self.sharing.seen_from(site).shared(shared) for site in sites)
-
-    def _fresh_params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
-        """Fresh objects this function was given, once something was started that can see them."""
-        return {
-            self._root(obj)
-            for objs in evaluator.params.values()
-            for obj in objs
-            if obj.fresh and obj.kind == "inst" and self._seen(obj, sites)
-        }
-
-    def _handed(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> set[Obj]:
-        """Fresh objects that a call which starts something was given, was called on, or made."""
-        objs = dict(evaluator.eval(call.result))
-        for arg in (*call.args, *(value for _, value in call.kwargs)):
-            objs.update(evaluator.eval(arg))
-        if callee.owner is not None:
-            objs[callee.owner] = None
-        return {self._root(obj) for obj in objs if obj.fresh and self.sharing.shared(self.world.heap.shared(obj))}
-
-    def _publish(self, evaluator: Evaluator, event: f.Access, published: set[Obj]) -> None:
-        """Storing an object where others may look ends its being fresh."""
-        if event.value < 0 or event.kind not in ("store", "set", "grow"):
-            return
-        node = evaluator.nodes[event.target]
-        if event.kind == "store" and isinstance(node, f.Attr):
-            holders: Iterable[Obj] = evaluator.eval(node.base)
-        elif event.kind == "store":
-            holders = ()
-        else:
-            holders = evaluator.eval(event.target)
-        if any(holder.fresh and self._root(holder) not in published for holder in holders):
-            return
-        if holders and not any(self.sharing.shared(self.world.heap.shared(holder)) for holder in holders):
-            return
-        for obj in evaluator.eval(event.value):
-            if obj.fresh:
-                published.add(self._root(obj))
-
     # -- records ------------------------------------------------------------------------------------------------------
 
     def _record(
@@ -486,21 +405,23 @@ class Walker:
         late = False
         if base is not None:
             if base.fresh:
-                root_object = self._root(base)
+                root_object = root(self.world, base)
                 if root_object not in published:
                     return
-                late = any(self._root(obj) is root_object for _, objs in state.params for obj in objs if obj.fresh)
+                late = any(
+                    root(self.world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh
+                )
                 touch = touch.on(self.world.heap.shared(base))
                 base = touch.base
             assert base is not None
             if not self.sharing.shared(base):
                 return
-        root = state.entry.target.name if self.group.application else ""
+        start = state.entry.target.name if self.group.application else ""
         locks = tuple(lock for lock, _ in held)
-        key = (touch.event, touch.fid, touch.place, touch.effect, base, root, locks)
+        key = (touch.event, touch.fid, touch.place, touch.effect, base, start, locks)
         known = self.reached.get(key)
         if known is None:
-            alike = (touch.event, touch.fid, touch.effect, root, locks)
+            alike = (touch.event, touch.fid, touch.effect, start, locks)
             self.alike[alike] += 1
             if self.alike[alike] > BASES_PER_ACCESS:
                 return
@@ -544,7 +465,10 @@ class Walker:
                 doubt += 1 if len(followed) <= FEW else 2
             elif self._stored(evaluator, call, callee):
                 doubt += 1
-            params = self._arguments(target, evaluator, call, published)
+            if callee.kind in INDIRECT:
+                params = self.arguments.receiver(target, published)
+            else:
+                params = self.arguments.bind(target, evaluator, call, published)
             self._push(
                 State(
                     target.name,
@@ -637,7 +561,7 @@ class Walker:
             if fid is None or (event.kind == "load" and not world.is_property(fid)):
                 continue
             params = world.symbols.functions[fid].facts.params
-            given: Params = ((params[0].name, (self._current(obj, published),)),) if params else ()
+            given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
             locks = tuple(dict.fromkeys(lock for lock, _ in held))
             self._push(State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.doubt, started))
 

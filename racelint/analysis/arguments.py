@@ -1,0 +1,82 @@
+"""What a call tells its callee: the objects each parameter holds this time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeAlias
+
+from racelint.analysis.freshness import current
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+# A parameter that may hold more objects than this is not told apart.
+LIMIT = 4
+KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
+
+# Parameter names with what they hold; a parameter that is known to hold nothing of interest has an empty tuple.
+Params: TypeAlias = tuple[tuple[str, tuple[Obj, ...]], ...]
+# The receiver of a wrapper that takes it as the first of ``*args``.
+HIDDEN_SELF = "\0self"
+
+
+class Arguments:
+    """Binds arguments of calls to parameters."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._defaults: dict[str, dict[str, tuple[Obj, ...]]] = {}
+
+    def bind(self, callee: Obj, caller: Evaluator, call: f.Call, published: Collection[Obj] = ()) -> Params:
+        """Parameters of a project function (or bound method) that hold something worth telling apart."""
+        world = self.world
+        facts = world.symbols.functions[callee.name].facts
+        found: dict[str, tuple[Obj, ...]] = {}
+        positional = [param.name for param in facts.params if param.kind == "positional"]
+        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
+        offset = 0
+        if callee.kind == "bound" and callee.owner is not None and facts.params:
+            first = facts.params[0]
+            if first.kind == "positional":
+                found[first.name] = (current(world, callee.owner, published),)
+                offset = 1
+        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
+        given += [(name, arg) for name, arg in call.kwargs if name in names]
+        for name, arg in given:
+            objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
+            if 0 < len(objs) <= LIMIT:
+                found[name] = tuple(sorted(objs, key=lambda obj: obj.uid))
+            elif not objs and isinstance(caller.nodes[arg], f.Const) and world.get(("p", callee.name, name)):
+                found[name] = ()
+        if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
+            # A wrapper passing on *args: the receiver is the first of them.
+            receiver = caller.params.get(HIDDEN_SELF)
+            if receiver and positional and world.symbols.functions[callee.name].cls is not None:
+                found[positional[0]] = receiver
+        elif not call.star:
+            told = {name for name, _ in given}
+            defaults = self._left_out(callee.name)
+            found.update((name, objs) for name, objs in defaults.items() if name not in told and name not in found)
+        if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
+            found[HIDDEN_SELF] = (current(world, callee.owner, published),)
+        return tuple(sorted(found.items()))
+
+    def receiver(self, callee: Obj, published: Collection[Obj] = ()) -> Params:
+        """What is known when the call does not list the callee's own arguments: the object it is bound to."""
+        params = self.world.symbols.functions[callee.name].facts.params
+        if callee.kind != "bound" or callee.owner is None or not params or params[0].kind != "positional":
+            return ()
+        return ((params[0].name, (current(self.world, callee.owner, published),)),)
+
+    def _left_out(self, fid: str) -> dict[str, tuple[Obj, ...]]:
+        """What parameters hold when a call leaves them out, where other calls give them something."""
+        found = self._defaults.get(fid)
+        if found is None:
+            found = self._defaults[fid] = {}
+            info = self.world.symbols.functions[fid]
+            outer = Evaluator(self.world, self.world.symbols.functions[self.world.scope_of(info)])
+            for param in info.facts.params:
+                if param.default >= 0 and self.world.get(("p", fid, param.name)):
+                    found[param.name] = tuple(sorted(outer.eval(param.default), key=lambda obj: obj.uid))
+        return found

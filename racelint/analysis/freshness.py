@@ -1,0 +1,79 @@
+"""Ownership: what a call has made itself stays its own until others are given it or may look where it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from racelint.analysis.sharing import Sharing
+from racelint.contexts import Event
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+
+def root(world: World, obj: Obj) -> Obj:
+    """The object a fresh one belongs to: what is published as one."""
+    while obj.owner is not None and obj.owner.fresh:
+        obj = obj.owner
+    return world.heap.plain(obj)
+
+
+def current(world: World, obj: Obj, published: Collection[Obj]) -> Obj:
+    """An object as it is now: fresh ones that have been published are shared."""
+    if obj.fresh and published and root(world, obj) in published:
+        return world.heap.shared(obj)
+    return obj
+
+
+class Freshness:
+    """Decides when an object that a call has made stops being its own."""
+
+    def __init__(self, world: World, sharing: Sharing) -> None:
+        self.world = world
+        self.sharing = sharing
+
+    def seen(self, obj: Obj, sites: Iterable[Event]) -> bool:
+        """Whether what begins at these sites can see a fresh object."""
+        shared = self.world.heap.shared(obj)
+        return any(self.sharing.seen_from(site).shared(shared) for site in sites)
+
+    def params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
+        """Fresh objects a function was given, once something was started that can see them."""
+        return {
+            root(self.world, obj)
+            for objs in evaluator.params.values()
+            for obj in objs
+            if obj.fresh and obj.kind == "inst" and self.seen(obj, sites)
+        }
+
+    def handed(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> set[Obj]:
+        """Fresh objects that a call which starts something was given, was called on, or made."""
+        objs = dict(evaluator.eval(call.result))
+        for arg in (*call.args, *(value for _, value in call.kwargs)):
+            objs.update(evaluator.eval(arg))
+        if callee.owner is not None:
+            objs[callee.owner] = None
+        return {root(self.world, obj) for obj in objs if obj.fresh and self._may_be_shared(obj)}
+
+    def publish(self, evaluator: Evaluator, event: f.Access, published: set[Obj]) -> None:
+        """Storing an object where others may look ends its being fresh."""
+        if event.value < 0 or event.kind not in ("store", "set", "grow"):
+            return
+        node = evaluator.nodes[event.target]
+        if event.kind == "store" and isinstance(node, f.Attr):
+            holders: Iterable[Obj] = evaluator.eval(node.base)
+        elif event.kind == "store":
+            holders = ()
+        else:
+            holders = evaluator.eval(event.target)
+        if any(holder.fresh and root(self.world, holder) not in published for holder in holders):
+            return
+        if holders and not any(self._may_be_shared(holder) for holder in holders):
+            return
+        for obj in evaluator.eval(event.value):
+            if obj.fresh:
+                published.add(root(self.world, obj))
+
+    def _may_be_shared(self, obj: Obj) -> bool:
+        return self.sharing.shared(self.world.heap.shared(obj))
