@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeAlias
 
+from racelint.analysis.branches import TRUTH, asked
 from racelint.analysis.freshness import current
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
@@ -26,6 +27,7 @@ class Arguments:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._asked: dict[str, frozenset[str]] = {}
         self._defaults: dict[str, dict[str, tuple[Obj, ...]]] = {}
 
     def bind(self, callee: Obj, caller: Evaluator, call: f.Call, published: Collection[Obj] = ()) -> Params:
@@ -47,8 +49,10 @@ class Arguments:
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
                 found[name] = tuple(sorted(objs, key=lambda obj: obj.uid))
-            elif not objs and isinstance(caller.nodes[arg], f.Const) and world.get(("p", callee.name, name)):
-                found[name] = ()
+            elif not objs:
+                constant = self._constant(caller, arg)
+                if constant is not None and self._matters(callee.name, name):
+                    found[name] = constant
         if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
             # A wrapper passing on *args: the receiver is the first of them.
             receiver = caller.params.get(HIDDEN_SELF)
@@ -77,6 +81,27 @@ class Arguments:
             info = self.world.symbols.functions[fid]
             outer = Evaluator(self.world, self.world.symbols.functions[self.world.scope_of(info)])
             for param in info.facts.params:
-                if param.default >= 0 and self.world.get(("p", fid, param.name)):
-                    found[param.name] = tuple(sorted(outer.eval(param.default), key=lambda obj: obj.uid))
+                if param.default >= 0 and self._matters(fid, param.name):
+                    objs = tuple(sorted(outer.eval(param.default), key=lambda obj: obj.uid))
+                    found[param.name] = objs or self._constant(outer, param.default) or ()
+        return found
+
+    def _constant(self, caller: Evaluator, node: int) -> tuple[Obj, ...] | None:
+        """What a constant is known by, also when it is handed on by a function that was given one; else None."""
+        value = caller.nodes[node]
+        if isinstance(value, f.Const):
+            return (self.world.heap.make("const", value.text),) if value.text in TRUTH else ()
+        if isinstance(value, f.Param):
+            given = caller.params.get(value.name)
+            return given if given is None or all(obj.kind == "const" for obj in given) else None
+        return None
+
+    def _matters(self, fid: str, name: str) -> bool:
+        """Whether it makes a difference that a parameter is a constant: others are objects, or branches look at it."""
+        return bool(self.world.get(("p", fid, name))) or name in self._asked_of(fid)
+
+    def _asked_of(self, fid: str) -> frozenset[str]:
+        found = self._asked.get(fid)
+        if found is None:
+            found = self._asked[fid] = asked(self.world.symbols.functions[fid].facts)
         return found

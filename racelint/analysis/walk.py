@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from racelint.analysis.arguments import Arguments, Params
+from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current, root
 from racelint.analysis.locks import Lock, Locks
@@ -256,8 +257,9 @@ class Walker:
         inner = self.evaluator(callee.name, params, callee.bindings)
         inner.depth = depth + 1
         found: Objs = {}
+        unreachable = dead(facts, inner.params)
         for event in facts.events:
-            if isinstance(event, f.Return):
+            if isinstance(event, f.Return) and event.block not in unreachable:
                 found.update(inner.eval(event.value))
         if found:
             self.returned[key] = found
@@ -280,7 +282,10 @@ class Walker:
                 found.extend((lock, region) for lock in region_locks[region])
             return tuple(found)
 
+        unreachable = dead(info.facts, evaluator.params)
         for index, event in enumerate(info.facts.events):
+            if event.block in unreachable:
+                continue
             before = started
             if loops and event.block:
                 before = before | self._looping(info.facts, event.block, loops)

@@ -92,7 +92,7 @@ class Evaluator(CallResults):
         match node:
             case f.Param(name):
                 if name in self.params:
-                    return dict.fromkeys(self.params[name])
+                    return {obj: None for obj in self.params[name] if obj.kind != "const"}
                 return self.cell(("p", self.info.id, name))
             case f.Attr(base, name):
                 found: Objs = {}

@@ -22,6 +22,7 @@ ObjKind = Literal[
     "partial",  # functools.partial of `func`
     "opaque",  # something unknown, reached through slot `name`
     "super",  # super() in class `name`, for `owner`
+    "const",  # the constant `name`: None, True or False
     "pair",  # one (key, value) pair of mapping `owner`
 ]
 Site: TypeAlias = tuple[str, int]

@@ -249,15 +249,15 @@ class Release(msgspec.Struct, frozen=True, array_like=True, tag="X"):
 
 Event: TypeAlias = Access | Call | Return | Yield | Suspend | Release
 
-BlockKind = Literal["body", "then", "else", "after", "loop", "try", "except", "finally", "with", "case"]
+BlockKind = Literal["body", "then", "else", "loop", "try", "except", "finally", "with", "case"]
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
     """A stretch of a function under one condition; ``parent`` encloses it.
 
-    ``test`` is the node whose value decides (for a loop over a container, the iterated node); an ``after`` block is
-    what follows a branch that left (``if k in d: return``). ``tried`` is the range of events of the ``try`` body that
-    an ``except`` block handles, ``catches`` the exception names.
+    ``test`` is the node whose value decides (for a loop over a container, the iterated node): it is true in ``then``
+    and false in ``else``, which are also what follows a branch that left (``if k in d: return``). ``tried`` is the
+    range of events of the ``try`` body that an ``except`` block handles, ``catches`` the exception names.
     """
 
     parent: int

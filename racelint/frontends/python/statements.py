@@ -306,7 +306,7 @@ class Statements(Expressions, ABC):
             self._comma(node.comma)
         if node.msg is not None:
             self.read(node.msg)
-        self.b.open_block("after", test)
+        self.b.open_block("then", test)
         return True
 
     def _del(self, node: cst.Del) -> bool:
@@ -367,7 +367,7 @@ class Statements(Expressions, ABC):
         outcomes = [(then_falls, then_env, then_held), (else_falls, b.env, b.held)]
         self._join([(env, held) for falls, env, held in outcomes if falls], entry_env, entry_held)
         if then_falls != else_falls:
-            b.open_block("after", test)
+            b.open_block("then" if then_falls else "else", test)
         return then_falls or else_falls
 
     def _join(self, ends: list[tuple[Env, tuple[int, ...]]], entry_env: Env, entry_held: tuple[int, ...]) -> None:
