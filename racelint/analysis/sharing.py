@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from racelint.contexts import SELF_SITE, EntryPoint, Event
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import PROMISED, Obj
+from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
 
 
@@ -87,7 +87,7 @@ class Reach:
 
     def shared(self, obj: Obj) -> bool:
         """Whether other contexts may see this object."""
-        if obj.fresh or obj.site == PROMISED:
+        if obj.fresh or obj.promised:
             return False
         if obj.owner is not None:
             return self.shared(obj.owner)

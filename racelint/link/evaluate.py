@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from racelint.link.objects import PROMISED, Bindings, Obj, Objs
+from racelint.link.objects import PROMISED, Bindings, Obj, Objs, handed_in
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import EMPTY, Cell, World
@@ -12,6 +12,8 @@ from racelint.model import facts as f
 
 MAX_OWNER_DEPTH = 3
 CROWD = 6
+# Cells of places: what is found in one is there for everybody who gets to the place.
+FOUND = ("a", "k", "g", "e", "x", "o")
 
 
 class Evaluator(CallResults):
@@ -48,8 +50,8 @@ class Evaluator(CallResults):
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
-    def cell(self, cell: Cell) -> Objs:
-        """What may be in a cell, noted as read.
+    def cell(self, cell: Cell, *, handed: bool = False) -> Objs:
+        """What may be in a cell, noted as read. What is found there is somewhere, unless the holder was handed in.
 
         While contexts are told apart, a place where very many containers meet (a parameter of a helper that everybody
         calls) is no evidence that any two of them are one, so containers are left out of it.
@@ -59,7 +61,7 @@ class Evaluator(CallResults):
         found = self.world.get(cell)
         if self.owners and len(found) > CROWD and cell[0] in ("p", "r", "e", "x", "y", "i", "o"):
             found = {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
-        if self.owners and cell[0] in ("a", "k", "g", "e", "x", "o") and any(obj.site == PROMISED for obj in found):
+        if self.owners and not handed and cell[0] in FOUND and any(obj.promised for obj in found):
             found = {self.world.heap.anyone(obj): None for obj in found}
         return found
 
@@ -270,7 +272,7 @@ class Evaluator(CallResults):
         """What container ``obj`` holds."""
         if obj.kind not in ("ext", "opaque", "member"):
             return EMPTY
-        found = self.cell(self.world.element_cell(obj))
+        found = self.cell(self.world.element_cell(obj), handed=obj.promised)
         if found:
             return self._adopt(found, obj)
         if obj.kind == "opaque":
@@ -490,8 +492,8 @@ class Evaluator(CallResults):
             return {world.heap.make("ext", kind, (self.info.id, index)): None for kind in made}
         return EMPTY
 
-    def instances(self, annotation: int, depth: int = 0) -> Objs:
-        """Objects an annotation promises: unknown instances of the classes it names."""
+    def instances(self, annotation: int, depth: int = 0, *, param: bool = False) -> Objs:
+        """Objects an annotation (of a parameter) promises: unknown instances of the classes it names."""
         if annotation < 0 or depth > 4:
             return EMPTY
         world = self.world
@@ -500,7 +502,7 @@ class Evaluator(CallResults):
         if isinstance(node, f.Item):
             base = self.eval(node.base)
             names = {obj.name for obj in base if obj.kind == "symbol"}
-            inner = self.instances(node.key, depth + 1)
+            inner = self.instances(node.key, depth + 1, param=param)
             if any(
                 name.rpartition(".")[2] in ("Optional", "Union", "Annotated", "Final", "ClassVar") for name in names
             ):
@@ -508,7 +510,8 @@ class Evaluator(CallResults):
             for name in sorted(names):
                 kind = {"Dict": "dict", "List": "list", "Set": "set"}.get(name.rpartition(".")[2], name)
                 if world.containers.first(kind) is not None:
-                    made = world.heap.make("ext", kind, (self.info.id, -2 - annotation))
+                    here = (self.info.id, -2 - annotation)
+                    made = world.heap.make("ext", kind, handed_in(*here) if param else here)
                     found[made] = None
                     if self.on_read is not None:
                         world.cells.setdefault(world.element_cell(made), {}).update(inner)
@@ -518,7 +521,7 @@ class Evaluator(CallResults):
             return found
         if isinstance(node, f.Derived) and node.op in ("BitOr", "tuple"):
             for part in node.parts:
-                found.update(self.instances(part, depth + 1))
+                found.update(self.instances(part, depth + 1, param=param))
             return found
         for obj in self.eval(annotation):
             if obj.kind == "class":

@@ -29,6 +29,8 @@ Site: TypeAlias = tuple[str, int]
 # The site of an object that only an annotation promises: some instance, handed in by a caller nobody sees. As long as
 # it is not found in a shared place, nothing says that two calls are given the same one.
 PROMISED: Site = ("<promised>", 0)
+# The same for a container, which is told apart by the parameter: the prefix comes off once it is found somewhere.
+_HANDED_IN = "<handed in>"
 # What a nested function's enclosing parameters hold for this closure: (function id, parameter) -> objects.
 Bindings: TypeAlias = tuple[tuple[str, str, "tuple[Obj, ...]"], ...]
 
@@ -36,7 +38,7 @@ Bindings: TypeAlias = tuple[tuple[str, str, "tuple[Obj, ...]"], ...]
 class Obj:
     """One abstract object; make them with ``Heap.make`` only. ``uid`` is its creation rank, for stable ordering."""
 
-    __slots__ = ("bindings", "fresh", "func", "kind", "name", "owner", "site", "uid")
+    __slots__ = ("bindings", "fresh", "func", "kind", "name", "owner", "promised", "site", "uid")
 
     def __init__(
         self,
@@ -57,6 +59,8 @@ class Obj:
         self.bindings = bindings
         self.fresh = fresh
         self.uid = uid
+        # Only an annotation promises it, and it has not been found in a place that others may see.
+        self.promised = site is not None and (site == PROMISED or site[0].startswith(_HANDED_IN))
 
     def __repr__(self) -> str:
         parts = [self.kind, self.name]
@@ -111,11 +115,11 @@ class Heap:
 
     def plain(self, obj: Obj) -> Obj:
         """The object without its owner and freshness: the key of what is stored inside it."""
-        if obj.owner is None and not obj.fresh:
+        if obj.owner is None and not obj.fresh and not obj.promised:
             return obj
         if obj.kind in ("bound", "member", "super", "pair"):
             return obj
-        return self.make(obj.kind, obj.name, obj.site, None, obj.func, obj.bindings)
+        return self.make(obj.kind, obj.name, _found(obj.site), None, obj.func, obj.bindings)
 
     def owned(self, obj: Obj, owner: Obj) -> Obj:
         """``obj`` as it is found inside ``owner``."""
@@ -127,9 +131,10 @@ class Heap:
 
     def anyone(self, obj: Obj) -> Obj:
         """A promised object once it is found in a shared place: some instance of its class."""
-        if obj.site != PROMISED:
+        if not obj.promised:
             return obj
-        return self.make(obj.kind, obj.name, None, obj.owner, obj.func, obj.bindings, obj.fresh)
+        site = None if obj.site == PROMISED else _found(obj.site)
+        return self.make(obj.kind, obj.name, site, obj.owner, obj.func, obj.bindings, obj.fresh)
 
     def shared(self, obj: Obj) -> Obj:
         """``obj`` once it may be seen by others."""
@@ -137,6 +142,15 @@ class Heap:
             return obj
         owner = self.shared(obj.owner) if obj.owner is not None else None
         return self.make(obj.kind, obj.name, obj.site, owner, obj.func, obj.bindings)
+
+
+def handed_in(fid: str, number: int) -> Site:
+    """The site of a container that the annotation of a parameter of function ``fid`` promises."""
+    return (_HANDED_IN + fid, number)
+
+
+def _found(site: Site | None) -> Site | None:
+    return site if site is None or not site[0].startswith(_HANDED_IN) else (site[0][len(_HANDED_IN) :], site[1])
 
 
 def may_alias(a: Obj, b: Obj) -> bool:

@@ -79,7 +79,7 @@ class Solver:
         for param in info.facts.params:
             if param.annotation >= 0 and param.kind in ("positional", "keyword"):
                 if not self.world.get(("p", info.id, param.name)):
-                    self._add(("p", info.id, param.name), evaluator.instances(param.annotation))
+                    self._add(("p", info.id, param.name), evaluator.instances(param.annotation, param=True))
         if info.facts.returns >= 0 and not self.world.get(("r", info.id)):
             self._add(("r", info.id), evaluator.instances(info.facts.returns))
 
