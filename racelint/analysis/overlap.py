@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from racelint.analysis.walk import Group, Reached
+from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
 from racelint.link.symbols import Symbols
+
+# Calls that make instances of a class: from SOME on which of them is meant is a guess, beyond MANY it is a wild one.
+SOME = 2
+MANY = 3
 
 
 class Overlap:
@@ -20,11 +24,14 @@ class Overlap:
         groups: tuple[Group, ...],
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
+        made: Mapping[str, int],
     ) -> None:
         self.symbols = symbols
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
+        self.made = made
+        self.active = frozenset(group.api for group in groups if group.api)
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""
@@ -152,11 +159,33 @@ class Overlap:
             hosts |= self.sites.get(site, set())
         return other.group.index in hosts and other.state.entry.kind in ("thread", "main")
 
+    def guess(self, a: Reached, b: Reached) -> int:
+        """How much of a guess it is that two accesses that may be to one object are: 0, 1 or 2.
+
+        Of some instance of a class nothing more is known than its class. That is enough where the program makes one,
+        where it is the one that users call, and where the class has a lock or a thread and so means to be used by
+        several contexts; of plain data, the more places make it, the less likely two accesses have the same in hand.
+        """
+        if a.group.api or b.group.api:
+            return 0
+        makers = max((self._makers(reached.touch.base) for reached in (a, b)), default=0)
+        return 0 if makers < SOME else 1 if makers <= MANY else 2
+
+    def _makers(self, obj: Obj | None) -> int:
+        """How many calls may have made an object whose origin is unknown; 0 when it is known."""
+        while obj is not None and obj.owner is not None:
+            obj = obj.owner
+        if obj is None or obj.kind != "inst" or not obj.unknown:
+            return 0
+        if not self.active.isdisjoint(self.symbols.classes[obj.name].mro):
+            return 0
+        return self.made.get(obj.name, 0)
+
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""
         x, y = a.touch.base, b.touch.base
         if x is None or y is None:
-            return True
+            return not (a.touch.place[0] == "x" and _own_frame(a) and _own_frame(b))
         return self._alias(x, y)
 
     def _alias(self, x: Obj, y: Obj) -> bool:
@@ -177,6 +206,17 @@ class Overlap:
         if x.owner is None or y.owner is None:
             return True
         return self._alias(x.owner, y.owner)
+
+
+def _own_frame(reached: Reached) -> bool:
+    """Whether a captured variable is reached from within the call that has it: every call has its own."""
+    owner = reached.touch.place[1]
+    state: State | None = reached.state
+    while state is not None:
+        if state.fid == owner:
+            return True
+        state = state.parent
+    return False
 
 
 def _owns(owner: str) -> str:

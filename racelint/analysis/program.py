@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,9 +79,18 @@ class Analysis:
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads)
+        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, self._made())
         races = Races(world, overlap, self._singletons())
         return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
+
+    def _made(self) -> Counter[str]:
+        """How many calls make instances of each class, those of its subclasses included."""
+        made: Counter[str] = Counter()
+        for callees in self.world.callees.values():
+            for callee in callees:
+                if callee.kind == "class":
+                    made.update(self.world.class_of(callee.name).mro)
+        return made
 
     # -- groups -------------------------------------------------------------------------------------------------------
 

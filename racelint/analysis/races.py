@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from racelint.analysis.effects import MUTATING, RESIZING
@@ -65,6 +65,12 @@ class Race:
     split: bool = False
     latent: bool = False
     severe: bool = True
+    guess: int = 0
+
+    @property
+    def doubt(self) -> int:
+        """How many steps of the ways to both sides, and from one object to the other, were not resolved exactly."""
+        return max(access.state.doubt for access in self.reached) + self.guess
 
     @property
     def reached(self) -> tuple[Reached, ...]:
@@ -103,7 +109,8 @@ class Races:
             (late if access.late else by_name)[access.touch.name].append(access)
         self._late_ones = late
         for name in sorted(by_name):
-            yield from self._place(name, by_name[name])
+            for race in self._place(name, by_name[name]):
+                yield replace(race, guess=self.overlap.guess(race.first, race.second))
 
     # -- one place ----------------------------------------------------------------------------------------------------
 
@@ -278,18 +285,20 @@ class Races:
         self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
     ) -> tuple[Reached, str] | None:
         best: tuple[Reached, str] | None = None
+        least = (0, False)
         for other in candidates:
+            if best is not None and (other.state.doubt, False) >= least:
+                break
             if not self.overlap.same_object(side, other):
+                continue
+            # The surest first, of those one from another entry point.
+            rank = (other.state.doubt + self.overlap.guess(side, other), other.state.entry is side.state.entry)
+            if best is not None and rank >= least:
                 continue
             why = self.overlap.why(side, other)
             if why is None or self._common(locks, other.locks, side) or self._serialised(side, other):
                 continue
-            if best is not None and other.state.doubt > best[0].state.doubt:
-                break
-            if best is None or (other.state.entry is not side.state.entry and best[0].state.entry is side.state.entry):
-                best = (other, why)
-                if other.state.entry is not side.state.entry:
-                    break
+            best, least = (other, why), rank
         return best
 
     def _serialised(self, a: Reached, b: Reached) -> bool:

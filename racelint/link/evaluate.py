@@ -361,14 +361,13 @@ class Evaluator(CallResults):
     def _instance_attribute(self, obj: Obj, name: str) -> Objs:
         world = self.world
         found = self._methods(obj, obj.name, name)
-        home, class_level = world.home(obj.name, name)
-        stored = self.cell(("k" if class_level else "a", home, name))
+        home, _ = world.home(obj.name, name)
+        stored = self.cell(("a", home, name))
         if stored:
-            found.update(stored if class_level else self._adopt(stored, obj))
-        if not class_level:
-            default = self.cell(world.class_slot(obj.name, name))
-            if default:
-                found.update(default)
+            found.update(self._adopt(stored, obj))
+        default = self.cell(world.class_slot(obj.name, name))
+        if default:
+            found.update(default)
         if found:
             return found
         if name in ("__dict__", "__doc__", "__name__"):

@@ -209,7 +209,9 @@ class Solver:
                 if len(params) > 1:
                     self._add(("p", setter, params[1].name), value)
                 return
-            self._add(world.slot_of(obj.name, name), value)
+            slot: Cell = ("a", world.home(obj.name, name)[0], name)
+            world.cells.setdefault(slot, {})
+            self._add(slot, value)
         elif obj.kind == "class":
             self._add(world.class_slot(obj.name, name), value)
         elif obj.kind == "module":

@@ -57,17 +57,17 @@ class World:
         return self.symbols.classes[cid]
 
     def home(self, cid: str, name: str) -> tuple[str, bool]:
-        """The class an attribute belongs to; whether it is a class-level attribute (cached)."""
+        """The class an attribute belongs to; whether it is a class-level attribute (home cached).
+
+        What some code assigns on instances belongs to them, even if no method does it on ``self``: fields of data
+        classes and of models are declared in the class body and set from outside.
+        """
         key = (cid, name)
         found = self._attr_homes.get(key)
         if found is None:
             found = self._attr_homes[key] = hierarchy.attribute_home(self.symbols, cid, name)
-        return found
-
-    def slot_of(self, cid: str, name: str) -> Cell:
-        """The cell of attribute ``name`` on instances of class ``cid``."""
-        home, class_level = self.home(cid, name)
-        return ("k", home, name) if class_level else ("a", home, name)
+        home, class_level = found
+        return home, class_level and ("a", home, name) not in self.cells
 
     def class_slot(self, cid: str, name: str) -> Cell:
         """The cell of ``name`` on the class object itself: the nearest base whose body binds it."""

@@ -184,10 +184,9 @@ class Phrasing:
 
     def confidence(self, race: Race) -> Confidence:
         """How sure both ways and both contexts are."""
-        doubt = max(reached.state.doubt for reached in race.reached)
-        if doubt > 1:
+        if race.doubt > 1:
             return "low"
-        if doubt:
+        if race.doubt:
             return "medium"
         if any(reached.touch.assumed for reached in race.reached):
             return "medium"
