@@ -11,6 +11,8 @@ from racelint.link.world import EMPTY, Cell, World
 from racelint.model import facts as f
 
 MAX_OWNER_DEPTH = 3
+# Annotations that admit no object worth following.
+PLAIN = ("str", "int", "float", "bool", "bytes", "complex", "None")
 CROWD = 6
 # Cells of places: what is found in one is there for everybody who gets to the place.
 FOUND = ("a", "k", "g", "e", "x", "o")
@@ -490,6 +492,45 @@ class Evaluator(CallResults):
             made = [kind for kind in ("dict", "list", "set", "tuple") if kind in kinds]
             return {world.heap.make("ext", kind, (self.info.id, index)): None for kind in made}
         return EMPTY
+
+    def for_class(self, annotation: int) -> bool:
+        """Whether an annotation in a class body is about the class itself: ``ClassVar[...]``."""
+        node = self.nodes[annotation]
+        base = node.base if isinstance(node, f.Item) else annotation
+        return any(obj.kind == "symbol" and obj.name.endswith(".ClassVar") for obj in self.eval(base))
+
+    def admits(self, annotation: int, depth: int = 0) -> frozenset[str] | None:
+        """Classes whose instances an annotation lets in (none for plain values), or None when that is not known."""
+        if annotation < 0 or depth > 4:
+            return None
+        node = self.nodes[annotation]
+        if isinstance(node, f.Const):
+            return frozenset() if node.text == "None" else None
+        if isinstance(node, f.Derived) and node.op in ("BitOr", "tuple"):
+            return self._any_of(node.parts, depth)
+        if isinstance(node, f.Item):
+            names = {obj.name.rpartition(".")[2] for obj in self.eval(node.base) if obj.kind == "symbol"}
+            return self._any_of((node.key,), depth) if names and names <= {"Optional", "Union"} else None
+        found: set[str] = set()
+        objs = self.eval(annotation)
+        for obj in objs:
+            if obj.kind == "class" and not any(base.endswith(".Protocol") for base in self._all_bases(obj.name)):
+                found.add(obj.name)
+            elif obj.kind != "symbol" or obj.name not in PLAIN:
+                return None
+        return frozenset(found) if objs else None
+
+    def _any_of(self, annotations: Iterable[int], depth: int) -> frozenset[str] | None:
+        found: set[str] = set()
+        for annotation in annotations:
+            admitted = self.admits(annotation, depth + 1)
+            if admitted is None:
+                return None
+            found |= admitted
+        return frozenset(found)
+
+    def _all_bases(self, cid: str) -> set[str]:
+        return {base for parent in self.world.class_of(cid).mro for base in self.world.class_of(parent).external}
 
     def instances(self, annotation: int, depth: int = 0, *, param: bool = False) -> Objs:
         """Objects an annotation (of a parameter) promises: unknown instances of the classes it names."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from racelint.link import classes as hierarchy
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj, Objs
-from racelint.link.symbols import FunctionInfo
+from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, Cell, World, const_text
 from racelint.model import facts as f
 
@@ -38,6 +39,8 @@ class Solver:
         self.visits: dict[str, int] = {}
         self.chains: dict[str, dict[int, Objs]] = {}
         self.current = ""
+        # Classes that the annotation of a parameter lets in; None: no limit.
+        self.admits: dict[Cell, frozenset[str] | None] = {}
 
     def solve(self) -> None:
         """Run to the fixpoint: first from what the code assigns, then with annotations where nothing arrived."""
@@ -48,6 +51,8 @@ class Solver:
         self._drain()
         for info in world.symbols.functions.values():
             self._annotations(info)
+        for cls in world.symbols.classes.values():
+            self._fields_declared(cls)
         self._drain()
 
     def _receiver(self, info: FunctionInfo) -> None:
@@ -83,6 +88,20 @@ class Solver:
         if info.facts.returns >= 0 and not self.world.get(("r", info.id)):
             self._add(("r", info.id), evaluator.instances(info.facts.returns))
 
+    def _fields_declared(self, cls: ClassInfo) -> None:
+        """What a class body declares for its instances: ``engine: Engine``, ``engine: Engine | None = None``."""
+        world = self.world
+        if not cls.facts.annotations:
+            return
+        evaluator = self._evaluator(world.symbols.functions[f"{cls.module}:{cls.facts.body}"])
+        for name, annotation in cls.facts.annotations:
+            slot: Cell = ("a", world.home(cls.id, name)[0], name)
+            if world.get(slot) or world.get(("k", cls.id, name)) or evaluator.for_class(annotation):
+                continue
+            promised = evaluator.instances(annotation)
+            if promised:
+                self._add(slot, promised)
+
     def _evaluator(self, info: FunctionInfo) -> Evaluator:
         return Evaluator(self.world, info, on_read=self._read)
 
@@ -94,7 +113,26 @@ class Solver:
             self.queued.add(fid)
             self.queue.append(fid)
 
+    def _admitted(self, cell: Cell, objs: Iterable[Obj]) -> Iterable[Obj]:
+        """What a parameter may hold by its annotation: helpers that pass ``*args`` on mix everybody's arguments."""
+        world = self.world
+        if cell not in self.admits:
+            info = world.symbols.functions[str(cell[1])]
+            declared = next((param.annotation for param in info.facts.params if param.name == cell[2]), -1)
+            self.admits[cell] = Evaluator(world, info).admits(declared)
+        admitted = self.admits[cell]
+        if admitted is None:
+            return objs
+        return [
+            obj
+            for obj in objs
+            if admitted
+            and (obj.kind != "inst" or any(hierarchy.related(world.symbols, obj.name, cid) for cid in admitted))
+        ]
+
     def _add(self, cell: Cell, objs: Iterable[Obj]) -> None:
+        if cell[0] == "p" and objs:
+            objs = self._admitted(cell, objs)
         stored = self.world.cells.get(cell)
         if stored is None:
             stored = self.world.cells[cell] = {}
@@ -185,7 +223,10 @@ class Solver:
                 result = evaluator.nodes[event.value] if event.value >= 0 else None
                 if isinstance(result, f.Phi) and result.options:
                     result = evaluator.nodes[result.options[0]]
-                if isinstance(result, f.Result) and self._is_field(evaluator, result.event):
+                if isinstance(result, f.Const):
+                    # `engine: Engine | None = None` says what instances will have, not what the class has.
+                    self._add(("k", cid, name), {})
+                elif isinstance(result, f.Result) and self._is_field(evaluator, result.event):
                     world.class_of(cid).factory_attrs.add(name)
                     self._add(("a", cid, name), value)
                 else:
@@ -209,11 +250,13 @@ class Solver:
                 if len(params) > 1:
                     self._add(("p", setter, params[1].name), value)
                 return
-            slot: Cell = ("a", world.home(obj.name, name)[0], name)
-            world.cells.setdefault(slot, {})
-            self._add(slot, value)
+            own: Cell = ("a", world.home(obj.name, name)[0], name)
+            world.cells.setdefault(own, {})
+            self._add(own, value)
         elif obj.kind == "class":
-            self._add(world.class_slot(obj.name, name), value)
+            slot = world.class_slot(obj.name, name)
+            world.class_stores.add(slot)
+            self._add(slot, value)
         elif obj.kind == "module":
             if obj.name in world.symbols.modules:
                 self._add(("g", obj.name, name), value)

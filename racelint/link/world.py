@@ -38,6 +38,8 @@ class World:
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
         # (function, event) -> objects called there; filled while solving.
+        # Class attributes assigned through the class (`cls.x = ...`, `Config.x = ...`).
+        self.class_stores: set[Cell] = set()
         self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
@@ -67,7 +69,8 @@ class World:
         if found is None:
             found = self._attr_homes[key] = hierarchy.attribute_home(self.symbols, cid, name)
         home, class_level = found
-        return home, class_level and ("a", home, name) not in self.cells
+        by_class = ("k", home, name) in self.class_stores
+        return home, class_level and (by_class or ("a", home, name) not in self.cells)
 
     def class_slot(self, cid: str, name: str) -> Cell:
         """The cell of ``name`` on the class object itself: the nearest base whose body binds it."""
