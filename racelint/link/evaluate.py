@@ -14,6 +14,8 @@ MAX_OWNER_DEPTH = 3
 # Annotations that admit no object worth following.
 PLAIN = ("str", "int", "float", "bool", "bytes", "complex", "None")
 CROWD = 6
+# Wrappers around wrappers that are looked through for what a call returns.
+CLOSURE_DEPTH = 3
 # Cells of places: what is found in one is there for everybody who gets to the place.
 FOUND = ("a", "k", "g", "e", "x", "o")
 
@@ -274,6 +276,8 @@ class Evaluator(CallResults):
         """What container ``obj`` holds."""
         if obj.kind not in ("ext", "opaque", "member"):
             return EMPTY
+        if obj.bindings and obj.name == "generator" and self.depth < CLOSURE_DEPTH:
+            return self._yielded(obj)
         found = self.cell(self.world.element_cell(obj), handed=obj.promised)
         if found:
             return self._adopt(found, obj)
@@ -406,6 +410,39 @@ class Evaluator(CallResults):
                 for target in self.function_objects(fid):
                     found[self._bind(target, fid, receiver)] = None
         return found
+
+    def closure_result(self, callee: Obj) -> Objs:
+        """What a closure returns: the wrapper a decorator made returns what *its* function does, not what all do."""
+        info = self.world.symbols.functions[callee.name]
+        if info.facts.is_generator:
+            return {self.world.heap.make("ext", "generator", (info.id, -1), bindings=callee.bindings): None}
+        if self.depth >= CLOSURE_DEPTH:
+            return self.function_result(callee.name)
+        inner = self._inside(info, callee.bindings)
+        found: Objs = {}
+        for event in info.facts.events:
+            if isinstance(event, f.Return):
+                found.update(inner.eval(event.value))
+        return found
+
+    def _yielded(self, generator: Obj) -> Objs:
+        """What a generator that is a closure yields."""
+        assert generator.site is not None
+        info = self.world.symbols.functions[generator.site[0]]
+        inner = self._inside(info, generator.bindings)
+        found: Objs = {}
+        for event in info.facts.events:
+            if isinstance(event, f.Yield):
+                value = inner.eval(event.value)
+                found.update(inner.elements_of(value) if event.delegated else value)
+        return found
+
+    def _inside(self, info: FunctionInfo, bindings: Bindings) -> Evaluator:
+        inner = Evaluator(
+            self.world, info, bindings=bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
+        )
+        inner.depth = self.depth + 1
+        return inner
 
     def _called(self, fid: str, obj: Obj) -> Objs:
         """What a method that Python itself calls without arguments (a property, ``__enter__``) returns."""

@@ -67,6 +67,10 @@ class CallResults(ABC):
             found.update(self.call_result(callee, call, event))
         return found
 
+    @abstractmethod
+    def closure_result(self, callee: Obj) -> Objs:
+        """What a closure returns, given what its enclosing function held when it was made."""
+
     def call_result(self, callee: Obj, call: f.Call, event: int) -> Objs:
         """What calling one object returns."""
         world = self.world
@@ -76,6 +80,8 @@ class CallResults(ABC):
                     precise = self.returns(callee, self, call)
                     if precise is not None:
                         return precise
+                elif callee.bindings:
+                    return self.closure_result(callee)
                 return self.function_result(callee.name)
             case "class":
                 return self._instantiated(callee, event)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from racelint.link import classes as hierarchy
-from racelint.link.evaluate import Evaluator
+from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.objects import Obj, Objs
 from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, Cell, World, const_text
@@ -282,8 +282,10 @@ class Solver:
         match callee.kind:
             case "func":
                 self.pass_arguments(evaluator, call, callee.name, None, bound)
+                self._forward(evaluator, call, index, callee, bound)
             case "bound":
                 self.pass_arguments(evaluator, call, callee.name, callee.owner, bound)
+                self._forward(evaluator, call, index, callee, bound)
             case "class":
                 self._instantiate(evaluator, call, index, callee)
             case "inst":
@@ -304,6 +306,23 @@ class Solver:
                 self._handed_over(evaluator, call)
                 if callee.owner is not None:
                     self._method_call(evaluator, call, index, callee, callee.owner)
+
+    def _forward(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]) -> None:
+        """A wrapper that passes ``*args`` on to the function it was made for: that one gets these very arguments."""
+        heap = self.world.heap
+        held = {(fid, name): objs for fid, name, objs in callee.bindings}
+        if not held:
+            return
+        info = self.world.symbols.functions[callee.name]
+        for event in info.facts.events:
+            node = info.facts.nodes[event.func] if isinstance(event, f.Call) and event.star else None
+            if not isinstance(node, f.Captured):
+                continue
+            for target in held.get((f"{info.module}:{node.owner}", node.name), ()):
+                if target.kind == "func" and callee.kind == "bound":
+                    target = heap.make("bound", target.name, owner=callee.owner, func=target, bindings=target.bindings)
+                if target.kind in ("func", "bound") and target.name != callee.name:
+                    self._invoke(evaluator, call, index, target, bound)
 
     def pass_arguments(
         self, evaluator: Evaluator, call: f.Call, fid: str, receiver: Obj | None, bound: tuple[Objs, ...] = ()
@@ -331,7 +350,7 @@ class Solver:
         for name, node in call.kwargs:
             if name == "*":
                 spread = evaluator.elements_of(evaluator.eval(node))
-                if spread:
+                if 0 < len(spread) <= CROWD:
                     for param in positional[len(values) :]:
                         self._add(("p", fid, param), spread)
             elif name in names:
