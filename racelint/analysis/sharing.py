@@ -49,8 +49,10 @@ class Reach:
         world = self.world
         if obj.kind == "inst":
             self.objects.add(world.heap.plain(obj))
-            # A library calls methods of some instance it was given: it may be any of them.
-            if (obj.unknown or (obj.site and obj.site[0] == SELF_SITE)) and obj.name not in self.anyone:
+            # A library calls methods of some instance it was given: it may be any of them. What only an annotation
+            # promises says nothing about the others.
+            some = obj.unknown and not obj.promised
+            if (some or (obj.site and obj.site[0] == SELF_SITE)) and obj.name not in self.anyone:
                 self.anyone.add(obj.name)
                 work.extend(world.heap.make("inst", sub) for sub in world.class_of(obj.name).subclasses)
             if obj.name not in self.classes:
