@@ -80,7 +80,7 @@ class CallResults(ABC):
                     precise = self.returns(callee, self, call)
                     if precise is not None:
                         return precise
-                elif callee.bindings:
+                if callee.bindings:
                     return self.closure_result(callee)
                 return self.function_result(callee.name)
             case "class":
