@@ -432,7 +432,13 @@ class Races:
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
-            singleton = not act.touch.content and act.touch.effect == "rebind" and act.touch.place[0] in ("g", "k")
+            singleton = (
+                not act.touch.content
+                and act.touch.effect == "rebind"
+                and act.touch.place[0] in ("g", "k")
+                and flow.asks_only(check.touch.event, act.touch.event)
+                and not flow.is_constant(act.touch.value)
+            )
             pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
@@ -481,7 +487,11 @@ class Races:
         events = flow.facts.events
         block = events[act.touch.event].block
         return any(
-            isinstance(event, f.Call) and event.block == block and not event.used and index > act.touch.event
+            isinstance(event, f.Call)
+            and event.block == block
+            and not event.used
+            and index > act.touch.event
+            and not self.values.report(act.touch.fid, event)
             for index, event in enumerate(events)
         ) and flow.nodes_text(act.touch.value) in ("True", "False")
 

@@ -16,6 +16,21 @@ MAX_DEPTH = 5
 PLAIN_TYPES = ("str", "int", "float", "bool", "bytes", "None", "tuple", "frozenset", "complex")
 # Operators whose result is one of their operands.
 CHOOSING = ("and", "or")
+COMPARING = frozenset(
+    (
+        "Equal",
+        "NotEqual",
+        "LessThan",
+        "LessThanEqual",
+        "GreaterThan",
+        "GreaterThanEqual",
+        "Is",
+        "IsNot",
+        "In",
+        "NotIn",
+        "Not",
+    )
+)
 
 
 class Values:
@@ -25,8 +40,10 @@ class Values:
         self.world = world
         self.calls = Matcher.of([row for row in world.tables.value if row.name])
         self.methods = frozenset(name for row in world.tables.value for name in row.methods)
+        self.reports = frozenset(name for row in world.tables.report for name in (*row.name, *row.methods))
         self._evaluators: dict[str, Evaluator] = {}
         self._returns: dict[str, bool] = {}
+        self._stored: dict[str, dict[str, bool]] = {}
 
     def plain(self, fid: str, node: int, depth: int = 0) -> bool:
         """Whether node ``node`` of a function is surely a plain value."""
@@ -46,17 +63,53 @@ class Values:
                     return self._named_plain(fid, parts[0])
                 if op in CHOOSING:
                     return all(self.plain(fid, part, depth + 1) for part in parts)
-                return op == "format" or " " in op or all(self.plain(fid, part, depth + 1) for part in parts)
+                return (
+                    op == "format"
+                    or op in COMPARING
+                    or " " in op
+                    or all(self.plain(fid, part, depth + 1) for part in parts)
+                )
             case f.New("tuple", items, _, _):
                 return all(self.plain(fid, item, depth + 1) for item in items)
             case f.Awaited(base):
                 return self.plain(fid, base, depth + 1)
             case f.Param(name):
                 return any(p.name == name and self._named_plain(fid, p.annotation) for p in facts.params)
+            case f.Global(name):
+                return self._constant_variable(fid, name)
             case f.Result(event):
                 return self._called(fid, event, depth)
             case _:
                 return False
+
+    def _constant_variable(self, fid: str, name: str) -> bool:
+        """Whether a module variable only ever gets constants (``HAVE_X = True`` .. ``except: HAVE_X = False``)."""
+        module = self.world.symbols.functions[fid].module
+        stored = self._stored.get(module)
+        if stored is None:
+            stored = self._stored[module] = {}
+            for info in self.world.symbols.functions.values():
+                if info.module != module:
+                    continue
+                nodes = info.facts.nodes
+                for event in info.facts.events:
+                    if isinstance(event, f.Access) and event.kind == "store":
+                        target = nodes[event.target]
+                        if isinstance(target, f.Global):
+                            constant = event.value >= 0 and isinstance(nodes[event.value], f.Const)
+                            stored[target.name] = constant and stored.get(target.name, True)
+        return stored.get(name, False)
+
+    def report(self, fid: str, call: f.Call) -> bool:
+        """Whether a call only tells somebody something: a line in a log, a warning."""
+        evaluator = self._evaluator(fid)
+        node = evaluator.nodes[call.func]
+        callees = evaluator.eval(call.func)
+        if any(callee.kind in ("func", "bound", "class") for callee in callees):
+            return False
+        if isinstance(node, f.Attr) and node.name in self.reports:
+            return True
+        return any(callee.kind == "symbol" and callee.name in self.reports for callee in callees)
 
     def _evaluator(self, fid: str) -> Evaluator:
         found = self._evaluators.get(fid)

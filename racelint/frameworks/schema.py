@@ -209,6 +209,15 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls (by dotted name) and methods (by bare name) that only tell somebody something: twice is a line too many."""
+
+    why: str
+    name: list[str] = []
+    methods: list[str] = []
+    source: str = ""
+
+
 class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type whose instances (or whose attributes) are never shared between contexts (``threading.local``)."""
 
@@ -229,6 +238,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []
+    report: list[Report] = []
 
 
 class TableError(ValueError):
