@@ -13,11 +13,12 @@ from typing import Literal
 
 from racelint.analysis.effects import MUTATING, RESIZING
 from racelint.analysis.flow import Flow
+from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
-from racelint.link.world import Cell, World
+from racelint.link.world import World
 from racelint.model import facts as f
 
 Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-write", "iterate", "write", "guard"]
@@ -34,18 +35,6 @@ SHRINKING = frozenset(("delete", "discard", "clear"))
 WRITES = frozenset(("rebind", "insert", "update", "delete", "clear", "discard"))
 REBIND = frozenset(("rebind",))
 REORDERING = RESIZING | {"order"}
-# A lock is the guard of a place when at least two accesses and two thirds of them hold it.
-GUARD_MIN = 2
-GUARD_SHARE = 2 / 3
-
-
-@dataclass(frozen=True, slots=True)
-class GuardUse:
-    """How consistently a lock guards a place: ``held`` of ``total`` accesses hold ``lock``."""
-
-    lock: Lock
-    held: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +73,7 @@ class Races:
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
         self.overlap = overlap
-        self.singletons = singletons
+        self.guards = Guards(world, singletons)
         self.values = Values(world)
         self._flows: dict[str, Flow] = {}
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
@@ -124,7 +113,7 @@ class Races:
         self._collisions = {}
         for access in accesses:
             self._by_effect[access.touch.place, access.touch.effect].append(access)
-        guard = self._guard(accesses)
+        guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):
             done.add((race.first.touch.fid, race.first.touch.event))
@@ -142,45 +131,6 @@ class Races:
                 done.add((race.first.touch.fid, race.first.touch.event))
                 yield race
         yield from self._writes(name, accesses, done)
-
-    def _guard(self, accesses: list[Reached]) -> GuardUse | None:
-        """The lock that guards a place by custom."""
-        sites: dict[tuple[str, int], list[Reached]] = defaultdict(list)
-        for access in accesses:
-            sites[access.touch.fid, access.touch.line].append(access)
-        best: GuardUse | None = None
-        counted: dict[object, Lock] = {}
-        for access in accesses:
-            for lock in access.locks:
-                if lock.threads:
-                    counted.setdefault(lock.slot or lock.objs, lock)
-        for lock in counted.values():
-            held = [
-                group
-                for group in sites.values()
-                if all(any(same_lock(lock, other) for other in access.locks) for access in group)
-            ]
-            writes = any(access.touch.effect in MUTATING for group in held for access in group)
-            if len(held) >= GUARD_MIN and len(held) >= GUARD_SHARE * len(sites) and writes:
-                if not self._effective(lock, held[0][0]) or not self._taken_for(lock, held):
-                    continue
-                if best is None or len(held) > best.held:
-                    best = GuardUse(lock, len(held), len(sites))
-        return best
-
-    def _taken_for(self, lock: Lock, groups: list[list[Reached]]) -> bool:
-        """Whether a lock is there for a place: of its module, or taken in a function that touches it.
-
-        One that some caller far away holds for reasons of its own guards what it happens to lead to by accident.
-        """
-        if lock.slot is not None and any(_home(lock.slot) == _home(group[0].touch.place) for group in groups):
-            return True
-        return any(
-            region >= 0 and same_lock(lock, other)
-            for group in groups
-            for access in group
-            for other, region in access.held
-        )
 
     def _with_effects(self, access: Reached, effects: frozenset[str], keep: Keep = "all") -> tuple[Reached, ...]:
         """Accesses to the same place that do any of these and are worth keeping, nearest to an entry point first.
@@ -222,55 +172,6 @@ class Races:
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
-    def _effective(self, lock: Lock, access: Reached) -> bool:
-        """Whether a lock can guard this place: a lock of each instance does not guard what all instances share."""
-        if not lock.threads:
-            return False
-        touch = access.touch
-        if lock.keyed and (touch.effect == "iterate" or touch.key < 0):
-            return False
-        if lock.base is None or lock.base.kind != "inst" or lock.base.name in self.singletons:
-            return True
-        root = touch.base
-        while root is not None:
-            if root.kind == "inst":
-                return True
-            if root.owner is None:
-                break
-            root = root.owner
-        home = str(touch.place[1]) if touch.place[0] == "k" else ""
-        if touch.place[0] == "e":
-            # The container's own holder: class-level or module-level containers have no owner.
-            return not self._held_by_class_or_module(access)
-        return not (touch.place[0] in ("k", "g") or home)
-
-    def _held_by_class_or_module(self, access: Reached) -> bool:
-        touch = access.touch
-        obj = touch.base
-        if obj is None:
-            return True
-        plain = self.world.heap.plain(obj)
-        if plain.site is None:
-            return False
-        maker = self.world.symbols.functions.get(plain.site[0])
-        return maker is not None and maker.facts.kind in ("module", "class")
-
-    def _common(self, a: Iterable[Lock], b: Iterable[Lock], access: Reached) -> bool:
-        others = list(b)
-        return any(self._effective(lock, access) and any(same_lock(lock, other) for other in others) for lock in a)
-
-    def _covering(self, *parts: Reached) -> list[Lock]:
-        """Locks held without a break over all parts of one compound."""
-        first = parts[0].held
-        return [
-            lock
-            for lock, region in first
-            if all(
-                any(region == other_region and same_lock(lock, other) for other, other_region in part.held)
-                for part in parts[1:]
-            )
-        ]
-
     def _collide(self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]) -> tuple[Reached, str] | None:
         """The first candidate that may run while ``side`` does, on the same object, without a common lock."""
         entry = side.state.entry
@@ -296,7 +197,7 @@ class Races:
             if best is not None and rank >= least:
                 continue
             why = self.overlap.why(side, other)
-            if why is None or self._common(locks, other.locks, side) or self._serialised(side, other):
+            if why is None or self.guards.common(locks, other.locks, side) or self._serialised(side, other):
                 continue
             best, least = (other, why), rank
         return best
@@ -368,7 +269,7 @@ class Races:
             candidates = self._with_effects(act, WRITES, "lasting") or (act,)
             if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
                 continue
-            covering = self._covering(read, act)
+            covering = self.guards.covering(read, act)
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
@@ -424,11 +325,11 @@ class Races:
         if not judged:
             return None
         # Of a check before the lock and one repeated under it (double-checked locking) the one under it decides.
-        strongest = max(len(self._covering(check, act)) for check in checks) if act.held else 0
+        strongest = max(len(self.guards.covering(check, act)) for check in checks) if act.held else 0
         for check, candidates in judged:
-            if len(self._covering(check, act)) < strongest:
+            if len(self.guards.covering(check, act)) < strongest:
                 continue
-            covering = self._covering(check, act)
+            covering = self.guards.covering(check, act)
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
@@ -649,11 +550,6 @@ class Races:
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
         yield from found.values()
-
-
-def _home(cell: Cell) -> str:
-    """The module of a storage slot."""
-    return str(cell[1]).partition(":")[0]
 
 
 def _nearest(access: Reached) -> tuple[int, int, str, int, int]:
