@@ -150,13 +150,20 @@ class Flow:
         for index in self.ancestors(self.facts.events[act].block):
             test = self.facts.blocks[index].test
             if test >= 0 and test not in self._iterated and check in self.deps(test):
-                if not self._made_of(test, event.target):
+                if not self._asks(test, check, event.target):
                     return False
         return True
 
+    def _asks(self, test: int, check: int, target: int) -> bool:
+        """Whether a test asks for a value alone; what else an ``and`` asks for on its own does not matter."""
+        value = self.facts.nodes[test]
+        if isinstance(value, f.Derived) and value.op == "and":
+            return all(self._asks(part, check, target) for part in value.parts if check in self.deps(part))
+        return self._made_of(test, target)
+
     def _made_of(self, node: int, target: int) -> bool:
         value = self.facts.nodes[node]
-        if isinstance(value, f.Const) or self._same_path(node, target):
+        if isinstance(value, f.Const) or self.same_path(node, target):
             return True
         return isinstance(value, f.Derived) and all(self._made_of(part, target) for part in value.parts)
 
@@ -167,7 +174,7 @@ class Flow:
         parent and the child.
         """
         first, second = self._receiver(a), self._receiver(b)
-        return first < 0 or second < 0 or self._same_path(first, second)
+        return first < 0 or second < 0 or self.same_path(first, second)
 
     def _receiver(self, index: int) -> int:
         """The node an event looks into: the object of an attribute, the container of an item; -1 when it has none."""
@@ -179,7 +186,8 @@ class Flow:
             return -1
         return event.target
 
-    def _same_path(self, a: int, b: int, depth: int = 0) -> bool:
+    def same_path(self, a: int, b: int, depth: int = 0) -> bool:
+        """Whether two nodes spell one access path: the same value, or the same attribute or item of it."""
         if self.same_value(a, b):
             return True
         if a < 0 or b < 0 or depth > 6:
@@ -187,19 +195,19 @@ class Flow:
         first, second = self.facts.nodes[a], self.facts.nodes[b]
         match first, second:
             case f.Phi(options), _:
-                return any(self._same_path(option, b, depth + 1) for option in options)
+                return any(self.same_path(option, b, depth + 1) for option in options)
             case _, f.Phi(options):
-                return any(self._same_path(a, option, depth + 1) for option in options)
+                return any(self.same_path(a, option, depth + 1) for option in options)
             case f.Attr(x, n), f.Attr(y, m):
-                return n == m and self._same_path(x, y, depth + 1)
+                return n == m and self.same_path(x, y, depth + 1)
             case f.Item(x, k), f.Item(y, m):
-                return self._same_path(x, y, depth + 1) and self._same_path(k, m, depth + 1)
+                return self.same_path(x, y, depth + 1) and self.same_path(k, m, depth + 1)
             case f.Result(x), f.Result(y):
                 return self._same_call(x, y, depth)
             case (f.Imported(), f.Imported()) | (f.ClassVar(), f.ClassVar()) | (f.SuperOf(), f.SuperOf()):
                 return first == second
             case f.Awaited(x), f.Awaited(y):
-                return self._same_path(x, y, depth + 1)
+                return self.same_path(x, y, depth + 1)
             case _:
                 return False
 
@@ -211,7 +219,7 @@ class Flow:
             return False
         pairs = [(first.func, second.func), *zip(first.args, second.args, strict=True)]
         pairs += [(x, y) for (_, x), (_, y) in zip(first.kwargs, second.kwargs, strict=True)]
-        return all(self._same_path(x, y, depth + 1) for x, y in pairs)
+        return all(self.same_path(x, y, depth + 1) for x, y in pairs)
 
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
@@ -236,6 +244,11 @@ class Flow:
             plain = [o for o in value.options if not _declared(self.facts.nodes[o])]
             return bool(plain) and all(self.is_constant(option) for option in plain)
         return False
+
+    def is_empty(self, node: int) -> bool:
+        """Whether a value is an empty container display: ``{}``, ``[]``."""
+        value = self.facts.nodes[node] if node >= 0 else None
+        return isinstance(value, f.New) and not value.items
 
     def nodes_text(self, node: int) -> str:
         """The text of a literal, or nothing."""

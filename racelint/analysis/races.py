@@ -355,7 +355,7 @@ class Races:
             return False
         if (a.fid, a.event) != (b.fid, b.event) or not flow.asks_only(check.touch.event, a.event):
             return False
-        return self.values.plain(a.fid, a.value)
+        return self.values.plain(a.fid, a.value) or self.values.returned_plain(a.fid, flow, a.event)
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""
@@ -369,6 +369,9 @@ class Races:
                 return ()
             if flow.is_constant(a.value):
                 return self._rivals(flow, act) if self._claims(flow, act) else ()
+            if flow.is_empty(a.value) and not flow.asks_only(c.event, a.event):
+                # A cache that has grown too large is dropped: dropping it twice is dropping it.
+                return ()
             return self._with_effects(act, REBIND, "lasting")
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
             return self._with_effects(act, REBIND | {"unbind"}, "none")
@@ -421,7 +424,15 @@ class Races:
             wanted = ADDING
         else:
             return ()
-        return self._with_effects(act, wanted)
+        return tuple(other for other in self._with_effects(act, wanted) if not self._other_key(act, other))
+
+    def _other_key(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""
+        if not a.touch.content or not b.touch.content or a.touch.key < 0 or b.touch.key < 0:
+            return False
+        one = self.flow(a.touch.fid).nodes_text(a.touch.key)
+        other = self.flow(b.touch.fid).nodes_text(b.touch.key)
+        return bool(one) and bool(other) and one != other
 
     # -- constructors -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ make a container each keep one that the other does not know.
 
 from __future__ import annotations
 
+from racelint.analysis.flow import Flow
 from racelint.frameworks.schema import Matcher
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
@@ -99,6 +100,16 @@ class Values:
                             constant = event.value >= 0 and isinstance(nodes[event.value], f.Const)
                             stored[target.name] = constant and stored.get(target.name, True)
         return stored.get(name, False)
+
+    def returned_plain(self, fid: str, flow: Flow, event: int) -> bool:
+        """Whether a function that stores something returns it as a plain value (``-> str``)."""
+        facts = flow.facts
+        stored = facts.events[event]
+        return (
+            isinstance(stored, f.Access)
+            and self._named_plain(fid, facts.returns)
+            and any(isinstance(e, f.Return) and flow.same_path(e.value, stored.target) for e in facts.events)
+        )
 
     def report(self, fid: str, call: f.Call) -> bool:
         """Whether a call only tells somebody something: a line in a log, a warning."""
