@@ -34,15 +34,10 @@ class Arguments:
         """Parameters of a project function (or bound method) that hold something worth telling apart."""
         world = self.world
         facts = world.symbols.functions[callee.name].facts
-        found: dict[str, tuple[Obj, ...]] = {}
+        found = dict(self.receiver(callee, published))
+        offset = len(found)
         positional = [param.name for param in facts.params if param.kind == "positional"]
         names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        offset = 0
-        if callee.kind == "bound" and callee.owner is not None and facts.params:
-            first = facts.params[0]
-            if first.kind == "positional":
-                found[first.name] = (current(world, callee.owner, published),)
-                offset = 1
         given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
         given += [(name, arg) for name, arg in call.kwargs if name in names]
         for name, arg in given:

@@ -177,7 +177,7 @@ class Overlap:
         """
         if a.group.api or b.group.api:
             return 0
-        makers = max((self._makers(reached.touch.base) for reached in (a, b)), default=0)
+        makers = max(self._makers(a.touch.base), self._makers(b.touch.base))
         return 0 if makers < SOME else 1 if makers <= MANY else 2
 
     def _makers(self, obj: Obj | None) -> int:

@@ -327,9 +327,9 @@ class Races:
         # Of a check before the lock and one repeated under it (double-checked locking) the one under it decides.
         strongest = max(len(self.guards.covering(check, act)) for check in checks) if act.held else 0
         for check, candidates in judged:
-            if len(self.guards.covering(check, act)) < strongest:
-                continue
             covering = self.guards.covering(check, act)
+            if len(covering) < strongest:
+                continue
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue

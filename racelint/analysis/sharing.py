@@ -67,7 +67,7 @@ class Reach:
         self.objects.add(plain)
         for cell in self.holders.by_object.get(plain, ()):
             work.extend(world.cells[cell])
-        if obj.kind == "ext" and not obj.bindings:
+        if obj.kind == "ext" and not obj.bindings:  # a closure's generator shares its cell with every other one
             work.extend(world.get(world.element_cell(obj)))
         elif obj.kind in ("func", "bound"):
             if obj.owner is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from racelint.analysis.flow import Flow
 from racelint.frameworks.schema import Matcher
+from racelint.link.annotations import PLAIN
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
 MAX_DEPTH = 5
-PLAIN_TYPES = ("str", "int", "float", "bool", "bytes", "None", "tuple", "frozenset", "complex")
+PLAIN_TYPES = (*PLAIN, "tuple", "frozenset")
 # Operators whose result is one of their operands.
 CHOOSING = ("and", "or")
 COMPARING = frozenset(

@@ -256,11 +256,7 @@ class Walker:
         self.returned[key] = self.world.get(("r", callee.name))
         inner = self.evaluator(callee.name, params, callee.bindings)
         inner.depth = depth + 1
-        found: Objs = {}
-        unreachable = dead(facts, inner.params)
-        for event in facts.events:
-            if isinstance(event, f.Return) and event.block not in unreachable:
-                found.update(inner.eval(event.value))
+        found = inner.returned(dead(facts, inner.params))
         if found:
             self.returned[key] = found
         return self.returned[key]

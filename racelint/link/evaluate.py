@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from racelint.link.annotations import Annotations
 from racelint.link.objects import Bindings, Obj, Objs
@@ -366,8 +366,7 @@ class Evaluator(Annotations, CallResults):
     def _instance_attribute(self, obj: Obj, name: str) -> Objs:
         world = self.world
         found = self._methods(obj, obj.name, name)
-        home, _ = world.home(obj.name, name)
-        stored = self.cell(("a", home, name))
+        stored = self.cell(world.own_slot(obj.name, name))
         if stored:
             found.update(self._adopt(stored, obj))
         default = self.cell(world.class_slot(obj.name, name))
@@ -384,10 +383,11 @@ class Evaluator(Annotations, CallResults):
             # An attribute or method of an external base: named after it, so that tables can know it.
             return {
                 world.heap.make("member", f"{base}.{name}", owner=obj): None for base in info.external
-            } | self._slot_opaque(obj, home, name)
-        return self._slot_opaque(obj, home, name)
+            } | self._slot_opaque(obj, name)
+        return self._slot_opaque(obj, name)
 
-    def _slot_opaque(self, obj: Obj, home: str, name: str) -> Objs:
+    def _slot_opaque(self, obj: Obj, name: str) -> Objs:
+        home, _ = self.world.home(obj.name, name)
         return {self.world.heap.make("opaque", f"{home}\0{name}", owner=obj if self.owners else None): None}
 
     def _methods(self, obj: Obj, cid: str, name: str) -> Objs:
@@ -417,11 +417,14 @@ class Evaluator(Annotations, CallResults):
             return {self.world.heap.make("ext", "generator", (info.id, -1), bindings=callee.bindings): None}
         if self.depth >= CLOSURE_DEPTH:
             return self.function_result(callee.name)
-        inner = self._inside(info, callee.bindings)
+        return self._inside(info, callee.bindings).returned()
+
+    def returned(self, unreachable: Collection[int] = ()) -> Objs:
+        """What this function's ``return`` statements outside the ``unreachable`` blocks give."""
         found: Objs = {}
-        for event in info.facts.events:
-            if isinstance(event, f.Return):
-                found.update(inner.eval(event.value))
+        for event in self.info.facts.events:
+            if isinstance(event, f.Return) and event.block not in unreachable:
+                found.update(self.eval(event.value))
         return found
 
     def _yielded(self, generator: Obj) -> Objs:

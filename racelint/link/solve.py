@@ -95,7 +95,7 @@ class Solver:
             return
         evaluator = self._evaluator(world.symbols.functions[f"{cls.module}:{cls.facts.body}"])
         for name, annotation in cls.facts.annotations:
-            slot: Cell = ("a", world.home(cls.id, name)[0], name)
+            slot = world.own_slot(cls.id, name)
             if world.get(slot) or world.get(("k", cls.id, name)) or evaluator.for_class(annotation):
                 continue
             promised = evaluator.instances(annotation)
@@ -123,11 +123,12 @@ class Solver:
         admitted = self.admits[cell]
         if admitted is None:
             return objs
+        if not admitted:
+            return ()
         return [
             obj
             for obj in objs
-            if admitted
-            and (obj.kind != "inst" or any(hierarchy.related(world.symbols, obj.name, cid) for cid in admitted))
+            if obj.kind != "inst" or any(hierarchy.related(world.symbols, obj.name, cid) for cid in admitted)
         ]
 
     def _add(self, cell: Cell, objs: Iterable[Obj]) -> None:
@@ -250,9 +251,7 @@ class Solver:
                 if len(params) > 1:
                     self._add(("p", setter, params[1].name), value)
                 return
-            own: Cell = ("a", world.home(obj.name, name)[0], name)
-            world.cells.setdefault(own, {})
-            self._add(own, value)
+            self._add(world.own_slot(obj.name, name), value)
         elif obj.kind == "class":
             slot = world.class_slot(obj.name, name)
             world.class_stores.add(slot)
@@ -386,10 +385,10 @@ class Solver:
             name for parent in reversed(world.class_of(cid).mro) for name, _ in world.class_of(parent).facts.annotations
         ]
         for name, arg in zip(dict.fromkeys(names), call.args, strict=False):
-            self._add(("a", world.home(cid, name)[0], name), evaluator.eval(arg))
+            self._add(world.own_slot(cid, name), evaluator.eval(arg))
         for name, node in call.kwargs:
             if name in names:
-                self._add(("a", world.home(cid, name)[0], name), evaluator.eval(node))
+                self._add(world.own_slot(cid, name), evaluator.eval(node))
 
     def _external(self, evaluator: Evaluator, call: f.Call, index: int, dotted: str) -> None:
         world = self.world

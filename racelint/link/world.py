@@ -37,9 +37,9 @@ class World:
         self.calls = Matcher.of(tables.calls)
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
-        # (function, event) -> objects called there; filled while solving.
         # Class attributes assigned through the class (`cls.x = ...`, `Config.x = ...`).
         self.class_stores: set[Cell] = set()
+        # (function, event) -> objects called there; filled while solving.
         self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
@@ -71,6 +71,10 @@ class World:
         home, class_level = found
         by_class = ("k", home, name) in self.class_stores
         return home, class_level and (by_class or ("a", home, name) not in self.cells)
+
+    def own_slot(self, cid: str, name: str) -> Cell:
+        """The cell of what instances of class ``cid`` have for themselves under ``name``."""
+        return ("a", self.home(cid, name)[0], name)
 
     def class_slot(self, cid: str, name: str) -> Cell:
         """The cell of ``name`` on the class object itself: the nearest base whose body binds it."""
