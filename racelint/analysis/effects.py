@@ -306,7 +306,7 @@ class Effects:
         if row is None:
             return
         effect = row.methods.get(method)
-        if effect is None or effect == "view":
+        if effect is None or effect in ("view", "self"):
             return
         kind = _FROM_EFFECT[effect]
         tolerant = method == "pop" and len(call.args) > 1 and row.mapping

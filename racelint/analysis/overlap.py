@@ -25,13 +25,14 @@ class Overlap:
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
         made: Mapping[str, int],
+        active: frozenset[str],
     ) -> None:
         self.symbols = symbols
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
         self.made = made
-        self.active = frozenset(group.api for group in groups if group.api)
+        self.active = active
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""

@@ -73,13 +73,15 @@ class Analysis:
                 ends[site] |= entry.begins
             if entry.executor is not None:
                 executors[entry.executor] |= entry.begins
-        walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, self._reach_begins(begins))
+        active = frozenset(group.api for group in groups if group.api)
+        leads = self._reach_begins(begins)
+        walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, leads, active)
         reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, self._made())
+        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, self._made(), active)
         races = Races(world, overlap, self._singletons())
         return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
 

@@ -121,6 +121,7 @@ class Walker:
         ends: Mapping[Event, frozenset[Event]],
         executors: Mapping[Obj, frozenset[Event]],
         reach_begins: Mapping[str, frozenset[Event]],
+        active: frozenset[str],
     ) -> None:
         self.world = world
         self.locks = locks
@@ -132,6 +133,7 @@ class Walker:
         self.ends = ends
         self.executors = executors
         self.reach_begins = reach_begins
+        self.active = active
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
@@ -455,6 +457,7 @@ class Walker:
         locks = tuple(dict.fromkeys(lock for lock, _ in held))
         callees = evaluator.eval(call.func)
         followed = [(callee, target) for callee in callees for target in self._targets(callee, evaluator, call, index)]
+        meant = self._for_several(followed)
         for callee, target in followed:
             facts = world.symbols.functions[target.name].facts
             if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
@@ -463,7 +466,7 @@ class Walker:
                 continue
             doubt = state.doubt + self._far(state)
             if len(followed) > 1 and callee.kind not in ("class", "symbol"):
-                doubt += 1 if len(followed) <= FEW else 2
+                doubt += 1 if meant or len(followed) <= FEW else 2
             elif self._stored(evaluator, call, callee):
                 doubt += 1
             if callee.kind in INDIRECT:
@@ -484,6 +487,19 @@ class Walker:
                     started,
                 )
             )
+
+    def _for_several(self, followed: list[tuple[Obj, Obj]]) -> bool:
+        """Whether only the receiver of one method is in doubt, and its class is made to be used by several contexts.
+
+        Plain data of many makers is another matter: the more there are, the less likely this is the one in question.
+        """
+        classes = self.world.symbols.classes
+        return len({target.name for _, target in followed}) == 1 and all(
+            callee.owner is not None
+            and callee.owner.kind == "inst"
+            and not self.active.isdisjoint(classes[callee.owner.name].mro)
+            for callee, _ in followed
+        )
 
     def _far(self, state: State) -> int:
         """A doubt for every so many calls: objects are told apart less and less the longer the way is."""

@@ -37,6 +37,7 @@ Effect = Literal[
     "update",  # several elements at once
     "claim",  # atomic check-and-insert (setdefault)
     "view",  # live view or lazy iterator: iterating it iterates the container
+    "self",  # the container under another name: what is done to the result is done to it
     "iterate",  # iterates in Python code, may be interrupted
     "snapshot",  # atomic copy
     "order",  # reorders in place (sort, reverse, move_to_end)

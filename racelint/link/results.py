@@ -228,6 +228,8 @@ class CallResults(ABC):
         if method == "copy":
             return {world.heap.make("ext", receiver.name, site, fresh=self.owners): None}
         effect = row.methods.get(method)
+        if effect == "self":
+            return {receiver: None}
         if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
             found = dict(self.elements(receiver))
             if method in ("get", "setdefault", "pop") and len(call.args) > 1:
