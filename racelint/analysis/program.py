@@ -17,6 +17,7 @@ from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import FEW, Group, Reached, Walker
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
 from racelint.link.calls import call_graph
+from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
@@ -56,6 +57,7 @@ class Analysis:
         self.discovery = Discovery(world)
         self.entries = (*self.discovery.run(), *extra)
         self.locks = Locks(world)
+        self._reach: dict[frozenset[str], frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
         """Walk every group of entry points, pair what was reached."""
@@ -108,7 +110,7 @@ class Analysis:
         for entries in together.values():
             first = entries[0]
             found.append(Group(len(found), tuple(entries), first.kind, first.self_overlap))
-        main = self._main_entries()
+        main = self._mains
         plain = tuple(entry for entry in main if entry.target.kind != "bound")
         methods = tuple(entry for entry in main if entry.target.kind == "bound")
         for part, application in ((plain, True), (methods, False)):
@@ -163,7 +165,8 @@ class Analysis:
     def _begin_reach(self) -> dict[str, frozenset[Event]]:
         return self._reach_begins(frozenset(site for entry in self.entries for site in entry.begins))
 
-    def _main_entries(self) -> tuple[EntryPoint, ...]:
+    @cached_property
+    def _mains(self) -> tuple[EntryPoint, ...]:
         """Uncalled functions and module bodies from which something concurrent is started."""
         world = self.world
         targeted = {entry.target.name for entry in self.entries}
@@ -253,7 +256,7 @@ class Analysis:
                 for sub in world.class_of(owner).subclasses:
                     owners.setdefault(sub, True)
         found = []
-        application = self._application()
+        led_to = self._reached_from(tuple(self.entries))
         for owner, overlaps in owners.items():
             if owner in world.symbols.classes:
                 fids = self._public_methods(owner)
@@ -268,10 +271,12 @@ class Analysis:
                 ]
             entries = {entry.target.name for entry in self.entries}
             fids = [fid for fid in fids if fid not in entries]
-            if self._roots_reach.intersection(fids):
-                # The project's own main program uses it, so its callers are seen; what nothing leads to is called from
+            used = self._reached_from(self._users(owner))
+            if used.intersection(fids):
+                # The project's own main code uses it, so its callers are seen; what nothing leads to is called from
                 # outside (a framework that dispatches by name), unless it is a step of construction.
-                fids = [fid for fid in fids if fid not in application and not self._constructs(fid)]
+                seen = used | led_to
+                fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
             if fids:
                 found.append((owner, fids, overlaps))
         return found
@@ -285,24 +290,29 @@ class Analysis:
     def _plain(self) -> nx.DiGraph[str]:
         return nx.DiGraph(self.graph)
 
-    @cached_property
-    def _roots_reach(self) -> frozenset[str]:
-        """What the main programs themselves lead to."""
-        found: set[str] = set()
-        for entry in self._main_entries():
-            if entry.target.kind != "bound" and entry.target.name not in found:
-                found.add(entry.target.name)
-                found |= nx.descendants(self._plain, entry.target.name)
-        return frozenset(found)
+    def _users(self, owner: str) -> tuple[EntryPoint, ...]:
+        """The project's own main code, seen from an interface: its main programs, and methods of other classes.
 
-    def _application(self) -> frozenset[str]:
-        """Functions that the project's main programs lead to, and what the entry points lead to."""
-        found: set[str] = set(self._roots_reach)
-        for entry in self.entries:
-            if entry.target.name not in found:
-                found.add(entry.target.name)
-                found |= nx.descendants(self._plain, entry.target.name)
-        return frozenset(found)
+        A method of the interface itself that starts something is no user of it: its callers are those in question.
+        """
+        symbols = self.world.symbols
+        return tuple(
+            entry
+            for entry in self._mains
+            if entry.target.owner is None
+            or (owner in symbols.classes and not related(symbols, entry.target.owner.name, owner))
+        )
+
+    def _reached_from(self, entries: tuple[EntryPoint, ...]) -> frozenset[str]:
+        """The functions of some entry points and all that they lead to."""
+        functions = frozenset(entry.target.name for entry in entries)
+        found = self._reach.get(functions)
+        if found is None:
+            every = set(functions)
+            for fid in functions:
+                every |= nx.descendants(self._plain, fid)
+            found = self._reach[functions] = frozenset(every)
+        return found
 
     def _public_methods(self, cid: str) -> list[str]:
         world = self.world
