@@ -153,6 +153,10 @@ class Effects:
             case f.Captured(owner, name):
                 fid = f"{evaluator.info.module}:{owner}"
                 yield ("x", fid, name), None, f"{world.symbols.functions[fid].display}.{name}"
+            case f.Phi(options):
+                for option in options:
+                    if not isinstance(evaluator.nodes[option], f.Phi):
+                        yield from self.slots(evaluator, option)
 
     def _is_constant(self, place: Cell) -> bool:
         """Functions, classes and modules bound to a name are not state."""
@@ -316,6 +320,18 @@ class Effects:
         if not row.mapping and kind in ("insert", "discard", "delete"):
             key, value = (call.args[0], call.args[0]) if call.args else (-1, -1)
         yield from self._content(evaluator, node.base, owner, index, call.line, kind, key, value, method=method)
+
+    def handed_out(self, evaluator: Evaluator, event: f.Return, index: int) -> Iterator[Touch]:
+        """Containers whose live views a function returns, alone or in a tuple: whoever called it will walk them."""
+        given = evaluator.nodes[event.value]
+        for node in given.items if isinstance(given, f.New) and given.kind == "tuple" else (event.value,):
+            for obj in evaluator.eval(node):
+                if obj.kind == "member" and obj.owner is not None and "()" in obj.name:
+                    inner = evaluator.nodes[node]
+                    call = evaluator.info.facts.events[inner.event] if isinstance(inner, f.Result) else None
+                    func = evaluator.nodes[call.func] if isinstance(call, f.Call) else None
+                    base = func.base if isinstance(func, f.Attr) else node
+                    yield from self._content(evaluator, base, obj, index, event.line, "iterate")
 
     def _walked(
         self, evaluator: Evaluator, node: int, index: int, line: int, effect: Kind, depth: int = 0

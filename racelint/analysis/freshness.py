@@ -38,6 +38,19 @@ class Freshness:
         shared = self.world.heap.shared(obj)
         return any(self.sharing.seen_from(site).shared(shared) for site in sites)
 
+    def given_away(self, obj: Obj, sites: Iterable[Event]) -> bool:
+        """Whether what began at these sites was given a part of a fresh object, and not the object it belongs to.
+
+        What knows no object of the owner's class has the part from nowhere else.
+        """
+        owner = obj.owner
+        if owner is None or owner.kind != "inst" or obj.kind != "ext":
+            return False
+        part = self.world.heap.plain(obj)
+        return any(
+            part in seen.objects and owner.name not in seen.classes for seen in map(self.sharing.seen_from, sites)
+        )
+
     def params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
         """Fresh objects a function was given, once something was started that can see them."""
         return {

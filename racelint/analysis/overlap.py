@@ -33,6 +33,8 @@ class Overlap:
         self.api_threads = api_threads
         self.made = made
         self.active = active
+        # Main programs: functions that nobody calls and that start something.
+        self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""

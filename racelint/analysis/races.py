@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
-from racelint.analysis.effects import MUTATING, RESIZING
+from racelint.analysis.effects import MUTATING, RESIZING, Kind
 from racelint.analysis.flow import Flow
 from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
-from racelint.link.world import World
+from racelint.link.objects import Obj
+from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
 Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-write", "iterate", "write", "guard"]
@@ -81,6 +82,7 @@ class Races:
         self._collisions: dict[tuple[object, ...], tuple[Reached, str] | None] = {}
         self._constant: dict[tuple[str, int], bool] = {}
         self._late_ones: dict[str, list[Reached]] = {}
+        self._contents: defaultdict[tuple[object, str], list[Reached]] = defaultdict(list)
 
     def flow(self, fid: str) -> Flow:
         """Dependence information of a function (cached)."""
@@ -96,16 +98,33 @@ class Races:
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)
+            if access.touch.content and not access.late and self._made_once(access.touch.place):
+                self._contents[access.touch.place, access.touch.effect].append(access)
         self._late_ones = late
         for name in sorted(by_name):
             for race in self._place(name, by_name[name]):
                 yield replace(race, guess=self.overlap.guess(race.first, race.second))
 
+    def _made_once(self, place: Cell) -> bool:
+        """Whether the function that makes a container runs once for who keeps it: then all who hold it hold one.
+
+        What a helper makes for each of its callers is another container every time.
+        """
+        made = place[1]
+        if not isinstance(made, Obj) or made.site is None or made.site[0] not in self.world.symbols.functions:
+            return False
+        facts = self.world.symbols.functions[made.site[0]].facts
+        return facts.kind != "function" or facts.name == "__init__" or made.site[0] in self.overlap.mains
+
     # -- one place ----------------------------------------------------------------------------------------------------
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
         late = self._late_ones.get(name, [])
-        if not late and not any(access.touch.effect in MUTATING for access in accesses):
+        places = {access.touch.place for access in accesses if access.touch.content}
+        changed = any(access.touch.effect in MUTATING for access in accesses) or any(
+            (place, effect) in self._contents for place in places for effect in MUTATING
+        )
+        if not late and not changed:
             return
         accesses.sort(key=_nearest)
         self._by_effect = defaultdict(list)
@@ -113,6 +132,11 @@ class Races:
         self._collisions = {}
         for access in accesses:
             self._by_effect[access.touch.place, access.touch.effect].append(access)
+        # One container may be kept in several slots: it is the same under each of their names.
+        for place in places:
+            for effect in get_args(Kind):
+                if (place, effect) in self._contents:
+                    self._by_effect[place, effect] = self._contents[place, effect]
         guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):

@@ -22,6 +22,7 @@ from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.results import CallResults
+from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -316,11 +317,19 @@ class Walker:
                             published.update(self.freshness.params(evaluator, gained))
                             handed = self.freshness.handed(evaluator, event, callee)
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
+            elif isinstance(event, f.Return):
+                if self.group.kind in ("main", "any") and self._public(info):
+                    for touch in self.effects.handed_out(evaluator, event, index):
+                        self._record(touch, state, (), before, published)
             elif isinstance(event, f.Release) and self.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
                     ended = self.executors.get(world.heap.plain(obj))
                     if ended:
                         started = started - ended
+
+    def _public(self, info: FunctionInfo) -> bool:
+        """Whether code outside of the project may call a function, as its documentation has it."""
+        return info.parent is None and not info.facts.name.startswith("_")
 
     def _region(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
         found = self.locks.of_region(evaluator, region)
@@ -409,12 +418,15 @@ class Walker:
         if base is not None:
             if base.fresh:
                 root_object = root(self.world, base)
-                if root_object not in published:
+                if root_object in published:
+                    late = any(
+                        root(self.world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh
+                    )
+                    touch = touch.on(self.world.heap.shared(base))
+                elif self.freshness.given_away(base, started):
+                    touch = touch.on(self.world.heap.plain(base))
+                else:
                     return
-                late = any(
-                    root(self.world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh
-                )
-                touch = touch.on(self.world.heap.shared(base))
                 base = touch.base
             assert base is not None
             if not self.sharing.shared(base):

@@ -21,8 +21,10 @@ def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
 def _finding(race: Race, phrasing: Phrasing) -> Finding:
     place = phrasing.short(race.name)
     change = VERBS[race.second.touch.effect]
+    handed_out = phrasing.hands_out(race.first)
+    done = "a live view is returned, and walked" if handed_out else "iterated"
     message = (
-        f"{place}: iterated while the {change} at {phrasing.where(race.second)} may change it; {phrasing.meets(race)}"
+        f"{place}: {done} while the {change} at {phrasing.where(race.second)} may change it; {phrasing.meets(race)}"
     )
     kind = race.first.touch.type
     if kind == "list":
@@ -34,7 +36,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     else:
         consequence = "RuntimeError: dictionary changed size during iteration"
     others = sorted({phrasing.short(lock.name) for lock in race.second.locks})
-    if others:
+    if handed_out:
+        advice = "return a copy, such as `list(...)` of the view"
+    elif others:
         advice = f"iterate over a copy taken under `{others[0]}`, which the other side holds"
     else:
         advice = f"iterate over a copy, such as `list({place.rpartition('.')[2]})`"

@@ -10,6 +10,7 @@ from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached, State
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
+from racelint.model import facts as f
 from racelint.model.findings import Confidence, Context, Finding, Severity, Side, Step
 
 VERBS = {
@@ -178,7 +179,14 @@ class Phrasing:
                 return f"{function}() runs in parallel from {first} and {second} ({kind})"
             return f"{function}() runs in parallel with itself, from {first} ({kind})"
         other = self.short(self.function(race.second).display)
-        return f"{function}() runs in parallel with {other}() in {second} ({kind})"
+        known_as = ""
+        if race.second.touch.content and race.second.touch.name != race.first.touch.name:
+            known_as = f", where it is {self.short(race.second.touch.name)}"
+        return f"{function}() runs in parallel with {other}() in {second} ({kind}){known_as}"
+
+    def hands_out(self, reached: Reached) -> bool:
+        """Whether an access is a ``return`` of what the caller will walk."""
+        return isinstance(self.function(reached).facts.events[reached.touch.event], f.Return)
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
