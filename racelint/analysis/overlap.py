@@ -127,13 +127,15 @@ class Overlap:
         return other.state.entry.why
 
     def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
-        """Whether the access surely happens before the entry point can run (or after it has ended)."""
+        """Whether the access surely happens before the entry point can run, or after it has ended."""
         if not entry.begins:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
         if a.group.self_overlap and not a.group.api:
             return False
         for site in entry.begins:
+            if self._waited_for(a, site):
+                continue
             groups = self.sites.get(site)
             if not groups:
                 if not a.group.main:
@@ -158,6 +160,10 @@ class Overlap:
                 if not all(self._before(a, other, active | {index}) for other in starter.entries):
                     return False
         return True
+
+    def _waited_for(self, a: Reached, site: Event) -> bool:
+        """Whether a public function has waited for the end of what others began at a site."""
+        return site in a.group.initially.get(a.state.entry.target.name, frozenset()) and site not in a.started
 
     def _program(self, a: Reached) -> bool:
         """Whether an access is in the main program itself: what it has not started runs in some other process."""
