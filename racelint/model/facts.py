@@ -96,7 +96,7 @@ class New(msgspec.Struct, frozen=True, array_like=True, tag="n"):
 
 
 class Const(msgspec.Struct, frozen=True, array_like=True, tag="k"):
-    """A literal, as source text."""
+    """A literal, as source text; plain strings in the quotes that ``repr`` gives them, so that equal ones are equal."""
 
     text: str
 

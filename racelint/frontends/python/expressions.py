@@ -129,7 +129,7 @@ class Expressions:
         text = node.value
         if "\n" in text:
             self.line += text.count("\n")
-        return self.b.node(f.Const(text if len(text) <= LONG_CONST else text[:LONG_CONST]))
+        return self.b.node(f.Const(_literal(text)[:LONG_CONST]))
 
     def _number(self, node: Any) -> int:
         return self.b.node(f.Const(node.value[:LONG_CONST]))
@@ -566,3 +566,14 @@ class Expressions:
     def function_object(self, node: cst.Lambda) -> int:
         """The node of a lambda; scopes are the business of the scope walker."""
         return self._other(node.body)
+
+
+def _literal(text: str) -> str:
+    """A string literal as ``repr`` writes it, where that takes no reading of escapes; others as they are."""
+    prefix = text[: len(text) - len(text.lstrip("bBrRuU"))].lower()
+    quoted = text[len(prefix) :]
+    quotes = quoted[:3] if quoted[:3] in ("'''", '"""') else quoted[:1]
+    content = quoted[len(quotes) : -len(quotes)]
+    if "\\" in content:
+        return text
+    return ("b" if "b" in prefix else "") + repr(content)
