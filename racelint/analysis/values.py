@@ -43,6 +43,8 @@ class Values:
         self.calls = Matcher.of([row for row in world.tables.value if row.name])
         self.methods = frozenset(name for row in world.tables.value for name in row.methods)
         self.reports = frozenset(name for row in world.tables.report for name in (*row.name, *row.methods))
+        self.stateless = frozenset(name for row in world.tables.stateless for name in row.name)
+        self._holding = frozenset(str(cell[1]) for cell in world.cells if cell[0] == "a")
         self._evaluators: dict[str, Evaluator] = {}
         self._returns: dict[str, bool] = {}
         self._stored: dict[str, dict[str, bool]] = {}
@@ -80,7 +82,7 @@ class Values:
             case f.Global(name):
                 return self._constant_variable(fid, name)
             case f.Result(event):
-                return self._called(fid, event, depth)
+                return self._called(fid, event, depth) or self._interchangeable(fid, node)
             case _:
                 return False
 
@@ -162,6 +164,20 @@ class Values:
         if isinstance(func, f.Attr) and func.name in self.methods:
             return not any(callee.kind in ("func", "bound", "class") for callee in callees)
         return bool(callees) and all(self._gives_plain(callee, depth) for callee in callees)
+
+    def _interchangeable(self, fid: str, node: int) -> bool:
+        """Whether a call makes an instance that keeps nothing: two of them cannot be told apart but by identity."""
+        objs = self._evaluator(fid).eval(node)
+        return bool(objs) and all(obj.kind == "inst" and self._keeps_nothing(obj.name) for obj in objs)
+
+    def _keeps_nothing(self, cid: str) -> bool:
+        info = self.world.class_of(cid)
+        return self.stateless.issuperset(info.external) and not any(
+            parent in self._holding
+            or self.world.class_of(parent).own_attrs
+            or "__init__" in self.world.class_of(parent).methods
+            for parent in info.mro
+        )
 
     def _gives_plain(self, callee: Obj, depth: int) -> bool:
         if callee.kind == "symbol":

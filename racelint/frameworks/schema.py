@@ -219,6 +219,14 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Stateless(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base classes that give an instance no state of its own: one without attributes is as good as another."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
 class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type whose instances (or whose attributes) are never shared between contexts (``threading.local``)."""
 
@@ -240,6 +248,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confined: list[Confined] = []
     value: list[Value] = []
     report: list[Report] = []
+    stateless: list[Stateless] = []
 
 
 class TableError(ValueError):
