@@ -354,6 +354,9 @@ class Races:
             covering = self.guards.covering(check, act)
             if len(covering) < strongest:
                 continue
+            if self._same_either_way(flow, check, act):
+                again = (act.touch.fid, act.touch.event)
+                candidates = tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
@@ -367,17 +370,15 @@ class Races:
             pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
-            if self._same_either_way(flow, check, act, hit[0]):
-                return None
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
         return None
 
-    def _same_either_way(self, flow: Flow, check: Reached, act: Reached, other: Reached) -> bool:
-        """A plain value filled in on first use: whoever comes second stores an equal one."""
-        a, b = act.touch, other.touch
+    def _same_either_way(self, flow: Flow, check: Reached, act: Reached) -> bool:
+        """A plain value filled in on first use: whoever does the same in between stores an equal one."""
+        a = act.touch
         if a.content or a.effect != "rebind" or flow.is_constant(a.value):
             return False
-        if (a.fid, a.event) != (b.fid, b.event) or not flow.asks_only(check.touch.event, a.event):
+        if not flow.asks_only(check.touch.event, a.event):
             return False
         return self.values.plain(a.fid, a.value) or self.values.returned_plain(a.fid, flow, a.event)
 
