@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from racelint.model import facts as f
@@ -254,6 +255,54 @@ class Flow:
         """The text of a literal, or nothing."""
         value = self.facts.nodes[node] if node >= 0 else None
         return value.text if isinstance(value, f.Const) else ""
+
+    def constants(self, node: int, depth: int = 0) -> frozenset[str] | None:
+        """The literals a node may be (``"a"``, or what a loop over ``("a", "b")`` gives); None when it may be others."""
+        value = self.facts.nodes[node] if node >= 0 and depth < 4 else None
+        match value:
+            case f.Const(text):
+                return frozenset((text,))
+            case f.Phi(options):
+                return self._all_constants(options, depth)
+            case f.Elem(base):
+                walked = self.facts.nodes[base]
+                return self._all_constants(walked.items, depth) if isinstance(walked, f.New) else None
+            case _:
+                return None
+
+    def _all_constants(self, nodes: Iterable[int], depth: int) -> frozenset[str] | None:
+        found: frozenset[str] = frozenset()
+        for node in nodes:
+            known = self.constants(node, depth + 1)
+            if known is None:
+                return None
+            found |= known
+        return found
+
+    def keys_of(self, node: int) -> frozenset[str] | None:
+        """The literal keys of a mapping that is written out here; None when there may be others."""
+        value = self.facts.nodes[node] if node >= 0 else None
+        return self._all_constants(value.keys, 0) if isinstance(value, f.New) and value.kind == "dict" else None
+
+    def same_always(self, node: int, *, values: bool = True) -> bool:
+        """Whether a mapping is written out here with keys (and values) that do not depend on the call."""
+        value = self.facts.nodes[node] if node >= 0 else None
+        return (
+            isinstance(value, f.New)
+            and value.kind == "dict"
+            and bool(value.keys)
+            and all(self._fixed(part) for part in (*value.keys, *(value.items if values else ())))
+        )
+
+    def _fixed(self, node: int) -> bool:
+        value = self.facts.nodes[node] if node >= 0 else None
+        match value:
+            case f.Const() | f.Global() | f.Imported():
+                return True
+            case f.Attr(base, _):
+                return self._fixed(base)
+            case _:
+                return False
 
     def is_none(self, node: int) -> bool:
         """Whether a value may be the literal None."""

@@ -397,6 +397,8 @@ class Races:
             if flow.is_empty(a.value) and not flow.asks_only(c.event, a.event):
                 # A cache that has grown too large is dropped: dropping it twice is dropping it.
                 return ()
+            if self._told(flow, check, act):
+                return ()
             return self._with_effects(act, REBIND, "lasting")
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
             return self._with_effects(act, REBIND | {"unbind"}, "none")
@@ -423,6 +425,21 @@ class Races:
             and not self.values.report(act.touch.fid, event)
             for index, event in enumerate(events)
         ) and flow.nodes_text(act.touch.value) in ("True", "False")
+
+    def _told(self, flow: Flow, check: Reached, act: Reached) -> bool:
+        """A time of day stored beside what only tells somebody something: told once more is a line too many."""
+        touch = act.touch
+        if touch.content or touch.effect != "rebind" or touch.aug or not self.values.plain(touch.fid, touch.value):
+            return False
+        block = flow.facts.events[touch.event].block
+        if check.touch.event not in flow.deps(flow.facts.blocks[block].test):
+            return False
+        done = [
+            event
+            for event in flow.facts.events
+            if isinstance(event, f.Call) and event.block == block and not event.used
+        ]
+        return bool(done) and all(self.values.report(touch.fid, event) for event in done)
 
     def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         c, a = check.touch, act.touch
@@ -453,11 +470,15 @@ class Races:
 
     def _other_key(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""
-        if not a.touch.content or not b.touch.content or a.touch.key < 0 or b.touch.key < 0:
+        if not a.touch.content or not b.touch.content:
             return False
-        one = self.flow(a.touch.fid).nodes_text(a.touch.key)
-        other = self.flow(b.touch.fid).nodes_text(b.touch.key)
-        return bool(one) and bool(other) and one != other
+        one, other = self._keys(a), self._keys(b)
+        return one is not None and other is not None and one.isdisjoint(other)
+
+    def _keys(self, access: Reached) -> frozenset[str] | None:
+        """The constant keys an access may be to; None when they are not known."""
+        flow, touch = self.flow(access.touch.fid), access.touch
+        return flow.keys_of(touch.key) if touch.effect == "update" else flow.constants(touch.key)
 
     # -- constructors -------------------------------------------------------------------------------------------------
 
@@ -512,13 +533,28 @@ class Races:
             touch = access.touch
             if touch.effect != "iterate" or touch.fid in found:
                 continue
+            flow = self.flow(touch.fid)
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING
-            candidates = self._with_effects(access, wanted, "resizing")
+            candidates = tuple(
+                other
+                for other in self._with_effects(access, wanted, "resizing")
+                if not (other.touch.fid == touch.fid and self._fills_first(flow, other, access))
+            )
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None:
                 found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
         yield from found.values()
+
+    def _fills_first(self, flow: Flow, fill: Reached, walk: Reached) -> bool:
+        """Whether a loop comes after an update with keys that are the same in every call: done again it adds none."""
+        a, b = fill.touch, walk.touch
+        return (
+            a.effect == "update"
+            and a.event < b.event
+            and flow.facts.events[a.event].block in flow.ancestors(flow.facts.events[b.event].block)
+            and flow.same_always(a.key, values=False)
+        )
 
     # -- plain accesses -----------------------------------------------------------------------------------------------
 
@@ -582,6 +618,9 @@ class Races:
                 candidates = self._with_effects(access, REORDERING, "harmful")
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
+            if touch.effect == "update" and self.flow(touch.fid).same_always(touch.key):
+                again = (touch.fid, touch.event)
+                candidates = tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
