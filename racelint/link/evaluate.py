@@ -315,12 +315,36 @@ class Evaluator(Annotations, CallResults):
             holder = holder.owner
         if holder is None or holder.depth >= MAX_OWNER_DEPTH:
             return obj
+        if holder.fresh and self._made_for(obj, holder, obj.site[0]):
+            return self.world.heap.owned(obj, holder)
         cls = maker.cls
         if cls is None and maker.facts.kind == "class":
             cls = f"{maker.module}:{maker.facts.cls}"
         if cls is None or cls not in self.world.class_of(holder.name).mro:
             return obj
         return self.world.heap.owned(obj, holder)
+
+    def _made_for(self, obj: Obj, holder: Obj, maker: str) -> bool:
+        """Whether a container in a slot of a fresh object is as fresh.
+
+        It is when it is made where the object is, or by a helper that gives each caller another, or when some function
+        made it for an object of this class and nobody else keeps it: not when the constructor was handed it.
+        """
+        world = self.world
+        if obj.kind != "ext" or holder.site is None:
+            return False
+        plain = world.heap.plain(obj)
+        if maker == holder.site[0] or plain in world.get(("r", maker)):
+            return True
+        if world.symbols.functions[maker].facts.kind != "function":
+            return False
+        mro = world.class_of(holder.name).mro
+        if not world.keepers.get(plain, frozenset()).issubset(mro):
+            return False
+        init = world.method(holder.name, "__init__")
+        return init is None or not any(
+            plain in world.get(("p", init, param.name)) for param in world.symbols.functions[init].facts.params
+        )
 
     # -- attributes ---------------------------------------------------------------------------------------------------
 

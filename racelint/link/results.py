@@ -207,7 +207,7 @@ class CallResults(ABC):
             return self.elements_of(self.eval(call.args[0]))
         if dotted in ("copy.copy", "copy.deepcopy"):
             return {
-                heap.make("ext" if obj.kind == "ext" else "inst", obj.name, site): None
+                heap.make("ext" if obj.kind == "ext" else "inst", obj.name, site, fresh=self.owners): None
                 for obj in self.argument(call, 0, None)
                 if obj.kind in ("ext", "inst")
             }

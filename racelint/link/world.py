@@ -7,6 +7,8 @@ points-to analysis after Andersen, with local variables already resolved by the 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import cached_property
 from typing import TypeAlias
 
 from racelint.frameworks.schema import Container, Matcher, Tables
@@ -71,6 +73,17 @@ class World:
         home, class_level = found
         by_class = ("k", home, name) in self.class_stores
         return home, class_level and (by_class or ("a", home, name) not in self.cells)
+
+    @cached_property
+    def keepers(self) -> dict[Obj, frozenset[str]]:
+        """Container -> the classes whose instances keep it in an attribute; to be asked when all is solved."""
+        found: dict[Obj, set[str]] = defaultdict(set)
+        for cell, objs in self.cells.items():
+            if cell[0] == "a":
+                for obj in objs:
+                    if obj.kind == "ext":
+                        found[self.heap.plain(obj)].add(str(cell[1]))
+        return {obj: frozenset(classes) for obj, classes in found.items()}
 
     def own_slot(self, cid: str, name: str) -> Cell:
         """The cell of what instances of class ``cid`` have for themselves under ``name``."""
