@@ -257,7 +257,7 @@ class Flow:
         return value.text if isinstance(value, f.Const) else ""
 
     def constants(self, node: int, depth: int = 0) -> frozenset[str] | None:
-        """The literals a node may be (``"a"``, or what a loop over ``("a", "b")`` gives); None when it may be others."""
+        """The literals a node may be (``"a"``, what a loop over ``("a", "b")`` gives); None when it may be others."""
         value = self.facts.nodes[node] if node >= 0 and depth < 4 else None
         match value:
             case f.Const(text):

@@ -88,13 +88,24 @@ class Analysis:
         return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
 
     def _made(self) -> Counter[str]:
-        """How many calls make instances of each class, those of its subclasses included."""
-        made: Counter[str] = Counter()
-        for callees in self.world.callees.values():
-            for callee in callees:
-                if callee.kind == "class":
-                    made.update(self.world.class_of(callee.name).mro)
-        return made
+        """How many calls make instances of each class (copies too), those of its subclasses included."""
+        world = self.world
+        sites = {
+            (callee.name, event)
+            for event, callees in world.callees.items()
+            for callee in callees
+            if callee.kind == "class"
+        }
+        sites.update(
+            (obj.name, obj.site)
+            for objs in world.cells.values()
+            for obj in objs
+            if obj.kind == "inst"
+            and obj.site is not None
+            and obj.site[0] in world.symbols.functions
+            and obj.site[1] >= 0
+        )
+        return Counter(parent for cid, _ in sites for parent in world.class_of(cid).mro)
 
     # -- groups -------------------------------------------------------------------------------------------------------
 
