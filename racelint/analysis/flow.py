@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f
 
 TOLERATED = ("KeyError", "IndexError", "LookupError", "AttributeError", "ValueError", "Exception", "BaseException")
@@ -146,12 +147,13 @@ class Flow:
     def asks_only(self, check: int, act: int) -> bool:
         """Whether the tests that ``check`` decides on the way to ``act`` look at its value and at nothing else."""
         event = self.facts.events[check]
-        if not isinstance(event, f.Access):
+        if not isinstance(event, (f.Access, f.Call)):
             return False
+        asked = event.target if isinstance(event, f.Access) else event.result
         for index in self.ancestors(self.facts.events[act].block):
             test = self.facts.blocks[index].test
             if test >= 0 and test not in self._iterated and check in self.deps(test):
-                if not self._asks(test, check, event.target):
+                if not self._asks(test, check, asked):
                     return False
         return True
 
@@ -338,6 +340,18 @@ class Flow:
             else:
                 stack.extend(self._children(value))
         return frozenset(found)
+
+
+class Flows(dict[str, Flow]):
+    """The flow of each function by its id, made on first use."""
+
+    def __init__(self, functions: Mapping[str, FunctionInfo]) -> None:
+        super().__init__()
+        self.functions = functions
+
+    def __missing__(self, fid: str) -> Flow:
+        found = self[fid] = Flow(self.functions[fid].facts)
+        return found
 
 
 def _declared(node: f.Node) -> bool:

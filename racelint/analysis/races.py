@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from racelint.analysis.effects import MUTATING, RESIZING, Kind
-from racelint.analysis.flow import Flow
+from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards, GuardUse
+from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.overlap import Overlap
-from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
@@ -75,21 +75,15 @@ class Races:
         self.world = world
         self.overlap = overlap
         self.guards = Guards(world, singletons)
-        self.values = Values(world)
-        self._flows: dict[str, Flow] = {}
+        self.flows = Flows(world.symbols.functions)
+        self.harmless = Harmless(world, self.flows)
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
         self._candidates: dict[tuple[object, frozenset[str], Keep], tuple[Reached, ...]] = {}
         self._collisions: dict[tuple[object, ...], tuple[Reached, str] | None] = {}
-        self._constant: dict[tuple[str, int], bool] = {}
         self._late_ones: dict[str, list[Reached]] = {}
+        # Stores that give an equal value whoever does them.
+        self._filled_in: set[tuple[str, int]] = set()
         self._contents: defaultdict[tuple[object, str], list[Reached]] = defaultdict(list)
-
-    def flow(self, fid: str) -> Flow:
-        """Dependence information of a function (cached)."""
-        found = self._flows.get(fid)
-        if found is None:
-            found = self._flows[fid] = Flow(self.world.symbols.functions[fid].facts)
-        return found
 
     def find(self, reached: Iterable[Reached]) -> Iterator[Race]:
         """Races of all places, places in order of their names."""
@@ -182,11 +176,11 @@ class Races:
     def _kept(self, access: Reached, keep: Keep) -> bool:
         match keep:
             case "lasting":
-                return not self._resets(access)
+                return not self.harmless.resets(access)
             case "claims":
-                return self._claims(self.flow(access.touch.fid), access)
+                return self.harmless.claims(access)
             case "none":
-                return access.touch.effect == "unbind" or self.flow(access.touch.fid).is_none(access.touch.value)
+                return access.touch.effect == "unbind" or self.flows[access.touch.fid].is_none(access.touch.value)
             case "resizing":
                 return not access.touch.aug
             case "harmful":
@@ -236,7 +230,7 @@ class Races:
     def _identifies(self, access: Reached) -> bool:
         if access.state.parent is not None:
             return False
-        names = self.flow(access.touch.fid).param_names(access.touch.key)
+        names = self.flows[access.touch.fid].param_names(access.touch.key)
         return any(set(group) <= names for group in access.state.entry.serialised_by)
 
     # -- compounds ----------------------------------------------------------------------------------------------------
@@ -257,7 +251,7 @@ class Races:
     def _function_compounds(
         self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None, settled: set[tuple[str, int]]
     ) -> Iterator[Race]:
-        flow = self.flow(fid)
+        flow = self.flows[fid]
         parts = sorted(parts, key=lambda a: a.touch.event)
         for act in parts:
             if act.touch.effect not in MUTATING and act.touch.effect not in ("item", "read"):
@@ -311,17 +305,6 @@ class Races:
             return True
         return not flow.same_receiver(a.touch.event, b.touch.event)
 
-    def _resets(self, access: Reached) -> bool:
-        """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
-        touch = access.touch
-        if touch.effect != "rebind" or touch.aug:
-            return False
-        key = (touch.fid, touch.value)
-        found = self._constant.get(key)
-        if found is None:
-            found = self._constant[key] = self.flow(touch.fid).is_constant(touch.value)
-        return found
-
     def _calls_between(self, flow: Flow, start: int, end: int) -> bool:
         return any(isinstance(event, f.Call) for event in flow.facts.events[start + 1 : end])
 
@@ -354,9 +337,9 @@ class Races:
             covering = self.guards.covering(check, act)
             if len(covering) < strongest:
                 continue
-            if self._same_either_way(flow, check, act):
-                again = (act.touch.fid, act.touch.event)
-                candidates = tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
+            if self.harmless.same_either_way(check, act):
+                self._filled_in.add((act.touch.fid, act.touch.event))
+                candidates = _without(act, candidates)
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
@@ -373,15 +356,6 @@ class Races:
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
         return None
 
-    def _same_either_way(self, flow: Flow, check: Reached, act: Reached) -> bool:
-        """A plain value filled in on first use: whoever does the same in between stores an equal one."""
-        a = act.touch
-        if a.content or a.effect != "rebind" or flow.is_constant(a.value):
-            return False
-        if not flow.asks_only(check.touch.event, a.event):
-            return False
-        return self.values.plain(a.fid, a.value) or self.values.returned_plain(a.fid, flow, a.event)
-
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""
         c, a = check.touch, act.touch
@@ -393,11 +367,11 @@ class Races:
             if a.aug:
                 return ()
             if flow.is_constant(a.value):
-                return self._rivals(flow, act) if self._claims(flow, act) else ()
+                return self._rivals(flow, act) if self.harmless.claims(act) else ()
             if flow.is_empty(a.value) and not flow.asks_only(c.event, a.event):
                 # A cache that has grown too large is dropped: dropping it twice is dropping it.
                 return ()
-            if self._told(flow, check, act):
+            if self.harmless.told(check, act):
                 return ()
             return self._with_effects(act, REBIND, "lasting")
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
@@ -410,36 +384,8 @@ class Races:
         return tuple(
             other
             for other in self._with_effects(act, REBIND, "claims")
-            if self.flow(other.touch.fid).nodes_text(other.touch.value) == wanted
+            if self.flows[other.touch.fid].nodes_text(other.touch.value) == wanted
         )
-
-    def _claims(self, flow: Flow, act: Reached) -> bool:
-        """A constant stored under a check claims something when the same branch goes on to do it."""
-        events = flow.facts.events
-        block = events[act.touch.event].block
-        return any(
-            isinstance(event, f.Call)
-            and event.block == block
-            and not event.used
-            and index > act.touch.event
-            and not self.values.report(act.touch.fid, event)
-            for index, event in enumerate(events)
-        ) and flow.nodes_text(act.touch.value) in ("True", "False")
-
-    def _told(self, flow: Flow, check: Reached, act: Reached) -> bool:
-        """A time of day stored beside what only tells somebody something: told once more is a line too many."""
-        touch = act.touch
-        if touch.content or touch.effect != "rebind" or touch.aug or not self.values.plain(touch.fid, touch.value):
-            return False
-        block = flow.facts.events[touch.event].block
-        if check.touch.event not in flow.deps(flow.facts.blocks[block].test):
-            return False
-        done = [
-            event
-            for event in flow.facts.events
-            if isinstance(event, f.Call) and event.block == block and not event.used
-        ]
-        return bool(done) and all(self.values.report(touch.fid, event) for event in done)
 
     def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         c, a = check.touch, act.touch
@@ -466,19 +412,7 @@ class Races:
             wanted = ADDING
         else:
             return ()
-        return tuple(other for other in self._with_effects(act, wanted) if not self._other_key(act, other))
-
-    def _other_key(self, a: Reached, b: Reached) -> bool:
-        """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""
-        if not a.touch.content or not b.touch.content:
-            return False
-        one, other = self._keys(a), self._keys(b)
-        return one is not None and other is not None and one.isdisjoint(other)
-
-    def _keys(self, access: Reached) -> frozenset[str] | None:
-        """The constant keys an access may be to; None when they are not known."""
-        flow, touch = self.flow(access.touch.fid), access.touch
-        return flow.keys_of(touch.key) if touch.effect == "update" else flow.constants(touch.key)
+        return tuple(other for other in self._with_effects(act, wanted) if not self.harmless.other_key(act, other))
 
     # -- constructors -------------------------------------------------------------------------------------------------
 
@@ -533,28 +467,17 @@ class Races:
             touch = access.touch
             if touch.effect != "iterate" or touch.fid in found:
                 continue
-            flow = self.flow(touch.fid)
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING
             candidates = tuple(
                 other
                 for other in self._with_effects(access, wanted, "resizing")
-                if not (other.touch.fid == touch.fid and self._fills_first(flow, other, access))
+                if not self.harmless.fills_first(other, access)
             )
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None:
                 found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
         yield from found.values()
-
-    def _fills_first(self, flow: Flow, fill: Reached, walk: Reached) -> bool:
-        """Whether a loop comes after an update with keys that are the same in every call: done again it adds none."""
-        a, b = fill.touch, walk.touch
-        return (
-            a.effect == "update"
-            and a.event < b.event
-            and flow.facts.events[a.event].block in flow.ancestors(flow.facts.events[b.event].block)
-            and flow.same_always(a.key, values=False)
-        )
 
     # -- plain accesses -----------------------------------------------------------------------------------------------
 
@@ -573,9 +496,9 @@ class Races:
             if touch.effect in ("snapshot", "iterate"):
                 continue
             writes = touch.effect in MUTATING
-            if writes and self._resets(access):
+            if writes and self.harmless.resets(access):
                 continue
-            test = touch.effect == "read" and self.flow(touch.fid).tested(touch.event)
+            test = touch.effect == "read" and self.flows[touch.fid].tested(touch.event)
             if not writes and self._prechecks(access, holders):
                 continue
             candidates = [
@@ -583,7 +506,7 @@ class Races:
                 for other in holders
                 if (writes or other.touch.effect in MUTATING)
                 and (other.touch.place == touch.place or (test and other.touch.content))
-                and not (other.touch.effect == "rebind" and self._resets(other) and not writes)
+                and not (other.touch.effect == "rebind" and self.harmless.resets(other) and not writes)
             ]
             hit = self._collide(list(access.locks), access, candidates)
             if hit is None:
@@ -600,7 +523,7 @@ class Races:
             other.touch.fid == access.touch.fid
             and other.touch.event > access.touch.event
             and other.touch.effect == access.touch.effect
-            and self.flow(other.touch.fid).tested(other.touch.event)
+            and self.flows[other.touch.fid].tested(other.touch.event)
             for other in holders
         )
 
@@ -618,13 +541,20 @@ class Races:
                 candidates = self._with_effects(access, REORDERING, "harmful")
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
-            if touch.effect == "update" and self.flow(touch.fid).same_always(touch.key):
-                again = (touch.fid, touch.event)
-                candidates = tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
+            if (touch.fid, touch.event) in self._filled_in or (
+                touch.effect == "update" and self.flows[touch.fid].same_always(touch.key)
+            ):
+                candidates = _without(access, candidates)
             hit = self._collide(list(access.locks), access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
         yield from found.values()
+
+
+def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, ...]:
+    """The candidates that are not the same store as ``access``."""
+    again = (access.touch.fid, access.touch.event)
+    return tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
 
 
 def _nearest(access: Reached) -> tuple[int, int, str, int, int]:

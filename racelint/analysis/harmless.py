@@ -1,0 +1,102 @@
+"""Stores that lose nothing when somebody else comes in between: done twice they give what they give once.
+
+The lines are those of what people report and what they leave alone: a flag reset on purpose, a value everybody would
+store alike, a hint told once more, entries of a record with different names.
+"""
+
+from __future__ import annotations
+
+from racelint.analysis.flow import Flow, Flows
+from racelint.analysis.values import Values
+from racelint.analysis.walk import Reached
+from racelint.link.world import World
+from racelint.model import facts as f
+
+
+class Harmless:
+    """Answers for one access, or for a pair of them, whether a collision could do harm."""
+
+    def __init__(self, world: World, flows: Flows) -> None:
+        self.flows = flows
+        self.values = Values(world)
+        self._constant: dict[tuple[str, int], bool] = {}
+
+    def resets(self, access: Reached) -> bool:
+        """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
+        touch = access.touch
+        if touch.effect != "rebind" or touch.aug:
+            return False
+        key = (touch.fid, touch.value)
+        found = self._constant.get(key)
+        if found is None:
+            found = self._constant[key] = self.flows[touch.fid].is_constant(touch.value)
+        return found
+
+    def claims(self, act: Reached) -> bool:
+        """A constant stored under a check claims something when the same branch goes on to do it."""
+        touch = act.touch
+        flow = self.flows[touch.fid]
+        if flow.nodes_text(touch.value) not in ("True", "False"):
+            return False
+        return any(
+            index > touch.event and not self.values.report(touch.fid, event) for index, event in _done_beside(flow, act)
+        )
+
+    def told(self, check: Reached, act: Reached) -> bool:
+        """A time of day stored beside what only tells somebody something: told once more is a line too many."""
+        touch = act.touch
+        if touch.content or touch.effect != "rebind" or touch.aug or not self.values.plain(touch.fid, touch.value):
+            return False
+        flow = self.flows[touch.fid]
+        block = flow.facts.events[touch.event].block
+        if check.touch.event not in flow.deps(flow.facts.blocks[block].test):
+            return False
+        done = _done_beside(flow, act)
+        return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
+
+    def same_either_way(self, check: Reached, act: Reached) -> bool:
+        """A plain value filled in on first use: whoever does the same in between stores an equal one.
+
+        An entry with a constant key is a field of a record, and counts as an attribute does.
+        """
+        touch = act.touch
+        flow = self.flows[touch.fid]
+        if touch.content:
+            if touch.effect != "insert" or flow.constants(touch.key) is None:
+                return False
+        elif touch.effect != "rebind":
+            return False
+        if flow.is_constant(touch.value) or not flow.asks_only(check.touch.event, touch.event):
+            return False
+        return self.values.plain(touch.fid, touch.value) or self.values.returned_plain(touch.fid, flow, touch.event)
+
+    def other_key(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""
+        if not a.touch.content or not b.touch.content:
+            return False
+        one, other = self._keys(a), self._keys(b)
+        return one is not None and other is not None and one.isdisjoint(other)
+
+    def _keys(self, access: Reached) -> frozenset[str] | None:
+        """The constant keys an access may be to; None when they are not known."""
+        flow, touch = self.flows[access.touch.fid], access.touch
+        return flow.keys_of(touch.key) if touch.effect == "update" else flow.constants(touch.key)
+
+    def fills_first(self, fill: Reached, walk: Reached) -> bool:
+        """Whether a loop comes after an update with keys that are the same in every call: done again it adds none."""
+        a, b = fill.touch, walk.touch
+        if a.effect != "update" or a.fid != b.fid or a.event >= b.event:
+            return False
+        flow = self.flows[a.fid]
+        around = flow.ancestors(flow.facts.events[b.event].block)
+        return flow.facts.events[a.event].block in around and flow.same_always(a.key, values=False)
+
+
+def _done_beside(flow: Flow, act: Reached) -> list[tuple[int, f.Call]]:
+    """The calls made for their effect in the branch of an access."""
+    block = flow.facts.events[act.touch.event].block
+    return [
+        (index, event)
+        for index, event in enumerate(flow.facts.events)
+        if isinstance(event, f.Call) and event.block == block and not event.used
+    ]
