@@ -23,6 +23,7 @@ from racelint import __version__
 
 if TYPE_CHECKING:
     from racelint.config import Settings
+    from racelint.mend import Mended
     from racelint.model.findings import Finding, Result
     from racelint.rules import Rule
 
@@ -103,6 +104,9 @@ def main() -> None:
 @click.option("--fail-on", type=SEVERITY, help="Shown findings from here on give exit status 1 [default: warning].")
 @click.option("--min-confidence", type=CONFIDENCE, help="Show findings from here on [default: medium].")
 @click.option("--statistics", is_flag=True, help="Show the number of findings per rule instead of the findings.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
+@click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
+@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings.")
 @click.option("--output-format", type=click.Choice(CHECK_FORMATS), default="full", show_default=True)
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="F", help="Write the report to this file.")
@@ -116,6 +120,9 @@ def check(
     no_color: bool,
     verbose: bool,
     statistics: bool,
+    fix: bool,
+    unsafe_fixes: bool,
+    diff: bool,
     exit_zero: bool,
     output_format: str,
     output_file: Path | None,
@@ -127,10 +134,15 @@ def check(
     if show_settings:
         _write(_settings_text(scope), None)
         return
+    if diff:
+        _write_diff(scope, unsafe_fixes, verbose, output_file, exit_zero)
+        return
     from racelint import select
 
     with _internal_errors(scope.project, verbose):
-        result = select.narrow(_analyse(scope), scope.settings, scope.inside)
+        result = select.narrow(
+            _mend(scope, unsafe_fixes) if fix or unsafe_fixes else _analyse(scope), scope.settings, scope.inside
+        )
         color = not no_color and output_file is None and _colored(sys.stdout)
         text = _report(result, scope, output_format, statistics, color, verbose)
         failed = bool(select.failing(result.findings, scope.settings))
@@ -302,6 +314,50 @@ def _analyse(scope: _Scope) -> Result:
 
     with _Progress() as progress:
         return pipeline.analyse(scope.project, scope.settings, progress.update)
+
+
+def _mended(scope: _Scope, unsafe: bool) -> Mended:
+    from racelint import mend, select
+
+    def wanted(finding: Finding) -> bool:
+        return select.is_grave(finding, scope.settings) and select.touches(finding, scope.inside)
+
+    with _Progress() as progress:
+        return mend.mend(scope.project, scope.settings, wanted, unsafe=unsafe, progress=progress.update)
+
+
+def _mend(scope: _Scope, unsafe: bool) -> Result:
+    """Write the fixes, say what was changed and what was left, and give the findings that remain."""
+    from racelint.fix import write
+
+    mended = _mended(scope, unsafe)
+    try:
+        write.write_all(mended.changes)
+    except write.NotWritten as error:
+        raise _Failure(f"nothing was fixed: {_safe(str(error))}") from None
+    for offer in mended.done:
+        _say(f"fixed {offer.plan.place}: {offer.plan.title}")
+    _say_left(mended)
+    return mended.after
+
+
+def _say_left(mended: Mended) -> None:
+    for left in mended.left:
+        _say(f"left {left.place} as it is: {left.reason}")
+
+
+def _write_diff(scope: _Scope, unsafe: bool, verbose: bool, output_file: Path | None, exit_zero: bool) -> None:
+    """Show the fixes as a unified diff; exit status 1 when there is something to change."""
+    from racelint.fix import write
+
+    with _internal_errors(scope.project, verbose):
+        mended = _mended(scope, unsafe)
+        text = "".join(write.unified(change) for change in mended.changes)
+    _diagnose(mended.before)
+    _say_left(mended)
+    _write(text, output_file)
+    if text and not exit_zero:
+        sys.exit(FOUND)
 
 
 def _report(result: Result, scope: _Scope, output_format: str, statistics: bool, color: bool, verbose: bool) -> str:

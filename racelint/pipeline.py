@@ -33,12 +33,13 @@ RECURSION_LIMIT = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What reading one file gave: facts, or the problem that kept them from being had; and its text by lines."""
+    """What reading one file gave: facts, or the problem that kept them from being had; its bytes, and text by lines."""
 
     file: SourceFile
     facts: ModuleFacts | None
     problem: Problem | None
     text: tuple[str, ...]
+    source: bytes = b""
 
 
 def read(file: SourceFile) -> Extracted:
@@ -47,19 +48,26 @@ def read(file: SourceFile) -> Extracted:
         source = file.path.read_bytes()
     except OSError as error:
         return Extracted(file, None, Problem(file.display, 0, "unreadable-file", error.strerror or str(error)), ())
+    return parse(file, source)
+
+
+def parse(file: SourceFile, source: bytes) -> Extracted:
+    """Facts of one file, whose content may be another than on disk."""
     text = tuple(discover.source_lines(source))
     try:
         facts = extract(source, file.module, is_package=file.is_package)
     except SyntaxProblem as error:
-        return Extracted(file, None, Problem(file.display, error.line, "parse-error", str(error)), text)
+        return Extracted(file, None, Problem(file.display, error.line, "parse-error", str(error)), text, source)
     except UnreadableSource as error:
-        return Extracted(file, None, Problem(file.display, 1, "unreadable-file", str(error)), text)
+        return Extracted(file, None, Problem(file.display, 1, "unreadable-file", str(error)), text, source)
     except RecursionError:
-        return Extracted(file, None, Problem(file.display, 1, "parse-error", "nested too deeply to be analysed"), text)
+        return Extracted(
+            file, None, Problem(file.display, 1, "parse-error", "nested too deeply to be analysed"), text, source
+        )
     except Exception as error:  # a fault of racelint in one file must not cost the others
         message = f"this is a bug in racelint: {type(error).__name__}: {error}"
-        return Extracted(file, None, Problem(file.display, 0, "internal-error", message), text)
-    return Extracted(file, facts, None, text)
+        return Extracted(file, None, Problem(file.display, 0, "internal-error", message), text, source)
+    return Extracted(file, facts, None, text, source)
 
 
 def extract_all(files: Sequence[SourceFile], progress: Progress | None = None) -> list[Extracted]:
@@ -189,14 +197,29 @@ def with_deep_stack(work: Callable[[], _T]) -> _T:
     return outcome[0]
 
 
-def _analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
-    started = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A project as it was read, before anything was judged."""
+
+    extracted: tuple[Extracted, ...]
+    problems: tuple[Problem, ...]
+    aliases: dict[str, str]
+
+
+def load(project: Path, settings: Settings, progress: Progress | None = None) -> Loaded:
+    """Find and read the files of a project."""
     files, problems = discover.discover(project, settings.exclude)
     extracted = extract_all(files, progress)
     problems = [*problems, *(item.problem for item in extracted if item.problem is not None)]
     reserved = {name.partition(".")[0] for row in merge([settings.tables, builtin()]).entry for name in row.name}
-    aliases = discover.module_aliases(files, reserved)
-    program = analyse_program(extracted, settings, aliases, progress)
+    return Loaded(tuple(extracted), tuple(problems), discover.module_aliases(files, reserved))
+
+
+def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) -> tuple[Program, Result]:
+    """The program a project is, and every finding of the selected rules in it; ``elapsed_s`` is that of the judging."""
+    started = time.monotonic()
+    extracted = loaded.extracted
+    program = analyse_program(extracted, settings, loaded.aliases, progress)
     sources = {item.file.display: item.text for item in extracted}
     phrasing = Phrasing(program.world, sources)
     findings: list[Finding] = []
@@ -207,10 +230,10 @@ def _analyse(project: Path, settings: Settings, progress: Progress | None = None
     known = frozenset(name for rule in all_rules() for name in (rule.name, rule.code))
     active = [name for rule in selected(settings) for name in (rule.name, rule.code)]
     findings, comment_problems = suppress.apply(findings, comments, known, sources=sources, active=active)
-    return Result(
+    result = Result(
         findings=tuple(findings),
-        problems=tuple(sorted({*problems, *comment_problems})),
-        files=len(files),
+        problems=tuple(sorted({*loaded.problems, *comment_problems})),
+        files=len(extracted),
         lines=sum(len(item.text) for item in extracted),
         functions=sum(
             function.kind == "function" for item in extracted if item.facts for function in item.facts.functions
@@ -218,6 +241,13 @@ def _analyse(project: Path, settings: Settings, progress: Progress | None = None
         entry_points=entry_infos(program.world, program.entries),
         elapsed_s=time.monotonic() - started,
     )
+    return program, result
+
+
+def _analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
+    started = time.monotonic()
+    _, result = judge(load(project, settings, progress), settings, progress)
+    return replace(result, elapsed_s=time.monotonic() - started)
 
 
 def distinct(findings: Iterable[Finding]) -> list[Finding]:

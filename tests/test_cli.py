@@ -170,7 +170,7 @@ class TestUsage:
             (["check", "--ignore", "RL1O2"], "--ignore: unknown rule 'RL1O2', did you mean 'RL102'?"),
             (["check", "--fail-on", "never"], "'never' is not one of"),
             (["check", "--jobs", "0"], "--jobs"),
-            (["check", "--fix"], "No such option"),
+            (["check", "--mend"], "No such option"),
             (["chekc"], "No such command 'chekc'"),
             (["explain", "check-than-act"], "did you mean 'check-then-act'?"),
             (["explain"], "Missing argument 'RULE'"),

@@ -26,12 +26,13 @@ LEVELS = (
     ("rules",),
     ("select", "fix", "baseline"),
     ("pipeline",),
+    ("mend",),
     ("report", "testing"),
     ("cli",),
     ("__main__",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-ONLY_IN = {"libcst": "racelint.frontends.python", "click": "racelint.cli"}
+ONLY_IN = {"libcst": ("racelint.frontends.python", "racelint.fix"), "click": ("racelint.cli",)}
 SPEAKERS = {"cli", "__main__"}
 TALK = {"print", "input", "exit", "quit", "breakpoint", "SystemExit"}
 STREAMS = {("sys", "exit"), ("sys", "stdout"), ("sys", "stderr"), ("os", "_exit"), ("os", "abort")}
@@ -82,8 +83,8 @@ def outside(source: str, module: str, is_package: bool = False) -> list[str]:
     return [
         f"{module}:{line} imports {name}"
         for line, name in imports(source, module, is_package)
-        for library, home in ONLY_IN.items()
-        if name.split(".")[0] == library and not f"{module}.".startswith(f"{home}.")
+        for library, homes in ONLY_IN.items()
+        if name.split(".")[0] == library and not any(f"{module}.".startswith(f"{home}.") for home in homes)
     ]
 
 

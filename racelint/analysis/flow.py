@@ -51,12 +51,12 @@ class Flow:
             event = self._made_by.get(current)
             if event is not None:
                 events.add(event)
-            stack.extend(self._children(self.facts.nodes[current]))
+            stack.extend(self.children(self.facts.nodes[current]))
         result = frozenset(events)
         self._deps[node] = result
         return result
 
-    def _children(self, node: f.Node) -> tuple[int, ...]:
+    def children(self, node: f.Node) -> tuple[int, ...]:
         match node:
             case f.Attr(base, _) | f.Elem(base) | f.Part(base, _) | f.Awaited(base):
                 return (base,)
@@ -338,7 +338,7 @@ class Flow:
                 found.add(value.name)
                 stack.append(value.base)
             else:
-                stack.extend(self._children(value))
+                stack.extend(self.children(value))
         return frozenset(found)
 
 

@@ -1,0 +1,358 @@
+"""One guard plan per place: which lock, where it is made, and which lines it has to cover in every file.
+
+A plan is about a place, not about a finding: a lock that is held in half of the accesses guards nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from racelint.analysis.effects import MUTATING, Effects
+from racelint.analysis.flow import Flow, Flows
+from racelint.analysis.guards import Guards
+from racelint.analysis.locks import Lock, same_lock
+from racelint.analysis.program import Program
+from racelint.analysis.races import Race
+from racelint.analysis.walk import Reached
+from racelint.link.evaluate import Evaluator
+from racelint.link.symbols import FunctionInfo
+from racelint.link.world import Cell
+from racelint.model import facts as f
+
+# How deep inside an expression the name of the place is looked for.
+MAX_DEPTH = 6
+# What keeps a container's live view, and is best walked over a copy.
+WALKING = ("iterate",)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Lines of one function that one lock has to cover; ``walk`` is the line of a loop header to take a copy at."""
+
+    path: str
+    fid: str
+    line: int
+    end_line: int
+    lock: str
+    compound: bool
+    walk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewLock:
+    """A lock to be made beside the place: ``scope`` is g (module), a (instance), k (class) or x (closure).
+
+    ``owner`` is the qualified name of the class or function in its file, ``variable`` what it stands beside.
+    """
+
+    path: str
+    scope: str
+    owner: str
+    variable: str
+    name: str
+    reentrant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LockImport:
+    """A file that imports ``variable`` from ``module`` needs ``name`` from there as well."""
+
+    path: str
+    module: str
+    variable: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one place is guarded. ``refused`` says why no edit is offered; then there are no holds."""
+
+    place: str
+    lock: str
+    races: tuple[Race, ...]
+    holds: tuple[Hold, ...] = ()
+    made: NewLock | None = None
+    existing: Lock | None = None
+    imports: tuple[LockImport, ...] = ()
+    refused: str = ""
+
+    @property
+    def title(self) -> str:
+        """What is done, in a few words."""
+        files = sorted({hold.path for hold in self.holds})
+        how = f"a new lock, {self.lock}," if self.made is not None else f"{self.lock}"
+        return f"{how} is held over every access in {', '.join(files)}"
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files it changes."""
+        made = {self.made.path} if self.made is not None else set()
+        return frozenset({*made, *(hold.path for hold in self.holds), *(wanted.path for wanted in self.imports)})
+
+
+@dataclass(slots=True)
+class _Sites:
+    """The accesses to one place by function."""
+
+    name: str
+    races: list[Race] = field(default_factory=list)
+    accesses: dict[str, list[Reached]] = field(default_factory=lambda: defaultdict(list))
+
+
+class _Refused(Exception):
+    """No edit is known for a place; the message says why."""
+
+
+class Planner:
+    """Makes the plans of a program. ``sources``: the text of each file by its display path."""
+
+    def __init__(self, program: Program, sources: Mapping[str, str]) -> None:
+        self.program = program
+        self.world = program.world
+        self.sources = sources
+        self.effects = Effects(program.world)
+        self.guards = Guards(program.world, frozenset())
+        self.flows = Flows(program.world.symbols.functions)
+
+    def plans(self, races: Iterable[Race]) -> Iterator[Plan]:
+        """One plan for each place that some of ``races`` are about, in order of their names."""
+        places: dict[str, _Sites] = {}
+        for race in races:
+            places.setdefault(race.name, _Sites(race.name)).races.append(race)
+        for access in self.program.reached:
+            if access.touch.name in places:
+                places[access.touch.name].accesses[access.touch.fid].append(access)
+        for name in sorted(places):
+            sites = places[name]
+            try:
+                yield self._plan(sites)
+            except _Refused as refusal:
+                yield Plan(name, "", tuple(sites.races), refused=str(refusal))
+
+    def _plan(self, sites: _Sites) -> Plan:
+        cell, path = self._home(sites)
+        existing = self._existing(sites, cell)
+        made = None
+        if existing is None:
+            name = self._lock_name(str(cell[2]), sites, path)
+            owner = str(cell[1]).partition(":")[2]
+            made = NewLock(path, str(cell[0]), owner, str(cell[2]), name)
+        else:
+            assert existing.slot is not None
+            name = str(existing.slot[2])
+        holds: list[Hold] = []
+        imports: dict[LockImport, None] = {}
+        for fid, accesses in sorted(sites.accesses.items()):
+            found = list(self._holds(sites.name, fid, accesses, cell, existing, name, imports))
+            holds.extend(found)
+        if not holds:
+            raise _Refused("every access holds the lock already, in sections that are too short")
+        return Plan(sites.name, name, tuple(sites.races), tuple(holds), made, existing, tuple(imports))
+
+    # -- where the place is -------------------------------------------------------------------------------------------
+
+    def _home(self, sites: _Sites) -> tuple[Cell, str]:
+        """The slot that holds the place, and the file it is defined in."""
+        cells: Counter[Cell] = Counter()
+        for accesses in sites.accesses.values():
+            for access in accesses:
+                for place, name in self._slots(access):
+                    if name == sites.name:
+                        cells[place] += 1
+        if not cells:
+            raise _Refused("it has no name of its own: it is only reached through other objects")
+        if len(cells) > 1:
+            raise _Refused("more than one slot holds it")
+        ((cell, _),) = cells.items()
+        kind, owner = str(cell[0]), str(cell[1])
+        symbols = self.world.symbols
+        if kind == "g" and owner in symbols.modules:
+            return cell, symbols.modules[owner].path
+        if kind in ("a", "k") and owner in symbols.classes:
+            return cell, symbols.modules[symbols.classes[owner].module].path
+        if kind == "x" and owner in symbols.functions:
+            return cell, symbols.functions[owner].path
+        raise _Refused("where it is defined is not known")
+
+    def _slots(self, access: Reached) -> Iterator[tuple[Cell, str]]:
+        info = self.world.symbols.functions[access.touch.fid]
+        evaluator = Evaluator(self.world, info)
+        for node in self._operands(info.facts, access.touch.event):
+            for place, _, name in self.effects.slots(evaluator, node):
+                yield place, name
+
+    def _operands(self, facts: f.Function, index: int) -> list[int]:
+        """The nodes an event is made of, outermost first."""
+        event = facts.events[index]
+        match event:
+            case f.Access():
+                start = [event.target]
+            case f.Call():
+                start = [event.func, *event.args, *(value for _, value in event.kwargs)]
+            case f.Return() | f.Yield():
+                start = [event.value]
+            case _:
+                start = []
+        found: list[int] = []
+        flow = Flow(facts)
+        layer = [node for node in start if node >= 0]
+        for _ in range(MAX_DEPTH):
+            found.extend(layer)
+            layer = [
+                child
+                for node in layer
+                for child in flow.children(facts.nodes[node])
+                if child >= 0 and child not in found
+            ]
+        return found
+
+    # -- the lock -----------------------------------------------------------------------------------------------------
+
+    def _existing(self, sites: _Sites, cell: Cell) -> Lock | None:
+        """The lock of the same scope that most accesses hold already."""
+        held: Counter[Cell] = Counter()
+        locks: dict[Cell, Lock] = {}
+        for accesses in sites.accesses.values():
+            for access in accesses:
+                for lock in access.locks:
+                    usable = lock.threads and not (lock.reading or lock.keyed or lock.assumed)
+                    if usable and lock.slot is not None and self._same_scope(lock.slot, cell):
+                        if self.guards.effective(lock, access):
+                            held[lock.slot] += 1
+                            locks[lock.slot] = lock
+        if not held:
+            return None
+        return locks[min(held, key=lambda slot: (-held[slot], str(slot)))]
+
+    def _same_scope(self, lock: Cell, place: Cell) -> bool:
+        return lock[0] == place[0] and (
+            lock[1] == place[1]
+            or (
+                lock[0] in ("a", "k")
+                and str(lock[1]) in self.world.symbols.classes
+                and str(lock[1]) in self.world.class_of(str(place[1])).mro
+            )
+        )
+
+    def _lock_name(self, variable: str, sites: _Sites, path: str) -> str:
+        """``_pods_lock`` for ``pods``; another name where that one is taken in any file that will use it."""
+        paths = {path, *(self.world.symbols.functions[fid].path for fid in sites.accesses)}
+        base = f"_{variable.strip('_').lower()}_lock"
+        name, count = base, 2
+        while any(re.search(rf"\b{re.escape(name)}\b", self.sources.get(place, "")) for place in paths):
+            name, count = f"{base}_{count}", count + 1
+        return name
+
+    # -- what it covers -----------------------------------------------------------------------------------------------
+
+    def _holds(
+        self,
+        place: str,
+        fid: str,
+        accesses: list[Reached],
+        cell: Cell,
+        existing: Lock | None,
+        name: str,
+        imports: dict[LockImport, None],
+    ) -> Iterator[Hold]:
+        info = self.world.symbols.functions[fid]
+        bare: list[Reached] = []
+        covered: set[int] = set()
+        for access in accesses:
+            if existing is not None and any(same_lock(existing, lock) for lock in access.locks):
+                covered.add(access.touch.event)
+            else:
+                bare.append(access)
+        spans = list(self._spans(fid, accesses, covered))
+        if not spans:
+            return
+        if existing is not None and covered & {access.touch.event for access in bare}:
+            raise _Refused(f"{info.display} is called with {existing.name} held and without it")
+        if info.facts.name == "<lambda>":
+            raise _Refused(f"{info.path}:{info.facts.line} reaches it in a lambda")
+        lock = self._expression(place, info, accesses, cell, name, imports)
+        for line, end, compound, walk in spans:
+            yield Hold(info.path, fid, line, end, lock, compound, walk)
+
+    def _spans(self, fid: str, accesses: list[Reached], covered: set[int]) -> Iterator[tuple[int, int, bool, bool]]:
+        """(first line, last line, is a compound, walks) of what has to be under the lock at once."""
+        flow = self.flows[fid]
+        touches = sorted({a.touch.event: a.touch for a in accesses}.items())
+        for position, (index, touch) in enumerate(touches):
+            if index not in covered:
+                yield touch.line, touch.line, False, touch.effect in WALKING
+            for earlier, other in touches[:position]:
+                if {index, earlier} <= covered and self._one_region(fid, accesses, earlier, index):
+                    continue
+                if self._belong(flow, earlier, index, touch.value, touch.effect, other.line == touch.line):
+                    yield min(other.line, touch.line), max(other.line, touch.line), True, False
+
+    def _one_region(self, fid: str, accesses: list[Reached], a: int, b: int) -> bool:
+        """Whether two events stand in one lock region, or the callers hold the lock over both."""
+        facts = self.flows[fid].facts
+        first, second = (facts.held[facts.events[index].held] for index in (a, b))
+        return first == second or bool(set(first) & set(second))
+
+    def _belong(self, flow: Flow, check: int, act: int, value: int, effect: str, same_line: bool) -> bool:
+        if effect in MUTATING or effect in ("item", "read"):
+            if flow.controls(check, act) and not (same_line and effect == "read"):
+                return effect in MUTATING or effect == "item"
+        return value >= 0 and effect in MUTATING and check in flow.deps(value)
+
+    def _expression(
+        self,
+        place: str,
+        info: FunctionInfo,
+        accesses: list[Reached],
+        cell: Cell,
+        name: str,
+        imports: dict[LockImport, None],
+    ) -> str:
+        """How a function writes the lock: the way it writes the place, with the last name replaced."""
+        evaluator = Evaluator(self.world, info)
+        spelled: Counter[str] = Counter()
+        for access in accesses:
+            for node in self._operands(info.facts, access.touch.event):
+                if any(found == place for _, _, found in self.effects.slots(evaluator, node)):
+                    text = self._sibling(info, node, name, access.touch.line)
+                    if text:
+                        spelled[text] += 1
+                    break
+        if not spelled and cell[0] == "g" and cell[1] == info.module:
+            return name
+        if len(spelled) != 1:
+            raise _Refused(f"{info.path}:{accesses[0].touch.line} reaches it under another name")
+        (text,) = spelled
+        if text == name and cell[0] == "g" and cell[1] != info.module:
+            imports[LockImport(info.path, str(cell[1]), str(cell[2]), name)] = None
+        return text
+
+    def _sibling(self, info: FunctionInfo, node: int, name: str, line: int) -> str:
+        value = info.facts.nodes[node]
+        if isinstance(value, f.Attr):
+            base = spell(info.facts, value.base) or self._written(info.path, line, value.name)
+            return f"{base}.{name}" if base else ""
+        return name if isinstance(value, (f.Global, f.Captured)) else ""
+
+    def _written(self, path: str, line: int, attribute: str) -> str:
+        """What stands before ``.attribute`` on a line, if that is one plain path: a local variable has no node."""
+        lines = self.sources.get(path, "").split("\n")
+        text = lines[line - 1] if line <= len(lines) else ""
+        found = set(re.findall(rf"(?<![\w.)\]])([A-Za-z_][\w.]*)\.{re.escape(attribute)}\b", text))
+        return found.pop() if len(found) == 1 else ""
+
+
+def spell(facts: f.Function, node: int, depth: int = 0) -> str:
+    """The source text of a plain access path (``self``, ``self.manager``, ``module.state``), or nothing."""
+    value = facts.nodes[node] if node >= 0 and depth < MAX_DEPTH else None
+    match value:
+        case f.Param(name) | f.Global(name) | f.Captured(_, name):
+            return name
+        case f.Attr(base, name):
+            inner = spell(facts, base, depth + 1)
+            return f"{inner}.{name}" if inner else ""
+        case _:
+            return ""

@@ -1,0 +1,73 @@
+"""Changed files on disk: whole or not at all, and never over somebody else's work."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """New content for one file. ``old`` is what the analysis has read."""
+
+    path: Path
+    display: str
+    old: bytes
+    new: bytes
+
+
+class NotWritten(Exception):
+    """A file was left as it is; the message says why."""
+
+
+def unified(change: Change) -> str:
+    """The change as a unified diff."""
+    old, new = (data.decode("utf-8", "replace").splitlines() for data in (change.old, change.new))
+    lines = difflib.unified_diff(old, new, f"a/{change.display}", f"b/{change.display}", lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write_all(changes: Iterable[Change]) -> None:
+    """Replace the content of some files, each in one step, keeping its mode; a symbolic link stays one.
+
+    All files are checked before the first is written. Raises NotWritten.
+    """
+    checked = [(change, _checked(change)) for change in changes]
+    for change, path in checked:
+        _replace(change, path)
+
+
+def _checked(change: Change) -> Path:
+    """Where a file really lies, if it may be written and still is what was read."""
+    path = Path(os.path.realpath(change.path))
+    try:
+        if path.read_bytes() != change.old:
+            raise NotWritten(f"{change.display} has changed since it was read")
+        if not path.stat().st_mode & stat.S_IWUSR or not os.access(path, os.W_OK):
+            raise NotWritten(f"{change.display} is read-only")
+    except OSError as error:
+        raise NotWritten(f"{change.display} cannot be read: {error.strerror or error}") from None
+    return path
+
+
+def _replace(change: Change, path: Path) -> None:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".racelint", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(change.new)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, mode)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise NotWritten(f"{change.display} cannot be written: {error.strerror or error}") from None

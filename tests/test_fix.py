@@ -1,0 +1,241 @@
+"""Fixes: where the lock goes, what is refused, and that a file keeps everything else it had."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from racelint import config, mend, select, testing
+from racelint.cli import main
+from racelint.fix import write
+from racelint.mend import Mended
+
+ROOT = Path(__file__).parent.parent
+RACY = [
+    pytest.param(case, id=f"{page.stem}-{case.name.rpartition(' / ')[2]}")
+    for page in sorted((ROOT / "racelint" / "rules").glob("*.md"))
+    for case in testing.parse(page.read_text(encoding="utf-8"))
+    if any(mark.kind == "expect" for mark in case.marks)
+]
+
+HEAD = """\
+import threading
+
+CACHE = {}
+
+
+def start():
+    threading.Thread(target=work).start()
+    threading.Thread(target=work).start()
+
+
+"""
+WORK = """\
+def work():
+    if "a" not in CACHE:
+        CACHE["a"] = object()
+"""
+HELD = """\
+def work():
+    with _cache_lock:
+        if "a" not in CACHE:
+            CACHE["a"] = object()
+"""
+
+
+def mended(folder: Path, *, unsafe: bool = True, library: bool = False) -> Mended:
+    """The fixes for everything that is reported in a folder."""
+    settings = config.load(folder)
+    settings = dataclasses.replace(settings, library=library or settings.library)
+    return mend.mend(folder, settings, lambda finding: select.is_grave(finding, settings), unsafe=unsafe)
+
+
+def fixed(folder: Path, source: str | bytes, **options: bool) -> str:
+    """What becomes of a program of one file; the text as it was when nothing is done."""
+    data = source.encode() if isinstance(source, str) else source
+    (folder / "main.py").write_bytes(data)
+    result = mended(folder, **options)
+    return (result.changes[0].new if result.changes else data).decode()
+
+
+@pytest.mark.parametrize("case", RACY)
+def test_what_is_mended_stays_mended(case: testing.Case, tmp_path: Path) -> None:
+    """Of every race in the documentation: applied fixes are proved, and a second run finds nothing to do."""
+    for file in case.files:
+        path = tmp_path / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text, encoding="utf-8")
+    result = mended(tmp_path, library=case.library)
+    assert result.done or result.left
+    write.write_all(result.changes)
+    for change in result.changes:
+        compile(change.new, change.display, "exec")
+    again = mended(tmp_path, library=case.library)
+    assert {offer.plan.place for offer in again.done} == set()
+    assert again.changes == ()
+    places = {offer.plan.place for offer in result.done}
+    settings = config.load(tmp_path)
+    assert not [f for f in again.before.findings if f.place in places and select.is_grave(f, settings)]
+
+
+def test_submariner_gets_one_lock(tmp_path: Path) -> None:
+    """The crash it began with: a lock beside the dictionary, held from the look to the insert, and nothing else."""
+    folder = tmp_path / "submariner"
+    shutil.copytree(ROOT / "fixtures" / "submariner", folder)
+    runner = CliRunner()
+    before = {path: path.read_bytes() for path in folder.rglob("*.py")}
+    first = runner.invoke(main, ["check", "--fix", "--project", str(folder)])
+    assert first.exit_code == 0, first.output
+    changed = [path for path, text in before.items() if path.read_bytes() != text]
+    assert [path.name for path in changed] == ["images.py"]
+    old, new = before[changed[0]].decode().splitlines(), changed[0].read_text().splitlines()
+    assert [line.strip() for line in new if line.strip() not in {line.strip() for line in old}] == [
+        "import threading",
+        "_logged_images_lock = threading.Lock()",
+        "with _logged_images_lock:",
+    ]
+    text = changed[0].read_bytes()
+    assert runner.invoke(main, ["check", "--fix", "--project", str(folder)]).exit_code == 0
+    assert changed[0].read_bytes() == text
+
+
+def test_the_difference_is_shown_and_nothing_written(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + WORK)
+    result = CliRunner().invoke(main, ["check", "--diff", "--project", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "+_cache_lock = threading.Lock()" in result.stdout
+    assert (tmp_path / "main.py").read_text() == HEAD + WORK
+
+
+def test_a_safe_fix_for_a_module_dictionary(tmp_path: Path) -> None:
+    wanted = HEAD.replace("CACHE = {}\n", "CACHE = {}\n_cache_lock = threading.Lock()\n") + HELD
+    assert fixed(tmp_path, HEAD + WORK, unsafe=False) == wanted
+
+
+def test_a_slow_call_makes_it_unsafe(tmp_path: Path) -> None:
+    source = HEAD.replace("import threading", "import socket\nimport threading") + WORK.replace(
+        "object()", 'socket.create_connection(("host", 1))'
+    )
+    assert fixed(tmp_path, source, unsafe=False) == source
+    assert "with _cache_lock:" in fixed(tmp_path, source, unsafe=True)
+
+
+def test_no_lock_over_a_yield(tmp_path: Path) -> None:
+    source = HEAD.replace("target=work", "target=use") + textwrap.dedent(
+        """\
+        def use():
+            for _ in work():
+                pass
+
+
+        def work():
+            if "a" not in CACHE:
+                yield 1
+                CACHE["a"] = object()
+        """
+    )
+    assert fixed(tmp_path, source) == source
+    (left,) = mended(tmp_path).left
+    assert "over a yield" in left.reason
+
+
+def test_a_region_that_reaches_itself_needs_a_reentrant_lock(tmp_path: Path) -> None:
+    source = HEAD + textwrap.dedent(
+        """\
+        def work():
+            if "a" not in CACHE:
+                CACHE["a"] = deeper()
+
+
+        def deeper():
+            if "b" not in CACHE:
+                CACHE["b"] = object()
+            return 1
+        """
+    )
+    assert "_cache_lock = threading.RLock()" in fixed(tmp_path, source)
+
+
+def test_a_taken_name_is_not_shadowed(tmp_path: Path) -> None:
+    text = fixed(tmp_path, HEAD.replace("CACHE = {}", "CACHE = {}\n_cache_lock = None") + WORK)
+    assert "_cache_lock_2 = threading.Lock()" in text
+    assert "_cache_lock = None" in text
+
+
+def test_the_file_s_own_way_of_importing(tmp_path: Path) -> None:
+    source = (
+        (HEAD + WORK).replace("import threading", "from threading import Thread").replace("threading.Thread", "Thread")
+    )
+    text = fixed(tmp_path, source)
+    assert text.startswith("from threading import Thread, Lock\n")
+    assert "_cache_lock = Lock()" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: b"\xef\xbb\xbf" + data, id="BOM"),
+        pytest.param(lambda data: data.replace(b"\n", b"\r\n"), id="CRLF"),
+        pytest.param(lambda data: data.replace(b"    ", b"\t"), id="tabs"),
+        pytest.param(lambda data: data.rstrip(b"\n"), id="no final newline"),
+        pytest.param(lambda data: b"\x0c\n" + data, id="form feed"),
+        pytest.param(lambda data: b"# -*- coding: latin-1 -*-\n# caf\xe9\n" + data, id="latin-1"),
+        pytest.param(lambda data: data.replace(b":\n", b":  # why  \n"), id="comments"),
+    ],
+)
+def test_the_rest_of_a_file_stays_as_it_was(change: object, tmp_path: Path) -> None:
+    assert callable(change)
+    data = change((HEAD + WORK).encode())
+    (tmp_path / "main.py").write_bytes(data)
+    (only,) = mended(tmp_path).changes
+    held = [line.strip() for line in only.new.splitlines()]
+    for line in data.splitlines():
+        assert line.strip() in held
+    added = len(only.new.splitlines()) - len(data.splitlines())
+    assert added == 2
+    prefix = data.split(b"CACHE")[0]
+    assert only.new.startswith(prefix)
+    assert (b"\r\n" in only.new) == (b"\r\n" in data)
+    assert only.new.endswith(b"\n") == data.endswith(b"\n")
+
+
+def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + WORK)
+    result = mended(tmp_path)
+    (tmp_path / "main.py").write_text("# mine\n")
+    with pytest.raises(write.NotWritten, match="has changed"):
+        write.write_all(result.changes)
+    assert (tmp_path / "main.py").read_text() == "# mine\n"
+
+
+def test_a_read_only_file_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "main.py"
+    path.write_text(HEAD + WORK)
+    path.chmod(0o444)
+    result = CliRunner().invoke(main, ["check", "--fix", "--project", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "read-only" in result.output
+    assert path.read_text() == HEAD + WORK
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need rights there")
+def test_a_link_stays_a_link_and_the_mode_is_kept(tmp_path: Path) -> None:
+    real = tmp_path / "real.txt"
+    real.write_text(HEAD + WORK)
+    real.chmod(0o640)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "main.py").symlink_to(real)
+    change = write.Change(folder / "main.py", "main.py", real.read_bytes(), b"x = 1\n")
+    write.write_all([change])
+    assert (folder / "main.py").is_symlink()
+    assert real.read_bytes() == b"x = 1\n"
+    assert os.stat(real).st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["project", "real.txt"]
