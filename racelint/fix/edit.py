@@ -7,12 +7,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import libcst as cst
 from libcst import matchers as m
 
 from racelint.fix.plan import Hold, LockImport, NewLock, Plan
 from racelint.fix.regions import Cover, Layout, blocks, merged
+
+# What is done to the statements of a cover: hold the lock over them, walk over a copy, test before the branch.
+How = Literal["hold", "walk", "test", "leave"]
 
 
 class NotPlaced(Exception):
@@ -66,8 +70,9 @@ class _Edits:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.covers: list[tuple[Cover, str, bool]] = []
+        self.covers: list[tuple[Cover, str, How]] = []
         self.after: dict[cst.CSTNode, list[str]] = defaultdict(list)
+        self.before: dict[cst.CSTNode, list[str]] = defaultdict(list)
         self.top: list[str] = []
         self.names: dict[cst.CSTNode, list[str]] = defaultdict(list)
         self.taken = set(re.findall(r"\w+", layout.module.code))
@@ -77,90 +82,122 @@ class _Edits:
     def hold(self, holds: Sequence[Hold]) -> None:
         """Cover what each hold asks for; those of one lock that touch become one."""
         by_lock: dict[str, list[Cover]] = defaultdict(list)
-        walked: dict[tuple[str, int], bool] = {}
         for hold in holds:
             cover = self.layout.cover(hold.line, hold.end_line)
             if cover is None:
                 raise NotPlaced(f"{hold.path}:{hold.line} has no statement to hold the lock over")
-            header = self._loop(cover)
-            if header is not None and not hold.compound:
-                if hold.walk or self._only_header(header, hold):
-                    walked[hold.lock, cover.line] = True
-                    self.covers.append((cover, hold.lock, True))
-                    continue
-            if cover.end_line - cover.line > 0 and not hold.compound and self._header_only(cover):
-                continue  # a plain look in the head of a branch or loop is one step by itself
+            how = "hold" if hold.compound else self._how(cover, hold)
+            if how == "leave":
+                continue
+            if how != "hold":
+                self.covers.append((cover, hold.lock, how))
+                continue
             by_lock[hold.lock].append(cover)
         for lock, covers in sorted(by_lock.items()):
-            self.covers.extend((cover, lock, False) for cover in merged(covers))
+            self.covers.extend((cover, lock, "hold") for cover in merged(covers))
         self.covers = _outermost(self.covers)
 
-    def _loop(self, cover: Cover) -> cst.For | None:
+    def _how(self, cover: Cover, hold: Hold) -> How:
+        """How to cover one access: a loop's head by a copy, a branch's test before the branch."""
         (statement, *rest) = cover.statements
-        return statement if isinstance(statement, cst.For) and not rest else None
-
-    def _only_header(self, loop: cst.For, hold: Hold) -> bool:
-        first, last = self.layout.lines(loop.iter)
-        return first <= hold.line and hold.end_line <= last and hold.walk
-
-    def _header_only(self, cover: Cover) -> bool:
-        (statement, *rest) = cover.statements
-        return not rest and isinstance(statement, (cst.If, cst.While, cst.For, cst.Try, cst.With))
+        if rest:
+            return "hold"
+        match statement:
+            case cst.For() if hold.walk:
+                return "walk"
+            case cst.If():
+                first, last = self.layout.lines(statement.test)
+                return "test" if first <= hold.line and hold.end_line <= last else "leave"
+            case cst.While() | cst.For() | cst.Try() | cst.With():
+                return "leave"  # a plain look in the head of a loop is one step by itself
+            case _:
+                return "hold"
 
     # -- the lock itself ----------------------------------------------------------------------------------------------
 
     def make(self, new: NewLock) -> None:
         """Define the lock beside what it guards."""
-        statement, prefix = self._definition(new)
         factory = self._factory("RLock" if new.reentrant else "Lock")
-        if isinstance(statement, cst.SimpleStatementLine) and prefix == "field":
-            raise NotPlaced(f"{new.variable} is a field of a data class")
-        self.after[statement].append(f"{prefix}{new.name} = {factory}()")
-
-    def _definition(self, new: NewLock) -> tuple[cst.CSTNode, str]:
-        body: cst.Module | cst.IndentedBlock = self.layout.module
-        parts = [part for part in new.owner.split(".") if part not in ("<locals>", "")]
-        for part in parts:
-            body = self._scope(body, part)
+        scope: cst.Module | cst.IndentedBlock = self.layout.module
+        owner: cst.CSTNode = scope
+        for part in new.owner.split("."):
+            if part not in ("<locals>", ""):
+                owner, scope = self._scope(scope, part)
         prefix = ""
-        if new.scope == "a":
-            body = self._scope(body, "__init__")
-            prefix = "self."
-        for statement in _statements(body):
-            if _binds(statement, new.variable, "self" if new.scope == "a" else ""):
-                return statement, prefix
-        raise NotPlaced(f"where {new.variable} is first bound was not found")
+        if new.scope == "a" and isinstance(owner, cst.ClassDef):
+            if _is_dataclass(owner):
+                self._field(scope, new, factory)
+                return
+            try:
+                _, scope = self._scope(scope, "__init__")
+                prefix = "self."
+            except NotPlaced:
+                pass  # one lock of the class guards what each of its instances has
+        text = f"{prefix}{new.name} = {factory}()"
+        for statement in _statements(scope):
+            if _binds(statement, new.variable, prefix.rstrip(".")):
+                self.after[statement].append(text)
+                return
+        if new.scope not in ("a", "k"):
+            raise NotPlaced(f"where {new.variable} is first bound was not found")
+        self._first(scope, text)
 
-    def _scope(self, body: cst.Module | cst.IndentedBlock, name: str) -> cst.IndentedBlock:
+    def _field(self, scope: cst.Module | cst.IndentedBlock, new: NewLock, factory: str) -> None:
+        """A field of a data class that takes no part in what data classes do with fields."""
+        for statement in _statements(scope):
+            if _binds(statement, new.variable, ""):
+                field = self._imported("dataclasses", "field")
+                options = f"default_factory={factory}, init=False, repr=False, compare=False"
+                self.after[statement].append(f"{new.name}: {factory} = {field}({options})")
+                return
+        raise NotPlaced(f"{new.variable} is no field of the data class")
+
+    def _first(self, scope: cst.Module | cst.IndentedBlock, text: str) -> None:
+        """A statement at the head of a body, after its docstring and what a constructor hands to its base."""
+        body = [statement for statement in scope.body if isinstance(statement, cst.BaseStatement)]
+        if not body:
+            raise NotPlaced("there is no statement to put a lock beside")
+        head = [statement for statement in body[:2] if _is_docstring(statement) or _is_super_call(statement)]
+        if head and head[0] is body[0]:
+            self.after[head[-1]].append(text)
+        else:
+            self.before[body[0]].append(text)
+
+    def _scope(self, body: cst.Module | cst.IndentedBlock, name: str) -> tuple[cst.CSTNode, cst.IndentedBlock]:
+        """The function or class of a name in a body, and its own body."""
         for statement in _statements(body):
             if isinstance(statement, (cst.FunctionDef, cst.ClassDef)) and statement.name.value == name:
                 if isinstance(statement.body, cst.IndentedBlock):
-                    return statement.body
+                    return statement, statement.body
         raise NotPlaced(f"no {name} with a body of its own")
 
     def _factory(self, kind: str) -> str:
-        """How this file writes ``threading.Lock``; imports are added where there are none."""
+        """How this file writes ``threading.Lock``."""
+        return self._imported("threading", kind)
+
+    def _imported(self, module: str, name: str) -> str:
+        """How this file writes ``module.name``; an import is added where there is none."""
         for statement in self.layout.module.body:
             if not isinstance(statement, cst.SimpleStatementLine):
                 continue
             for small in statement.body:
                 if isinstance(small, cst.Import):
                     for alias in small.names:
-                        if m.matches(alias.name, m.Name("threading")):
-                            return f"{alias.evaluated_alias or 'threading'}.{kind}"
-                if isinstance(small, cst.ImportFrom) and _module(small) == "threading":
+                        if m.matches(alias.name, m.Name(module)):
+                            return f"{alias.evaluated_alias or module}.{name}"
+                if isinstance(small, cst.ImportFrom) and _module(small) == module and not small.relative:
                     if isinstance(small.names, cst.ImportStar):
                         continue
                     for alias in small.names:
-                        if m.matches(alias.name, m.Name(kind)):
-                            return alias.evaluated_alias or kind
-                    if kind not in self.taken:
-                        if kind not in self.names[small]:
-                            self.names[small].append(kind)
-                        return kind
-        if "threading" not in self.top:
-            self.top.append("threading")
-        return f"threading.{kind}"
+                        if m.matches(alias.name, m.Name(name)):
+                            return alias.evaluated_alias or name
+                    if name not in self.taken or name in self.names[small]:
+                        if name not in self.names[small]:
+                            self.names[small].append(name)
+                        return name
+        if module not in self.top:
+            self.top.append(module)
+        return f"{module}.{name}"
 
     def bring(self, wanted: LockImport) -> None:
         """Import the lock where its variable is imported."""
@@ -196,7 +233,7 @@ class _Apply(cst.CSTTransformer):
     def __init__(self, edits: _Edits) -> None:
         super().__init__()
         self.edits = edits
-        self.by_block: dict[cst.CSTNode, list[tuple[Cover, str, bool]]] = defaultdict(list)
+        self.by_block: dict[cst.CSTNode, list[tuple[Cover, str, How]]] = defaultdict(list)
         for item in edits.covers:
             self.by_block[item[0].block].append(item)
 
@@ -223,26 +260,36 @@ class _Apply(cst.CSTTransformer):
         self, key: cst.CSTNode, original: Sequence[cst.CSTNode], updated: Sequence[cst.BaseStatement]
     ) -> list[cst.BaseStatement] | None:
         items = self.by_block.get(key, [])
-        extra = {index for index, node in enumerate(original) if node in self.edits.after}
+        extra = any(node in self.edits.after or node in self.edits.before for node in original)
         if not items and not extra:
             return None
         found: list[cst.BaseStatement] = []
         index = 0
-        starts = {cover.first: (cover, lock, walk) for cover, lock, walk in items}
+        starts = {cover.first: (cover, lock, how) for cover, lock, how in items}
         while index < len(updated):
+            found.extend(self._parsed(self.edits.before.get(original[index], ())))
             if index in starts:
-                cover, lock, walk = starts[index]
+                cover, lock, how = starts[index]
                 taken = list(updated[index : cover.last + 1])
-                found.extend(self._walked(taken[0], lock) if walk else [_with(lock, taken)])
+                match how:
+                    case "walk":
+                        found.extend(self._walked(taken[0], lock))
+                    case "test":
+                        found.extend(self._tested(taken[0], lock))
+                    case _:
+                        found.append(_with(lock, taken))
                 upto = cover.last + 1
             else:
                 found.append(updated[index])
                 upto = index + 1
             for place in range(index, upto):
-                for text in self.edits.after.get(original[place], ()):
-                    found.append(cst.parse_statement(text, self.edits.layout.module.config_for_parsing))
+                found.extend(self._parsed(self.edits.after.get(original[place], ())))
             index = upto
         return found
+
+    def _parsed(self, texts: Iterable[str]) -> list[cst.BaseStatement]:
+        config = self.edits.layout.module.config_for_parsing
+        return [cst.ensure_type(cst.parse_statement(text, config), cst.SimpleStatementLine) for text in texts]
 
     def _walked(self, statement: cst.BaseStatement, lock: str) -> list[cst.BaseStatement]:
         """A loop over a copy that was taken under the lock."""
@@ -252,6 +299,16 @@ class _Apply(cst.CSTTransformer):
         copy = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(name))], call)])
         loop = statement.with_changes(iter=cst.Name(name), leading_lines=[])
         return [_with(lock, [copy], statement.leading_lines), loop]
+
+    def _tested(self, statement: cst.BaseStatement, lock: str) -> list[cst.BaseStatement]:
+        """A branch whose test was made under the lock."""
+        assert isinstance(statement, cst.If)
+        name = self.edits.fresh("found")
+        test = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(name))], statement.test)])
+        branch = statement.with_changes(
+            test=cst.Name(name), leading_lines=[], whitespace_before_test=cst.SimpleWhitespace(" ")
+        )
+        return [_with(lock, [test], statement.leading_lines), branch]
 
 
 def _with(
@@ -334,6 +391,24 @@ def _statements(body: cst.Module | cst.IndentedBlock) -> Iterable[cst.CSTNode]:
                 yield from _statements(block)
 
 
+def _is_dataclass(cls: cst.ClassDef) -> bool:
+    """Whether a class is decorated as a data class of the standard library."""
+    for decorator in cls.decorators:
+        node = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
+        if cst.Module([]).code_for_node(node) in ("dataclass", "dataclasses.dataclass"):
+            return True
+    return False
+
+
+def _is_docstring(statement: cst.CSTNode) -> bool:
+    return m.matches(statement, m.SimpleStatementLine([m.Expr(m.SimpleString() | m.ConcatenatedString())]))
+
+
+def _is_super_call(statement: cst.CSTNode) -> bool:
+    call = m.Call(func=m.Attribute(m.Call(func=m.Name("super")), m.Name("__init__")))
+    return m.matches(statement, m.SimpleStatementLine([m.Expr(call)]))
+
+
 def _binds(statement: cst.CSTNode, variable: str, receiver: str) -> bool:
     """Whether a simple statement binds ``variable`` (of ``receiver``)."""
     if not isinstance(statement, cst.SimpleStatementLine):
@@ -350,14 +425,19 @@ def _binds(statement: cst.CSTNode, variable: str, receiver: str) -> bool:
     return False
 
 
-def _outermost(covers: list[tuple[Cover, str, bool]]) -> list[tuple[Cover, str, bool]]:
-    """Without what lies inside another cover of the same lock, or is the same loop a second time."""
-    kept: list[tuple[Cover, str, bool]] = []
-    for cover, lock, walk in sorted(covers, key=lambda item: (item[0].line, -item[0].end_line, item[2])):
+def _outermost(covers: list[tuple[Cover, str, How]]) -> list[tuple[Cover, str, How]]:
+    """Without what lies inside another cover of the same lock, or asks for the same statement a second time."""
+    order = {"hold": 0, "walk": 1, "test": 2, "leave": 3}
+    kept: list[tuple[Cover, str, How]] = []
+    for cover, lock, how in sorted(covers, key=lambda item: (item[0].line, -item[0].end_line, order[item[2]])):
         inside = any(
-            other_lock == lock and not other_walk and other.line <= cover.line and cover.end_line <= other.end_line
-            for other, other_lock, other_walk in kept
+            other_lock == lock
+            and (
+                (other_how == "hold" and other.line <= cover.line and cover.end_line <= other.end_line)
+                or (other.block is cover.block and other.first == cover.first)
+            )
+            for other, other_lock, other_how in kept
         )
-        if not inside and not any(other.line == cover.line and other_lock == lock for other, other_lock, _ in kept):
-            kept.append((cover, lock, walk))
+        if not inside:
+            kept.append((cover, lock, how))
     return kept
