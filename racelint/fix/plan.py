@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from racelint.analysis.effects import MUTATING, Effects
+from racelint.analysis.effects import MUTATING, Effects, Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock, same_lock
@@ -145,9 +145,11 @@ class Planner:
             name = str(existing.slot[2])
         holds: list[Hold] = []
         imports: dict[LockImport, None] = {}
+        rebound = any(
+            access.touch.effect in ("rebind", "unbind") for found in sites.accesses.values() for access in found
+        )
         for fid, accesses in sorted(sites.accesses.items()):
-            found = list(self._holds(sites.name, fid, accesses, cell, existing, name, imports))
-            holds.extend(found)
+            holds.extend(self._holds(sites.name, fid, accesses, cell, existing, name, imports, rebound))
         if not holds:
             raise _Refused("every access holds the lock already, in sections that are too short")
         return Plan(sites.name, name, tuple(sites.races), tuple(holds), made, existing, tuple(imports))
@@ -257,6 +259,7 @@ class Planner:
         existing: Lock | None,
         name: str,
         imports: dict[LockImport, None],
+        rebound: bool,
     ) -> Iterator[Hold]:
         info = self.world.symbols.functions[fid]
         bare: list[Reached] = []
@@ -266,7 +269,7 @@ class Planner:
                 covered.add(access.touch.event)
             else:
                 bare.append(access)
-        spans = list(self._spans(fid, accesses, covered))
+        spans = list(self._spans(fid, accesses, covered, rebound))
         if not spans:
             return
         if existing is not None and covered & {access.touch.event for access in bare}:
@@ -277,7 +280,9 @@ class Planner:
         for line, end, compound, walk in spans:
             yield Hold(info.path, fid, line, end, lock, compound, walk)
 
-    def _spans(self, fid: str, accesses: list[Reached], covered: set[int]) -> Iterator[tuple[int, int, bool, bool]]:
+    def _spans(
+        self, fid: str, accesses: list[Reached], covered: set[int], rebound: bool
+    ) -> Iterator[tuple[int, int, bool, bool]]:
         """(first line, last line, is a compound, walks) of what has to be under the lock at once."""
         flow = self.flows[fid]
         touches = sorted({a.touch.event: a.touch for a in accesses}.items())
@@ -287,7 +292,7 @@ class Planner:
             for earlier, other in touches[:position]:
                 if {index, earlier} <= covered and self._one_region(fid, accesses, earlier, index):
                     continue
-                if self._belong(flow, earlier, index, touch.value, touch.effect, other.line == touch.line):
+                if self._belong(flow, earlier, touch, rebound):
                     yield min(other.line, touch.line), max(other.line, touch.line), True, False
 
     def _one_region(self, fid: str, accesses: list[Reached], a: int, b: int) -> bool:
@@ -296,11 +301,15 @@ class Planner:
         first, second = (facts.held[facts.events[index].held] for index in (a, b))
         return first == second or bool(set(first) & set(second))
 
-    def _belong(self, flow: Flow, check: int, act: int, value: int, effect: str, same_line: bool) -> bool:
-        if effect in MUTATING or effect in ("item", "read"):
-            if flow.controls(check, act) and not (same_line and effect == "read"):
-                return effect in MUTATING or effect == "item"
-        return value >= 0 and effect in MUTATING and check in flow.deps(value)
+    def _belong(self, flow: Flow, check: int, act: Touch, rebound: bool) -> bool:
+        """Whether a later step relies on what an earlier one saw."""
+        if act.value >= 0 and act.effect in MUTATING and check in flow.deps(act.value):
+            return True
+        if act.effect == "read":
+            # `if self.conn: self.conn.send()`: it may be gone when somebody binds it anew.
+            used = rebound and flow.dereferenced(act.event) and not flow.dereferenced(check)
+            return used and flow.controls(check, act.event)
+        return (act.effect in MUTATING or act.effect == "item") and flow.controls(check, act.event)
 
     def _expression(
         self,
