@@ -309,10 +309,10 @@ class Discovery:
     def _fresh_receiver(self, fid: str, target: Obj, repeated: bool) -> bool:
         """Whether the receiver is made in the spawning function, so that each start has one of its own."""
         owner = target.owner
-        if owner is None or owner.kind != "inst" or owner.site is None or owner.site[0] != fid or owner.site[1] < 0:
+        made = self.world.made_by(owner) if owner is not None and owner.kind == "inst" else None
+        if made is None or made[0].id != fid:
             return False
-        facts = self.world.symbols.functions[fid].facts
-        return not repeated or in_loop(facts, facts.events[owner.site[1]].block)
+        return not repeated or in_loop(made[0].facts, made[1].block)
 
     def _runs_often(self, fid: str, depth: int = 0) -> bool:
         """Whether a function is called in a loop, directly or through its callers."""
@@ -331,14 +331,10 @@ class Discovery:
 
     def _single_worker(self, executor: Obj) -> bool:
         """``ThreadPoolExecutor(max_workers=1)`` (or ``ThreadPool(1)``): what it runs excludes each other."""
-        if executor.site is None or executor.site[1] < 0:
+        made = self.world.made_by(executor)
+        if made is None:
             return False
-        info = self.world.symbols.functions.get(executor.site[0])
-        if info is None:
-            return False
-        call = info.facts.events[executor.site[1]]
-        if not isinstance(call, f.Call):
-            return False
+        info, call = made
         given = [value for key, value in call.kwargs if key in ("max_workers", "processes")] or list(call.args[:1])
         if not given:
             return False

@@ -140,12 +140,10 @@ class Locks:
 
     def _is_mutex(self, obj: Obj, row: Guard) -> bool:
         """A semaphore is a mutex only when it admits one holder."""
-        if row.mutex_when is None or obj.site is None or obj.site[1] < 0:
+        made = self.world.made_by(obj)
+        if row.mutex_when is None or made is None:
             return True
-        info = self.world.symbols.functions.get(obj.site[0])
-        call = info.facts.events[obj.site[1]] if info is not None else None
-        if info is None or not isinstance(call, f.Call):
-            return True
+        info, call = made
         given = [value for key, value in call.kwargs if key == row.mutex_when.keyword]
         position = row.mutex_when.position
         if not given and position is not None and position < len(call.args):
@@ -157,12 +155,10 @@ class Locks:
 
     def _wrapped(self, obj: Obj, row: Guard) -> tuple[Obj, ...]:
         """``Condition(lock)`` is ``lock``."""
-        if row.wraps is None or obj.site is None or obj.site[1] < 0:
+        made = self.world.made_by(obj)
+        if row.wraps is None or made is None:
             return ()
-        info = self.world.symbols.functions.get(obj.site[0])
-        call = info.facts.events[obj.site[1]] if info is not None else None
-        if info is None or not isinstance(call, f.Call):
-            return ()
+        info, call = made
         evaluator = Evaluator(self.world, info)
         inner = evaluator.argument(call, row.wraps.position, row.wraps.keyword)
         return tuple(

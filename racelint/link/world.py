@@ -22,6 +22,8 @@ Cell: TypeAlias = tuple[object, ...]
 EMPTY: Objs = {}
 # More objects than this in one cell say nothing any more; the first ones found are kept.
 CELL_LIMIT = 48
+# What is made without a call: the site of such an object names the node of the display.
+DISPLAYS = frozenset(("dict", "list", "set", "tuple", "generator"))
 MAX_IMPORT_DEPTH = 24
 
 
@@ -120,6 +122,14 @@ class World:
         """``@classmethod``, or a method Python treats as one."""
         name = self.symbols.functions[fid].facts.name
         return "classmethod" in self.decorators(fid) or name in ("__new__", "__init_subclass__", "__class_getitem__")
+
+    def made_by(self, obj: Obj) -> tuple[FunctionInfo, f.Call] | None:
+        """The call that made an object, in its function; None for what a display, an annotation or a caller made."""
+        info = self.symbols.functions.get(obj.site[0]) if obj.site is not None else None
+        if info is None or obj.site is None or obj.name in DISPLAYS:
+            return None
+        event = info.facts.events[obj.site[1]] if 0 <= obj.site[1] < len(info.facts.events) else None
+        return (info, event) if isinstance(event, f.Call) else None
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
