@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -161,6 +162,81 @@ def test_a_region_that_reaches_itself_needs_a_reentrant_lock(tmp_path: Path) -> 
         """
     )
     assert "_cache_lock = threading.RLock()" in fixed(tmp_path, source)
+
+
+EARLY = """\
+import threading
+
+
+class Base:
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        pass
+
+
+class Counter(Base):
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def reset(self):
+        self.count = 0
+
+    def start(self):
+        threading.Thread(target=self.work).start()
+        threading.Thread(target=self.work).start()
+
+    def work(self):
+        self.count += 1
+        if self.count > 100:
+            self.reset()
+
+
+Counter().start()
+"""
+
+
+def test_a_lock_is_there_before_it_is_taken(tmp_path: Path) -> None:
+    """A constructor that calls what takes the lock makes the lock first, and does not hold it over its own lines."""
+    text = fixed(tmp_path, EARLY)
+    assert "_count_lock" in text
+    _, _, rest = text.partition("class Counter(Base):")
+    assert rest.index("self._count_lock = threading.Lock()") < rest.index("super().__init__()")
+    assert "        self.count = 0\n\n    def reset" in rest
+    (tmp_path / "main.py").write_text(text)
+    assert subprocess.run([sys.executable, str(tmp_path / "main.py")], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("__slots__ = ('count',)", "__slots__"),
+        ("def __getstate__(self): return {}", "neither copied nor pickled"),
+    ],
+)
+def test_no_lock_where_there_is_no_room_for_one(line: str, reason: str, tmp_path: Path) -> None:
+    source = f"""\
+import threading
+
+
+class Counter:
+    {line}
+
+    def __init__(self):
+        self.count = 0
+
+    def run(self):
+        threading.Thread(target=self.work).start()
+        threading.Thread(target=self.work).start()
+
+    def work(self):
+        self.count += 1
+"""
+    assert fixed(tmp_path, source) == source
+    (left,) = mended(tmp_path).left
+    assert reason in left.reason
 
 
 def test_a_taken_name_is_not_shadowed(tmp_path: Path) -> None:

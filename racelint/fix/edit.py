@@ -44,7 +44,7 @@ def edit(source: bytes, path: str, plans: Iterable[Plan]) -> tuple[bytes, tuple[
             if wanted.path == path:
                 edits.bring(wanted)
     module = edits.applied()
-    held = tuple(Held(path, cover.line, cover.end_line) for cover, _, _ in edits.covers)
+    held = tuple(Held(path, *edits.held(cover, how)) for cover, _, how in edits.covers)
     return spliced(source, layout.module.bytes, module.bytes), held
 
 
@@ -113,6 +113,15 @@ class _Edits:
             case _:
                 return "hold"
 
+    def held(self, cover: Cover, how: How) -> tuple[int, int]:
+        """The lines that stand under the lock in the end: of a loop or branch only its head."""
+        statement = cover.statements[0]
+        if how == "walk" and isinstance(statement, cst.For):
+            return self.layout.lines(statement.iter)
+        if how == "test" and isinstance(statement, cst.If):
+            return self.layout.lines(statement.test)
+        return cover.line, cover.end_line
+
     # -- the lock itself ----------------------------------------------------------------------------------------------
 
     def make(self, new: NewLock) -> None:
@@ -134,6 +143,9 @@ class _Edits:
             except NotPlaced:
                 pass  # one lock of the class guards what each of its instances has
         text = f"{prefix}{new.name} = {factory}()"
+        if new.early and prefix:
+            self._first(scope, text, after_super=False)
+            return
         for statement in _statements(scope):
             if _binds(statement, new.variable, prefix.rstrip(".")):
                 self.after[statement].append(text)
@@ -152,12 +164,16 @@ class _Edits:
                 return
         raise NotPlaced(f"{new.variable} is no field of the data class")
 
-    def _first(self, scope: cst.Module | cst.IndentedBlock, text: str) -> None:
+    def _first(self, scope: cst.Module | cst.IndentedBlock, text: str, *, after_super: bool = True) -> None:
         """A statement at the head of a body, after its docstring and what a constructor hands to its base."""
         body = [statement for statement in scope.body if isinstance(statement, cst.BaseStatement)]
         if not body:
             raise NotPlaced("there is no statement to put a lock beside")
-        head = [statement for statement in body[:2] if _is_docstring(statement) or _is_super_call(statement)]
+        head = [
+            statement
+            for statement in body[:2]
+            if _is_docstring(statement) or (after_super and _is_super_call(statement))
+        ]
         if head and head[0] is body[0]:
             self.after[head[-1]].append(text)
         else:

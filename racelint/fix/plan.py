@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import networkx as nx
 
 from racelint.analysis.effects import MUTATING, Effects, Touch
 from racelint.analysis.flow import Flow, Flows
@@ -24,6 +26,10 @@ from racelint.model import facts as f
 
 # How deep inside an expression the name of the place is looked for.
 MAX_DEPTH = 6
+# Methods of classes that decide themselves how an instance is copied, pickled or given attributes.
+PICKLED = frozenset(
+    ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__setattr__")
+)
 # What keeps a container's live view, and is best walked over a copy.
 WALKING = ("iterate",)
 
@@ -45,7 +51,8 @@ class Hold:
 class NewLock:
     """A lock to be made beside the place: ``scope`` is g (module), a (instance), k (class) or x (closure).
 
-    ``owner`` is the qualified name of the class or function in its file, ``variable`` what it stands beside.
+    ``owner`` is the qualified name of the class or function in its file, ``variable`` what it stands beside. ``early``:
+    the constructor calls what takes the lock before it binds the variable, so the lock has to come first.
     """
 
     path: str
@@ -54,6 +61,7 @@ class NewLock:
     variable: str
     name: str
     reentrant: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,7 @@ class Planner:
         self.effects = Effects(program.world)
         self.guards = Guards(program.world, frozenset())
         self.flows = Flows(program.world.symbols.functions)
+        self._calls: nx.DiGraph[str] = nx.DiGraph(program.graph)
 
     def plans(self, races: Iterable[Race]) -> Iterator[Plan]:
         """One plan for each place that some of ``races`` are about, in order of their names."""
@@ -150,6 +159,9 @@ class Planner:
         )
         for fid, accesses in sorted(sites.accesses.items()):
             holds.extend(self._holds(sites.name, fid, accesses, cell, existing, name, imports, rebound))
+        if made is not None and cell[0] == "a":
+            self._can_hold_a_lock(str(cell[1]))
+            made = replace(made, early=self._taken_early(str(cell[1]), made.variable, {hold.fid for hold in holds}))
         if not holds:
             raise _Refused("every access holds the lock already, in sections that are too short")
         return Plan(sites.name, name, tuple(sites.races), tuple(holds), made, existing, tuple(imports))
@@ -248,6 +260,32 @@ class Planner:
             name, count = f"{base}_{count}", count + 1
         return name
 
+    def _can_hold_a_lock(self, cid: str) -> None:
+        """Raises _Refused for classes whose instances cannot just be given one more attribute."""
+        for parent in self.world.class_of(cid).mro:
+            info = self.world.class_of(parent)
+            if info.slots:
+                raise _Refused(f"{info.display} has __slots__")
+            special = sorted(PICKLED.intersection(info.methods))
+            if special:
+                raise _Refused(f"{info.display} defines {special[0]}: a lock can be neither copied nor pickled")
+
+    def _taken_early(self, cid: str, variable: str, takers: set[str]) -> bool:
+        """Whether a constructor calls a function that takes the new lock before it binds the variable."""
+        init = self.world.class_of(cid).methods.get("__init__")
+        if init is None:
+            return False
+        facts = self.world.symbols.functions[init].facts
+        for index, event in enumerate(facts.events):
+            target = facts.nodes[event.target] if isinstance(event, f.Access) and event.kind == "store" else None
+            if isinstance(target, f.Attr) and target.name == variable:
+                return False
+            for callee in self.world.callees.get((init, index), ()) if isinstance(event, f.Call) else ():
+                name = self.world.method(callee.name, "__init__") if callee.kind == "class" else callee.name
+                if name is not None and name in self._calls and takers & {name, *nx.descendants(self._calls, name)}:
+                    return True
+        return False
+
     # -- what it covers -----------------------------------------------------------------------------------------------
 
     def _holds(
@@ -262,6 +300,9 @@ class Planner:
         rebound: bool,
     ) -> Iterator[Hold]:
         info = self.world.symbols.functions[fid]
+        if cell[0] == "a" and info.facts.name == "__init__" and info.cls is not None:
+            if str(cell[1]) in self.world.class_of(info.cls).mro:
+                return  # an object that is being made is its maker's alone, or published too early
         bare: list[Reached] = []
         covered: set[int] = set()
         for access in accesses:
