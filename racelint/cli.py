@@ -107,6 +107,7 @@ def main() -> None:
 @click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
 @click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
+@click.option("--edits/--no-edits", default=True, show_default=True, help="Work out the edits for JSON as well.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings.")
 @click.option("--output-format", type=click.Choice(CHECK_FORMATS), default="full", show_default=True)
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="F", help="Write the report to this file.")
@@ -123,6 +124,7 @@ def check(
     fix: bool,
     unsafe_fixes: bool,
     diff: bool,
+    edits: bool,
     exit_zero: bool,
     output_format: str,
     output_file: Path | None,
@@ -140,9 +142,13 @@ def check(
     from racelint import select
 
     with _internal_errors(scope.project, verbose):
-        result = select.narrow(
-            _mend(scope, unsafe_fixes) if fix or unsafe_fixes else _analyse(scope), scope.settings, scope.inside
-        )
+        if fix or unsafe_fixes:
+            result = _mend(scope, unsafe_fixes)
+        elif edits and output_format == "json":
+            result = _with_fixes(scope)
+        else:
+            result = _analyse(scope)
+        result = select.narrow(result, scope.settings, scope.inside)
         color = not no_color and output_file is None and _colored(sys.stdout)
         text = _report(result, scope, output_format, statistics, color, verbose)
         failed = bool(select.failing(result.findings, scope.settings))
@@ -316,14 +322,25 @@ def _analyse(scope: _Scope) -> Result:
         return pipeline.analyse(scope.project, scope.settings, progress.update)
 
 
-def _mended(scope: _Scope, unsafe: bool) -> Mended:
-    from racelint import mend, select
+def _wanted(scope: _Scope) -> Callable[[Finding], bool]:
+    """Which findings a run is about."""
+    from racelint import select
 
-    def wanted(finding: Finding) -> bool:
-        return select.is_grave(finding, scope.settings) and select.touches(finding, scope.inside)
+    return lambda finding: select.is_grave(finding, scope.settings) and select.touches(finding, scope.inside)
+
+
+def _with_fixes(scope: _Scope) -> Result:
+    from racelint import mend
 
     with _Progress() as progress:
-        return mend.mend(scope.project, scope.settings, wanted, unsafe=unsafe, progress=progress.update)
+        return mend.with_fixes(scope.project, scope.settings, _wanted(scope), progress.update)
+
+
+def _mended(scope: _Scope, unsafe: bool) -> Mended:
+    from racelint import mend
+
+    with _Progress() as progress:
+        return mend.mend(scope.project, scope.settings, _wanted(scope), unsafe=unsafe, progress=progress.update)
 
 
 def _mend(scope: _Scope, unsafe: bool) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from racelint.config import Settings
 from racelint.fix.edit import Held, NotPlaced, edit
 from racelint.fix.plan import Plan, Planner
 from racelint.fix.safety import Safety
-from racelint.fix.write import Change
-from racelint.model.findings import Finding, Result
+from racelint.fix.write import Change, replacements
+from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, Progress, judge, load, parse, with_deep_stack
 
 Wanted = Callable[[Finding], bool]
@@ -29,6 +30,11 @@ class Offer:
     def applicability(self) -> Literal["safe", "unsafe"]:
         """Whether ``--fix`` alone applies it."""
         return "unsafe" if self.doubts else "safe"
+
+    @property
+    def title(self) -> str:
+        """What is done, and what a reader has to look at."""
+        return "; but ".join((self.plan.title, *self.doubts[:1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,47 @@ def mend(
     project: Path, settings: Settings, wanted: Wanted, *, unsafe: bool = False, progress: Progress | None = None
 ) -> Mended:
     """Plan, edit and prove the fixes for the findings that ``wanted`` picks."""
-    return with_deep_stack(lambda: _mend(load(project, settings, progress), settings, wanted, unsafe, progress))
+
+    def work() -> Mended:
+        attempt = _attempt(load(project, settings, progress), settings, wanted, unsafe, progress)
+        new, after = attempt.proof.state(attempt.done)
+        sources = attempt.proof.sources
+        paths = {item.file.display: item.file.path for item in attempt.proof.loaded.extracted}
+        changes = tuple(Change(paths[path], path, sources[path], text) for path, text in sorted(new.items()))
+        return Mended(changes, attempt.done, attempt.left, attempt.proof.before, after)
+
+    return with_deep_stack(work)
 
 
-def _mend(loaded: Loaded, settings: Settings, wanted: Wanted, unsafe: bool, progress: Progress | None) -> Mended:
+def with_fixes(project: Path, settings: Settings, wanted: Wanted, progress: Progress | None = None) -> Result:
+    """What is found, each finding that ``wanted`` picks with the edits that would mend its place, or why none would.
+
+    The edits of a finding stand alone; all of them together have been proved. Nothing is written.
+    """
+
+    def work() -> Result:
+        started = time.monotonic()
+        attempt = _attempt(load(project, settings, progress), settings, wanted, True, progress)
+        fixes = {left.place: Fix("display", left.reason) for left in attempt.left}
+        for offer in attempt.done:
+            fixes[offer.plan.place] = Fix(offer.applicability, offer.title, attempt.proof.edits(offer))
+        before = attempt.proof.before
+        findings = tuple(replace(found, fix=fixes.get(found.place)) for found in before.findings)
+        return replace(before, findings=findings, elapsed_s=time.monotonic() - started)
+
+    return with_deep_stack(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The offers that hold together, what is left alone, and the proof."""
+
+    done: tuple[Offer, ...]
+    left: tuple[Left, ...]
+    proof: _Proof
+
+
+def _attempt(loaded: Loaded, settings: Settings, wanted: Wanted, unsafe: bool, progress: Progress | None) -> _Attempt:
     program, before = judge(loaded, settings, progress)
     sources = {item.file.display: item.source for item in loaded.extracted}
     places = {finding.place for finding in before.findings if finding.suppressed is None and wanted(finding)}
@@ -75,11 +118,7 @@ def _mend(loaded: Loaded, settings: Settings, wanted: Wanted, unsafe: bool, prog
             offers.append(offer)
     proof = _Proof(loaded, settings, wanted, sources, before)
     done, refused = proof.largest(offers)
-    new, after = proof.state(done)
-    left.extend(refused)
-    paths = {item.file.display: item.file.path for item in loaded.extracted}
-    changes = tuple(Change(paths[path], path, sources[path], text) for path, text in sorted(new.items()))
-    return Mended(changes, tuple(done), tuple(sorted(left, key=lambda item: item.place)), before, after)
+    return _Attempt(tuple(done), tuple(sorted([*left, *refused], key=lambda item: item.place)), proof)
 
 
 def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | Left:
@@ -117,38 +156,73 @@ class _Proof:
         self._states: dict[tuple[str, ...], tuple[dict[str, bytes], Result]] = {(): ({}, before)}
 
     def largest(self, offers: Sequence[Offer]) -> tuple[list[Offer], list[Left]]:
-        """The offers that hold together: all of them, or those that do when they are added one by one."""
-        if not offers or not self._trouble(offers, offers):
-            return list(offers), []
-        kept: list[Offer] = []
-        refused: list[Left] = []
-        for offer in offers:
-            trouble = self._trouble([*kept, offer], [offer])
-            if trouble:
-                refused.append(Left(offer.plan.place, trouble))
-            else:
-                kept.append(offer)
-        return kept, refused
+        """The offers that hold together, and why each of the others does not.
 
-    def _trouble(self, offers: Sequence[Offer], proved: Sequence[Offer]) -> str:
-        """What is wrong once ``offers`` are applied: a finding of a mended place that stays, or a new one."""
+        All are tried at once; those blamed for what goes wrong are taken out until nothing does. Where several share a
+        blame, each gets a second chance by itself.
+        """
+        kept = list(offers)
+        refused: dict[str, str] = {}
+        shared: list[Offer] = []
+        while kept:
+            blame = self._blame(kept)
+            if not blame:
+                break
+            refused.update(blame)
+            out = [offer for offer in kept if offer.plan.place in blame]
+            shared.extend(out if len(out) > len(set(blame.values())) else ())
+            kept = [offer for offer in kept if offer.plan.place not in blame]
+        for offer in shared:
+            if not self._blame([*kept, offer]):
+                kept.append(offer)
+                del refused[offer.plan.place]
+        order = {offer.plan.place: position for position, offer in enumerate(offers)}
+        kept.sort(key=lambda offer: order[offer.plan.place])
+        return kept, [Left(place, refused[place]) for place in sorted(refused, key=order.__getitem__)]
+
+    def _blame(self, offers: Sequence[Offer]) -> dict[str, str]:
+        """What goes wrong once ``offers`` are applied, by the place whose plan is the likely cause."""
         try:
             _, after = self.state(offers)
-        except NotPlaced as error:
-            return str(error)
-        mended = {offer.plan.place for offer in proved}
+        except NotPlaced:
+            return self._unplaced(offers)
+        blame: dict[str, str] = {}
+        places = {offer.plan.place for offer in offers}
         for finding in after.findings:
             if finding.suppressed is not None or not self.wanted(finding):
                 continue
             where = f"{finding.sides[0].path}:{finding.sides[0].line}"
-            if finding.place in mended:
-                return f"with the lock in, {finding.rule} at {where} would still be there"
-            if finding.fingerprint not in self.known:
-                return f"with the lock in, there would be a new {finding.rule} at {where}"
-        if len(after.problems) > len(self.before.problems):
-            problem = next(problem for problem in after.problems if problem not in self.before.problems)
-            return f"with the lock in, {problem.path}:{problem.line} would have a problem: {problem.message}"
-        return ""
+            if finding.place in places:
+                blame[finding.place] = f"with the lock in, {finding.rule} at {where} would still be there"
+            elif finding.fingerprint not in self.known:
+                causes = _causes(offers, {side.path for side in finding.sides})
+                trouble = f"with the lock in, there would be a new {finding.rule} at {where}"
+                blame.update((offer.plan.place, trouble) for offer in causes if offer.plan.place not in blame)
+        for problem in sorted(set(after.problems) - set(self.before.problems)):
+            if len(after.problems) > len(self.before.problems):
+                trouble = f"with the lock in, {problem.path}:{problem.line} would have a problem: {problem.message}"
+                blame.update((offer.plan.place, trouble) for offer in _causes(offers, {problem.path}))
+        return blame
+
+    def _unplaced(self, offers: Sequence[Offer]) -> dict[str, str]:
+        """The offers that do not go into one file together with those before them."""
+        fitting: list[Plan] = []
+        blame: dict[str, str] = {}
+        for offer in offers:
+            try:
+                for path in sorted(offer.plan.paths):
+                    edit(self.sources[path], path, [*fitting, offer.plan])
+                fitting.append(offer.plan)
+            except NotPlaced as error:
+                blame[offer.plan.place] = str(error)
+        return blame
+
+    def edits(self, offer: Offer) -> tuple[Edit, ...]:
+        """What one offer by itself changes."""
+        found: list[Edit] = []
+        for path in sorted(offer.plan.paths):
+            found.extend(replacements(path, self.sources[path], edit(self.sources[path], path, [offer.plan])[0]))
+        return tuple(found)
 
     def state(self, offers: Iterable[Offer]) -> tuple[dict[str, bytes], Result]:
         """The changed files and the findings once ``offers`` are applied. Raises NotPlaced."""
@@ -165,3 +239,8 @@ class _Proof:
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
             self._states[key] = (new, judge(loaded, self.settings)[1])
         return self._states[key]
+
+
+def _causes(offers: Sequence[Offer], paths: set[str]) -> Sequence[Offer]:
+    """The offers that change one of these files; all of them when none does."""
+    return [offer for offer in offers if paths & offer.plan.paths] or offers

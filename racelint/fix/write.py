@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
 import stat
 import tempfile
+import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from racelint.model.findings import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,38 @@ class NotWritten(Exception):
 
 def unified(change: Change) -> str:
     """The change as a unified diff."""
-    old, new = (data.decode("utf-8", "replace").splitlines() for data in (change.old, change.new))
+    old, new = ([line.rstrip("\r\n") for line in _lines(text)] for text in decoded(change.old, change.new))
     lines = difflib.unified_diff(old, new, f"a/{change.display}", f"b/{change.display}", lineterm="")
     return "".join(f"{line}\n" for line in lines)
+
+
+def replacements(display: str, old: bytes, new: bytes) -> tuple[Edit, ...]:
+    """The difference between two versions of a file as edits of whole lines, from the top down."""
+    before, after = (_lines(text) for text in decoded(old, new))
+    found: list[Edit] = []
+    for tag, start, end, to_start, to_end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag != "equal":
+            text = "".join(after[to_start:to_end])
+            last = before[end - 1] if end > start else ""
+            if last and not last.endswith(("\n", "\r")):  # the file ends without a line end
+                found.append(Edit(display, start + 1, 1, end, len(last) + 1, text))
+            else:
+                found.append(Edit(display, start + 1, 1, end + 1, 1, text))
+    return tuple(found)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends, split where Python does: ``str.splitlines`` would also split at form feeds."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+
+
+def decoded(*versions: bytes) -> tuple[str, ...]:
+    """Versions of one file as text, in the encoding the first of them declares; line ends stay as they are."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(versions[0]).readline)
+    except SyntaxError:
+        encoding = "utf-8"
+    return tuple(data.decode(encoding, "replace") for data in versions)
 
 
 def write_all(changes: Iterable[Change]) -> None:
