@@ -86,7 +86,18 @@ def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
     """Check one tree. Raises ToolError when the exit status is not 0 or the answer is not JSON of version 1."""
     tree = tree.resolve()
     mode = ["--library"] if library else []
-    full = [*command, "check", "--project", str(tree), "--output-format", "json", "--no-edits", "--exit-zero", *mode, str(tree)]
+    full = [
+        *command,
+        "check",
+        "--project",
+        str(tree),
+        "--output-format",
+        "json",
+        "--no-edits",
+        "--exit-zero",
+        *mode,
+        str(tree),
+    ]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.monotonic()
         process = subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from racelint.config import Settings
-from racelint.fix.edit import Held, NotPlaced, edit
+from racelint.fix.edit import edit
 from racelint.fix.plan import Plan, Planner
-from racelint.fix.safety import Safety
+from racelint.fix.regions import NotPlaced
+from racelint.fix.safety import Doubt, Safety, Verdict
 from racelint.fix.write import Change, replacements
 from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, Progress, judge, load, parse, with_deep_stack
@@ -24,7 +25,7 @@ class Offer:
     """A plan that can be applied: ``doubts`` are why a reader has to look at it first (none: it is safe)."""
 
     plan: Plan
-    doubts: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
 
     @property
     def applicability(self) -> Literal["safe", "unsafe"]:
@@ -34,7 +35,7 @@ class Offer:
     @property
     def title(self) -> str:
         """What is done, and what a reader has to look at."""
-        return "; but ".join((self.plan.title, *self.doubts[:1]))
+        return "; but ".join((self.plan.title, *map(str, self.doubts[:1])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,10 @@ def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | 
     if plan.refused:
         return Left(plan.place, plan.refused)
     try:
-        held = _held(plan, sources)
+        verdict = _tried(plan, sources, safety)
     except NotPlaced as error:
         return Left(plan.place, str(error))
-    verdict = safety.judge(plan, held)
+    plan, verdict = _quicker(plan, verdict, sources, safety)
     if verdict.refused:
         return Left(plan.place, verdict.refused)
     if verdict.reentrant and plan.made is not None:
@@ -137,8 +138,24 @@ def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | 
     return Offer(plan, verdict.doubts)
 
 
-def _held(plan: Plan, sources: Mapping[str, bytes]) -> list[Held]:
-    return [held for path in sorted(plan.paths) for held in edit(sources[path], path, [plan])[1]]
+def _quicker(plan: Plan, verdict: Verdict, sources: Mapping[str, bytes], safety: Safety) -> tuple[Plan, Verdict]:
+    """The plan, or one that keeps what is slow out of the lock, or out of the way of those who find the work done."""
+    if not verdict.doubts:
+        return plan, verdict
+    apart = replace(plan, slow=frozenset((doubt.path, doubt.line) for doubt in verdict.doubts))
+    for other in (replace(apart, twice=True), apart) if plan.lazy else (apart,):
+        try:
+            tried = _tried(other, sources, safety)
+        except NotPlaced:
+            continue
+        if not tried.refused and (other.twice or len(tried.doubts) < len(verdict.doubts)):
+            return other, tried
+    return plan, verdict
+
+
+def _tried(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Verdict:
+    """What the statements do that a plan holds. Raises NotPlaced."""
+    return safety.judge(plan, [held for path in sorted(plan.paths) for held in edit(sources[path], path, [plan])[1]])
 
 
 class _Proof:

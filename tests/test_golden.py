@@ -19,12 +19,13 @@ from racelint.mend import Mended
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
 FIXTURES = sorted(path.parent for path in (ROOT / "fixtures").glob("*/expect.txt"))
-RACY = [
-    pytest.param(page.stem, case, id=f"{page.stem}-{case.name.rpartition(' / ')[2]}")
+RACY_CASES = [
+    (page.stem, case)
     for page in sorted((ROOT / "racelint" / "rules").glob("*.md"))
     for case in testing.parse(page.read_text(encoding="utf-8"))
     if any(mark.kind == "expect" for mark in case.marks)
 ]
+RACY = [pytest.param(page, case, id=f"{page}-{case.name.rpartition(' / ')[2]}") for page, case in RACY_CASES]
 _SECTION = re.compile(r"^=== (.*)\n", re.MULTILINE)
 
 
@@ -95,7 +96,7 @@ def test_fixture(fixture: Path, tmp_path: Path, update_golden: bool) -> None:
 
 
 def test_no_golden_part_is_left_over() -> None:
-    known = {(page, case.name.rpartition(" / ")[2]) for page, case in (parameter.values for parameter in RACY)}
+    known = {(page, case.name.rpartition(" / ")[2]) for page, case in RACY_CASES}
     known |= {("fixtures", fixture.name) for fixture in FIXTURES}
     kept = {(path.stem, heading) for path in GOLDEN.glob("*.txt") for heading in sections(path)}
     assert kept <= known

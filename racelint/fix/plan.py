@@ -9,13 +9,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import networkx as nx
 
 from racelint.analysis.effects import MUTATING, Effects, Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards
-from racelint.analysis.locks import Lock, same_lock
+from racelint.analysis.locks import Lock, Locks, same_lock
 from racelint.analysis.program import Program
 from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached
@@ -30,21 +31,24 @@ MAX_DEPTH = 6
 PICKLED = frozenset(
     ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__setattr__")
 )
+HoldKind = Literal["compound", "walk", "read", "look", "write"]
 # What keeps a container's live view, and is best walked over a copy.
 WALKING = ("iterate",)
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Lines of one function that one lock has to cover; ``walk`` is the line of a loop header to take a copy at."""
+    """Lines of one function that one lock has to cover: a compound, or one access.
+
+    One access walks over the container, reads the reference, looks at the content, or writes.
+    """
 
     path: str
     fid: str
     line: int
     end_line: int
     lock: str
-    compound: bool
-    walk: bool = False
+    kind: HoldKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,11 @@ class LockImport:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one place is guarded. ``refused`` says why no edit is offered; then there are no holds."""
+    """How one place is guarded. ``refused`` says why no edit is offered; then there are no holds.
+
+    ``variable`` is the last name of the place. ``lazy``: it is only ever filled in on first use. ``slow`` are lines
+    (with their path) whose calls are better made before the lock is taken. ``twice``: test without the lock first.
+    """
 
     place: str
     lock: str
@@ -85,6 +93,10 @@ class Plan:
     made: NewLock | None = None
     existing: Lock | None = None
     imports: tuple[LockImport, ...] = ()
+    variable: str = ""
+    lazy: bool = False
+    slow: frozenset[tuple[str, int]] = frozenset()
+    twice: bool = False
     refused: str = ""
 
     @property
@@ -92,7 +104,8 @@ class Plan:
         """What is done, in a few words."""
         files = sorted({hold.path for hold in self.holds})
         how = f"a new lock, {self.lock}," if self.made is not None else f"{self.lock}"
-        return f"{how} is held over every access in {', '.join(files)}"
+        what = "where it is made on first use," if self.twice else "over every access"
+        return f"{how} is held {what} in {', '.join(files)}"
 
     @property
     def paths(self) -> frozenset[str]:
@@ -124,6 +137,7 @@ class Planner:
         self.effects = Effects(program.world)
         self.guards = Guards(program.world, frozenset())
         self.flows = Flows(program.world.symbols.functions)
+        self.locks = Locks(program.world)
         self._calls: nx.DiGraph[str] = nx.DiGraph(program.graph)
 
     def plans(self, races: Iterable[Race]) -> Iterator[Plan]:
@@ -146,7 +160,7 @@ class Planner:
         existing = self._existing(sites, cell)
         made = None
         if existing is None:
-            name = self._lock_name(str(cell[2]), sites, path)
+            name = self._lock_name(str(cell[2]), sites, path, cell[0] == "x")
             owner = str(cell[1]).partition(":")[2]
             made = NewLock(path, str(cell[0]), owner, str(cell[2]), name)
         else:
@@ -164,7 +178,32 @@ class Planner:
             made = replace(made, early=self._taken_early(str(cell[1]), made.variable, {hold.fid for hold in holds}))
         if not holds:
             raise _Refused("every access holds the lock already, in sections that are too short")
-        return Plan(sites.name, name, tuple(sites.races), tuple(holds), made, existing, tuple(imports))
+        return Plan(
+            sites.name,
+            name,
+            tuple(sites.races),
+            tuple(holds),
+            made,
+            existing,
+            tuple(imports),
+            variable=str(cell[2]),
+            lazy=self._lazy(sites),
+        )
+
+    def _lazy(self, sites: _Sites) -> bool:
+        """Whether a place is only filled in, each time after a look at it: what is there once stays."""
+        filled = False
+        for fid, accesses in sites.accesses.items():
+            flow = self.flows[fid]
+            for access in accesses:
+                touch = access.touch
+                if touch.effect not in MUTATING or flow.facts.name == "__init__":
+                    continue
+                checked = any(flow.controls(other.touch.event, touch.event) for other in accesses)
+                if touch.effect not in ("rebind", "insert") or not checked or flow.is_none(touch.value):
+                    return False
+                filled = True
+        return filled
 
     # -- where the place is -------------------------------------------------------------------------------------------
 
@@ -251,10 +290,10 @@ class Planner:
             )
         )
 
-    def _lock_name(self, variable: str, sites: _Sites, path: str) -> str:
-        """``_pods_lock`` for ``pods``; another name where that one is taken in any file that will use it."""
+    def _lock_name(self, variable: str, sites: _Sites, path: str, local: bool) -> str:
+        """``_pods_lock`` for ``pods`` (``pods_lock`` for a local variable), unless a file that will use it has that."""
         paths = {path, *(self.world.symbols.functions[fid].path for fid in sites.accesses)}
-        base = f"_{variable.strip('_').lower()}_lock"
+        base = f"{'' if local else '_'}{variable.strip('_').lower()}_lock"
         name, count = base, 2
         while any(re.search(rf"\b{re.escape(name)}\b", self.sources.get(place, "")) for place in paths):
             name, count = f"{base}_{count}", count + 1
@@ -310,7 +349,7 @@ class Planner:
                 covered.add(access.touch.event)
             else:
                 bare.append(access)
-        spans = list(self._spans(fid, accesses, covered, rebound))
+        spans = list(self._spans(info, accesses, covered, rebound, self._under(info, existing)))
         if not spans:
             return
         if existing is not None and covered & {access.touch.event for access in bare}:
@@ -318,23 +357,42 @@ class Planner:
         if info.facts.name == "<lambda>":
             raise _Refused(f"{info.path}:{info.facts.line} reaches it in a lambda")
         lock = self._expression(place, info, accesses, cell, name, imports)
-        for line, end, compound, walk in spans:
-            yield Hold(info.path, fid, line, end, lock, compound, walk)
+        for line, end, kind in spans:
+            yield Hold(info.path, fid, line, end, lock, kind)
 
     def _spans(
-        self, fid: str, accesses: list[Reached], covered: set[int], rebound: bool
-    ) -> Iterator[tuple[int, int, bool, bool]]:
-        """(first line, last line, is a compound, walks) of what has to be under the lock at once."""
-        flow = self.flows[fid]
+        self, info: FunctionInfo, accesses: list[Reached], covered: set[int], rebound: bool, under: list[int]
+    ) -> Iterator[tuple[int, int, HoldKind]]:
+        """First line, last line and kind of what has to be under the lock at once."""
+        fid, flow = info.id, self.flows[info.id]
         touches = sorted({a.touch.event: a.touch for a in accesses}.items())
         for position, (index, touch) in enumerate(touches):
-            if index not in covered:
-                yield touch.line, touch.line, False, touch.effect in WALKING
+            # What is bound once and for all can be read at any time.
+            needed = rebound or touch.effect != "read" or flow.tested(index)
+            if index not in covered and needed:
+                # What a test outside the lock sends into the lock, a wait for instance, belongs to the test.
+                last = max((info.facts.events[e].line for e in under if flow.controls(index, e)), default=0)
+                if last:
+                    yield touch.line, max(last, touch.line), "compound"
+                yield touch.line, touch.line, _kind(touch)
             for earlier, other in touches[:position]:
                 if {index, earlier} <= covered and self._one_region(fid, accesses, earlier, index):
                     continue
                 if self._belong(flow, earlier, touch, rebound):
-                    yield min(other.line, touch.line), max(other.line, touch.line), True, False
+                    yield min(other.line, touch.line), max(other.line, touch.line), "compound"
+
+    def _under(self, info: FunctionInfo, lock: Lock | None) -> list[int]:
+        """The events of a function that stand in its own regions of a lock."""
+        if lock is None:
+            return []
+        evaluator = Evaluator(self.world, info)
+        regions = {
+            index
+            for index, region in enumerate(info.facts.regions)
+            if any(same_lock(lock, found) for found in self.locks.of_region(evaluator, region))
+        }
+        held = info.facts.held
+        return [index for index, event in enumerate(info.facts.events) if regions.intersection(held[event.held])]
 
     def _one_region(self, fid: str, accesses: list[Reached], a: int, b: int) -> bool:
         """Whether two events stand in one lock region, or the callers hold the lock over both."""
@@ -393,6 +451,15 @@ class Planner:
         text = lines[line - 1] if line <= len(lines) else ""
         found = set(re.findall(rf"(?<![\w.)\]])([A-Za-z_][\w.]*)\.{re.escape(attribute)}\b", text))
         return found.pop() if len(found) == 1 else ""
+
+
+def _kind(touch: Touch) -> HoldKind:
+    """What one access does, as far as it matters for how it is held."""
+    if touch.effect in WALKING:
+        return "walk"
+    if touch.effect in MUTATING:
+        return "write"
+    return "read" if touch.effect == "read" else "look"
 
 
 def spell(facts: f.Function, node: int, depth: int = 0) -> str:

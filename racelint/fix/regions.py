@@ -11,6 +11,10 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 Block = cst.Module | cst.IndentedBlock
 
 
+class NotPlaced(Exception):
+    """A plan asks for an edit that has no place in the file; the message says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cover:
     """Statements ``first`` to ``last`` of a block, on the lines ``line`` to ``end_line`` (1-based, both included)."""

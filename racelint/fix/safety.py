@@ -13,7 +13,7 @@ from racelint.analysis.locks import Locks, same_lock
 from racelint.analysis.program import Program
 from racelint.analysis.values import Values
 from racelint.fix.edit import Held
-from racelint.fix.plan import Plan
+from racelint.fix.plan import Plan, spell
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.symbols import FunctionInfo
@@ -24,11 +24,23 @@ WAITING = frozenset(("open", "input", "exec", "eval", "compile", "__import__", "
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something a held line does beside the accesses themselves."""
+
+    path: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """``refused``: why no edit keeps the meaning. ``doubts``: what a reader must look at before taking it."""
 
     refused: str = ""
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     reentrant: bool = False
 
 
@@ -49,7 +61,7 @@ class Safety:
 
     def judge(self, plan: Plan, held: Iterable[Held]) -> Verdict:
         """What a plan's held statements do beside the accesses themselves."""
-        doubts: dict[str, None] = {}
+        doubts: dict[Doubt, None] = {}
         entered: set[str] = set()
         takers = {hold.fid for hold in plan.holds} | self._takers(plan)
         for region in held:
@@ -62,21 +74,32 @@ class Safety:
                     if isinstance(event, (f.Suspend, f.Yield)):
                         what = "an await" if isinstance(event, f.Suspend) else "a yield"
                         return Verdict(f"{region.path}:{event.line} would hold a lock over {what}")
-                    if isinstance(event, f.Call):
+                    if isinstance(event, f.Call) and self._is_held(region, info, event):
                         for callee in self.world.callees.get((info.id, index), ()):
                             if callee.kind in ("func", "bound"):
                                 entered.add(callee.name)
                         trouble = self._trouble(info, index, event)
-                        if trouble:
-                            doubts[f"{region.path}:{event.line} {trouble} while the lock is held"] = None
+                        if trouble and not self._on_the_lock(plan, info, event):
+                            doubts[Doubt(region.path, event.line, f"{trouble} while the lock is held")] = None
                 for lock in info.facts.regions:
-                    if region.line <= lock.line <= region.end_line and not self._is(plan, info, lock):
-                        doubts[f"{region.path}:{lock.line} takes another lock while this one is held"] = None
+                    if not region.line <= lock.line <= region.end_line:
+                        continue
+                    if not self._is(plan, info, lock):
+                        doubts[Doubt(region.path, lock.line, "takes another lock while this one is held")] = None
+                    elif lock.how != "with" or spell(info.facts, lock.lock) != region.lock:
+                        return Verdict(f"{region.path}:{lock.line} takes {region.lock} in a way that cannot be undone")
         again = {fid for name in entered for fid in (name, *self._below(name))} & takers
         if again and plan.existing is not None and not plan.existing.reentrant:
             name = self.world.symbols.functions[min(again)].display
             return Verdict(f"{name} would take {plan.existing.name} a second time")
         return Verdict("", tuple(doubts), bool(again))
+
+    def _is_held(self, region: Held, info: FunctionInfo, call: f.Call) -> bool:
+        """Whether a call on the lines of a held region is made under the lock."""
+        if region.calls is None:
+            return True
+        func = info.facts.nodes[call.func]
+        return not isinstance(func, (f.Attr, f.Global, f.Captured, f.Param, f.ClassVar)) or func.name in region.calls
 
     def _below(self, fid: str) -> Iterable[str]:
         return nx.descendants(self._calls, fid) if fid in self._calls else ()
@@ -96,6 +119,14 @@ class Safety:
             return False
         found = self.locks.of_region(Evaluator(self.world, info), region)
         return any(same_lock(plan.existing, lock) for lock in found)
+
+    def _on_the_lock(self, plan: Plan, info: FunctionInfo, call: f.Call) -> bool:
+        """Whether a call is a method of the lock itself: a condition lets go of its lock while it waits."""
+        func = info.facts.nodes[call.func]
+        if plan.existing is None or not isinstance(func, f.Attr):
+            return False
+        lock = self.locks.of_node(Evaluator(self.world, info), func.base)
+        return lock is not None and same_lock(plan.existing, lock)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
