@@ -45,6 +45,7 @@ class Program:
     groups: tuple[Group, ...]
     reached: tuple[Reached, ...]
     races: tuple[Race, ...]
+    overlap: Overlap
 
 
 class Analysis:
@@ -85,7 +86,7 @@ class Analysis:
             reached.extend(walker.walk(group))
         overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, self._made(), active)
         races = Races(world, overlap, self._singletons())
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)))
+        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)), overlap)
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""

@@ -91,6 +91,9 @@ class _Edits:
             if cover is None:
                 raise NotPlaced(f"{hold.path}:{hold.line} has no statement to hold the lock over")
             how = self._how(cover, hold, plan)
+            owner = hold.lock.partition(".")[0]
+            if how in ("hold", "twice") and owner != hold.lock and shapes.binds(cover.statements, owner):
+                raise NotPlaced(f"{hold.path}:{hold.line} binds {owner} where {hold.lock} would be held")
             if how == "hold":
                 by_lock[hold.lock].append(cover)
             elif how != "leave":

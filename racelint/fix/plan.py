@@ -5,7 +5,6 @@ A plan is about a place, not about a finding: a lock that is held in half of the
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,20 +12,21 @@ from typing import Literal
 
 import networkx as nx
 
-from racelint.analysis.effects import MUTATING, Effects, Touch
+from racelint.analysis.effects import MUTATING, Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock, Locks, same_lock
 from racelint.analysis.program import Program
 from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached
+from racelint.fix.spelling import Spelling
 from racelint.link.evaluate import Evaluator
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import Cell
 from racelint.model import facts as f
 
-# How deep inside an expression the name of the place is looked for.
-MAX_DEPTH = 6
+# Accesses to one place that are compared pair by pair.
+MAX_COMPARED = 500
 # Methods of classes that decide themselves how an instance is copied, pickled or given attributes.
 PICKLED = frozenset(
     ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__setattr__")
@@ -133,8 +133,7 @@ class Planner:
     def __init__(self, program: Program, sources: Mapping[str, str]) -> None:
         self.program = program
         self.world = program.world
-        self.sources = sources
-        self.effects = Effects(program.world)
+        self.spelling = Spelling(program.world, sources)
         self.guards = Guards(program.world, frozenset())
         self.flows = Flows(program.world.symbols.functions)
         self.locks = Locks(program.world)
@@ -150,17 +149,37 @@ class Planner:
                 places[access.touch.name].accesses[access.touch.fid].append(access)
         for name in sorted(places):
             sites = places[name]
+            sites.accesses = self._racing(sites.accesses)
             try:
                 yield self._plan(sites)
             except _Refused as refusal:
                 yield Plan(name, "", tuple(sites.races), refused=str(refusal))
+
+    def _racing(self, found: dict[str, list[Reached]]) -> dict[str, list[Reached]]:
+        """The accesses that some other one can meet: what only happens before the threads start needs no lock."""
+        every = [access for accesses in found.values() for access in accesses]
+        if len(every) > MAX_COMPARED:
+            return found
+        overlap = self.program.overlap
+        racing: dict[str, set[int]] = defaultdict(set)
+        for a in every:
+            if a.touch.event not in racing[a.touch.fid]:
+                for b in every:
+                    writes = a.touch.effect in MUTATING or b.touch.effect in MUTATING
+                    if writes and overlap.same_object(a, b) and overlap.why(a, b) is not None:
+                        racing[a.touch.fid].add(a.touch.event)
+                        racing[b.touch.fid].add(b.touch.event)
+                        break
+        kept = {fid: [a for a in accesses if a.touch.event in racing[fid]] for fid, accesses in found.items()}
+        return {fid: accesses for fid, accesses in kept.items() if accesses}
 
     def _plan(self, sites: _Sites) -> Plan:
         cell, path = self._home(sites)
         existing = self._existing(sites, cell)
         made = None
         if existing is None:
-            name = self._lock_name(str(cell[2]), sites, path, cell[0] == "x")
+            paths = {path, *(self.world.symbols.functions[fid].path for fid in sites.accesses)}
+            name = self.spelling.lock_name(str(cell[2]), paths, cell[0] == "x")
             owner = str(cell[1]).partition(":")[2]
             made = NewLock(path, str(cell[0]), owner, str(cell[2]), name)
         else:
@@ -212,7 +231,7 @@ class Planner:
         cells: Counter[Cell] = Counter()
         for accesses in sites.accesses.values():
             for access in accesses:
-                for place, name in self._slots(access):
+                for place, name in self.spelling.slots(access):
                     if name == sites.name:
                         cells[place] += 1
         if not cells:
@@ -229,38 +248,6 @@ class Planner:
         if kind == "x" and owner in symbols.functions:
             return cell, symbols.functions[owner].path
         raise _Refused("where it is defined is not known")
-
-    def _slots(self, access: Reached) -> Iterator[tuple[Cell, str]]:
-        info = self.world.symbols.functions[access.touch.fid]
-        evaluator = Evaluator(self.world, info)
-        for node in self._operands(info.facts, access.touch.event):
-            for place, _, name in self.effects.slots(evaluator, node):
-                yield place, name
-
-    def _operands(self, facts: f.Function, index: int) -> list[int]:
-        """The nodes an event is made of, outermost first."""
-        event = facts.events[index]
-        match event:
-            case f.Access():
-                start = [event.target]
-            case f.Call():
-                start = [event.func, *event.args, *(value for _, value in event.kwargs)]
-            case f.Return() | f.Yield():
-                start = [event.value]
-            case _:
-                start = []
-        found: list[int] = []
-        flow = Flow(facts)
-        layer = [node for node in start if node >= 0]
-        for _ in range(MAX_DEPTH):
-            found.extend(layer)
-            layer = [
-                child
-                for node in layer
-                for child in flow.children(facts.nodes[node])
-                if child >= 0 and child not in found
-            ]
-        return found
 
     # -- the lock -----------------------------------------------------------------------------------------------------
 
@@ -289,15 +276,6 @@ class Planner:
                 and str(lock[1]) in self.world.class_of(str(place[1])).mro
             )
         )
-
-    def _lock_name(self, variable: str, sites: _Sites, path: str, local: bool) -> str:
-        """``_pods_lock`` for ``pods`` (``pods_lock`` for a local variable), unless a file that will use it has that."""
-        paths = {path, *(self.world.symbols.functions[fid].path for fid in sites.accesses)}
-        base = f"{'' if local else '_'}{variable.strip('_').lower()}_lock"
-        name, count = base, 2
-        while any(re.search(rf"\b{re.escape(name)}\b", self.sources.get(place, "")) for place in paths):
-            name, count = f"{base}_{count}", count + 1
-        return name
 
     def _can_hold_a_lock(self, cid: str) -> None:
         """Raises _Refused for classes whose instances cannot just be given one more attribute."""
@@ -356,7 +334,11 @@ class Planner:
             raise _Refused(f"{info.display} is called with {existing.name} held and without it")
         if info.facts.name == "<lambda>":
             raise _Refused(f"{info.path}:{info.facts.line} reaches it in a lambda")
-        lock = self._expression(place, info, accesses, cell, name, imports)
+        lock = self.spelling.lock_in(info, place, accesses, cell, name)
+        if not lock:
+            raise _Refused(f"{info.path}:{accesses[0].touch.line} reaches it under another name")
+        if lock == name and cell[0] == "g" and cell[1] != info.module:
+            imports[LockImport(info.path, str(cell[1]), str(cell[2]), name)] = None
         for line, end, kind in spans:
             yield Hold(info.path, fid, line, end, lock, kind)
 
@@ -410,48 +392,6 @@ class Planner:
             return used and flow.controls(check, act.event)
         return (act.effect in MUTATING or act.effect == "item") and flow.controls(check, act.event)
 
-    def _expression(
-        self,
-        place: str,
-        info: FunctionInfo,
-        accesses: list[Reached],
-        cell: Cell,
-        name: str,
-        imports: dict[LockImport, None],
-    ) -> str:
-        """How a function writes the lock: the way it writes the place, with the last name replaced."""
-        evaluator = Evaluator(self.world, info)
-        spelled: Counter[str] = Counter()
-        for access in accesses:
-            for node in self._operands(info.facts, access.touch.event):
-                if any(found == place for _, _, found in self.effects.slots(evaluator, node)):
-                    text = self._sibling(info, node, name, access.touch.line)
-                    if text:
-                        spelled[text] += 1
-                    break
-        if not spelled and cell[0] == "g" and cell[1] == info.module:
-            return name
-        if len(spelled) != 1:
-            raise _Refused(f"{info.path}:{accesses[0].touch.line} reaches it under another name")
-        (text,) = spelled
-        if text == name and cell[0] == "g" and cell[1] != info.module:
-            imports[LockImport(info.path, str(cell[1]), str(cell[2]), name)] = None
-        return text
-
-    def _sibling(self, info: FunctionInfo, node: int, name: str, line: int) -> str:
-        value = info.facts.nodes[node]
-        if isinstance(value, f.Attr):
-            base = spell(info.facts, value.base) or self._written(info.path, line, value.name)
-            return f"{base}.{name}" if base else ""
-        return name if isinstance(value, (f.Global, f.Captured)) else ""
-
-    def _written(self, path: str, line: int, attribute: str) -> str:
-        """What stands before ``.attribute`` on a line, if that is one plain path: a local variable has no node."""
-        lines = self.sources.get(path, "").split("\n")
-        text = lines[line - 1] if line <= len(lines) else ""
-        found = set(re.findall(rf"(?<![\w.)\]])([A-Za-z_][\w.]*)\.{re.escape(attribute)}\b", text))
-        return found.pop() if len(found) == 1 else ""
-
 
 def _kind(touch: Touch) -> HoldKind:
     """What one access does, as far as it matters for how it is held."""
@@ -460,16 +400,3 @@ def _kind(touch: Touch) -> HoldKind:
     if touch.effect in MUTATING:
         return "write"
     return "read" if touch.effect == "read" else "look"
-
-
-def spell(facts: f.Function, node: int, depth: int = 0) -> str:
-    """The source text of a plain access path (``self``, ``self.manager``, ``module.state``), or nothing."""
-    value = facts.nodes[node] if node >= 0 and depth < MAX_DEPTH else None
-    match value:
-        case f.Param(name) | f.Global(name) | f.Captured(_, name):
-            return name
-        case f.Attr(base, name):
-            inner = spell(facts, base, depth + 1)
-            return f"{inner}.{name}" if inner else ""
-        case _:
-            return ""

@@ -13,7 +13,8 @@ from racelint.analysis.locks import Locks, same_lock
 from racelint.analysis.program import Program
 from racelint.analysis.values import Values
 from racelint.fix.edit import Held
-from racelint.fix.plan import Plan, spell
+from racelint.fix.plan import Plan
+from racelint.fix.spelling import spell
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.symbols import FunctionInfo

@@ -146,6 +146,20 @@ def pull(statement: cst.BaseStatement, variable: str) -> cst.BaseExpression | No
     return None if plain or any(_calls(argument) for argument in earlier) or _suspends(part) else part
 
 
+def binds(statements: Sequence[cst.CSTNode], name: str) -> bool:
+    """Whether statements bind a local variable anew."""
+    target = m.Name(name) | m.Tuple([m.ZeroOrMore(), m.Element(m.Name(name)), m.ZeroOrMore()])
+    patterns = (
+        m.AssignTarget(target),
+        m.AnnAssign(m.Name(name)),
+        m.AugAssign(m.Name(name)),
+        m.NamedExpr(m.Name(name)),
+        m.For(target),
+        m.AsName(m.Name(name)),
+    )
+    return any(m.findall(statement, pattern) for statement in statements for pattern in patterns)
+
+
 def is_receiver(statement: cst.BaseStatement, variable: str) -> bool:
     """Whether what ``pull`` finds is a plain reference that a method is called on."""
     return isinstance(pull(statement, variable), (cst.Name, cst.Attribute))
