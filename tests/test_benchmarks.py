@@ -313,7 +313,7 @@ FAKE = """
 import json, pathlib, sys
 arguments = sys.argv[1:]
 tree = pathlib.Path(arguments[-1])
-assert arguments == ["check", "--project", str(tree), "--output-format", "json", "--exit-zero",
+assert arguments == ["check", "--project", str(tree), "--output-format", "json", "--no-edits", "--exit-zero",
                      *(["--library"] if "--library" in arguments else []), str(tree)], arguments
 if (tree / "crash.py").exists():
     sys.exit("Traceback: boom")

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from handmade import entry_point, finding, result, side
 
 import racelint
-from racelint import cli, pipeline
+from racelint import cli, mend, pipeline
 from racelint.config import Settings
 from racelint.model import findings as model
 from racelint.model.source import Problem
@@ -68,7 +68,11 @@ def given(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
             calls.append((folder, settings))
             return result(*found, **changes)
 
+        def with_fixes(folder: Path, settings: Settings, _wanted: object, progress: object = None) -> model.Result:
+            return analyse(folder, settings, progress)
+
         monkeypatch.setattr(pipeline, "analyse", analyse)
+        monkeypatch.setattr(mend, "with_fixes", with_fixes)
         return calls
 
     return give

@@ -8,6 +8,8 @@ from typing import Literal
 import libcst as cst
 from libcst import matchers as m
 
+from racelint.fix.regions import NotPlaced
+
 # hold: the lock over the statements. walk: a loop runs over a copy. test: a branch's test is made before it.
 # apart: the value is computed first, then stored. pull: a part is computed under the lock, then used.
 # twice: tested once without the lock and again with it. leave: one step by itself already.
@@ -192,8 +194,12 @@ class _Dissolve(cst.CSTTransformer):
         body = updated_node.body
         if isinstance(body, cst.SimpleStatementSuite):
             return cst.FlattenSentinel([cst.SimpleStatementLine(body.body, leading_lines=updated_node.leading_lines)])
-        first, *rest = cst.ensure_type(body, cst.IndentedBlock).body
-        lines = [*updated_node.leading_lines, *_leading(first)]
+        block = cst.ensure_type(body, cst.IndentedBlock)
+        if any(line.comment is not None for line in block.footer):
+            raise NotPlaced(f"a comment at the end of a block that holds {self.lock} would be lost")
+        first, *rest = block.body
+        header = [cst.EmptyLine(comment=block.header.comment)] if block.header.comment is not None else []
+        lines = [*updated_node.leading_lines, *header, *_leading(first)]
         return cst.FlattenSentinel([first.with_changes(leading_lines=lines), *rest])
 
     def _is_lock(self, item: cst.WithItem) -> bool:
