@@ -20,6 +20,7 @@ from racelint.analysis.program import Program
 from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached
 from racelint.fix.spelling import Spelling
+from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import Cell
@@ -149,31 +150,43 @@ class Planner:
                 places[access.touch.name].accesses[access.touch.fid].append(access)
         for name in sorted(places):
             sites = places[name]
-            sites.accesses = self._racing(sites.accesses)
+            sites.accesses = self._racing(sites)
             try:
                 yield self._plan(sites)
             except _Refused as refusal:
                 yield Plan(name, "", tuple(sites.races), refused=str(refusal))
 
-    def _racing(self, found: dict[str, list[Reached]]) -> dict[str, list[Reached]]:
-        """The accesses that some other one can meet: what only happens before the threads start needs no lock."""
-        every = [access for accesses in found.values() for access in accesses]
+    def _racing(self, sites: _Sites) -> dict[str, list[Reached]]:
+        """The accesses of functions that another one can meet: what is done before the threads start needs no lock."""
+        every = [access for accesses in sites.accesses.values() for access in accesses]
         if len(every) > MAX_COMPARED:
-            return found
+            return sites.accesses
+        racing = {access.touch.fid for race in sites.races for access in race.reached}
+        for access in every:
+            if access.touch.fid not in racing:
+                if self._is_api(access) or any(self._meet(access, other) for other in every):
+                    racing.add(access.touch.fid)
+        return defaultdict(list, {fid: accesses for fid, accesses in sites.accesses.items() if fid in racing})
+
+    def _is_api(self, access: Reached) -> bool:
+        """Whether an access is made by the owner of the place, for anybody: once it has a lock, all of it is safe."""
+        info, (kind, owner, *_) = self.world.symbols.functions[access.touch.fid], access.touch.place
+        if access.group.application or info.facts.kind != "function":
+            return False
+        if kind == "a" and info.cls is not None:
+            return related(self.world.symbols, info.cls, str(owner))
+        return kind != "x" and info.module == str(owner).partition(":")[0]
+
+    def _meet(self, a: Reached, b: Reached) -> bool:
+        writes = a.touch.effect in MUTATING or b.touch.effect in MUTATING
         overlap = self.program.overlap
-        racing: dict[str, set[int]] = defaultdict(set)
-        for a in every:
-            if a.touch.event not in racing[a.touch.fid]:
-                for b in every:
-                    writes = a.touch.effect in MUTATING or b.touch.effect in MUTATING
-                    if writes and overlap.same_object(a, b) and overlap.why(a, b) is not None:
-                        racing[a.touch.fid].add(a.touch.event)
-                        racing[b.touch.fid].add(b.touch.event)
-                        break
-        kept = {fid: [a for a in accesses if a.touch.event in racing[fid]] for fid, accesses in found.items()}
-        return {fid: accesses for fid, accesses in kept.items() if accesses}
+        if not writes or not overlap.same_object(a, b):
+            return False
+        return overlap.why(a, b) is not None or overlap.why(b, a) is not None
 
     def _plan(self, sites: _Sites) -> Plan:
+        if all(race.pattern == "late-init" for race in sites.races):
+            raise _Refused("no lock helps: what reads it has to be started after it is bound")
         cell, path = self._home(sites)
         existing = self._existing(sites, cell)
         made = None
