@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import random
+import shutil
 import sys
 import threading
 import time
@@ -17,11 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from racelint.cli import main
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "submariner"
 THREADS = 8
 ROUNDS = 30
 REPETITIONS = 20
+MENDED_ROUNDS = 1000
 KEY = ("quay.io/submariner", "devel", "gateway", "submariner-gateway")
 
 LogIfChanged = Callable[[tuple[str, str, str, str], str, str], str]
@@ -70,6 +75,19 @@ def fast_switching() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
+
+
+@pytest.fixture
+def mended_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """The same module of a copy of the fixture, after ``racelint check --fix``."""
+    folder = tmp_path / "submariner"
+    shutil.copytree(FIXTURE, folder)
+    shown = CliRunner().invoke(main, ["check", "--fix", "--project", str(folder), str(folder)])
+    assert shown.exit_code == 0, shown.output
+    monkeypatch.syspath_prepend(str(folder))
+    forget_operator()
+    yield importlib.import_module("submariner_operator.images")
+    forget_operator()
 
 
 def forget_operator() -> None:
@@ -167,3 +185,11 @@ def test_nothing_shows_with_a_lock_around_it(images: Any, count: Callable[[Any, 
         return result
 
     assert [count(images, locked, seed) for seed in range(REPETITIONS)] == [0] * REPETITIONS
+
+
+@pytest.mark.usefixtures("fast_switching")
+@pytest.mark.parametrize("count", [doubled_lines, lost_lines])
+def test_nothing_shows_once_it_is_mended(mended_images: Any, count: Callable[[Any, LogIfChanged, int], int]) -> None:
+    repetitions = -(-MENDED_ROUNDS // ROUNDS)
+    found = [count(mended_images, mended_images.log_if_changed, seed) for seed in range(repetitions)]
+    assert found == [0] * repetitions
