@@ -13,6 +13,8 @@ from racelint.link.symbols import Symbols
 # Calls that make instances of a class: from SOME on which of them is meant is a guess, beyond MANY it is a wild one.
 SOME = 2
 MANY = 3
+# The owner of the public functions of a whole library.
+LIBRARY = "<library>"
 
 
 class Overlap:
@@ -48,16 +50,21 @@ class Overlap:
             return None
         first, second = a.state.entry, b.state.entry
         if group.api:
-            if group.api == "<library>":
+            if group.api == LIBRARY:
+                if self._coroutine(first) and self._coroutine(second):
+                    return None  # they run on the loop of its user
                 return "public functions of a library may be called by several threads of its user"
             if not (self._of_owner(a, group.api) and self._of_owner(b, group.api)):
                 return None
             return _owns(group.api)
         if first.exclusive and first.lane == second.lane and second.exclusive:
             return None
-        if first is second and first.distinct_self and self._own(a) and self._own(b):
+        if first is second and first.distinct_self and self.own(a) and self.own(b):
             return None
         return first.why
+
+    def _coroutine(self, entry: EntryPoint) -> bool:
+        return self.symbols.functions[entry.target.name].facts.is_async
 
     def _of_owner(self, reached: Reached, owner: str) -> bool:
         """Whether a place belongs to the class or module ``owner``."""
@@ -77,7 +84,7 @@ class Overlap:
     def _kin(self, cid: str, owner: str) -> bool:
         return cid in self.symbols.classes and owner in self.symbols.classes and related(self.symbols, cid, owner)
 
-    def _own(self, reached: Reached) -> bool:
+    def own(self, reached: Reached) -> bool:
         """Whether an access is to the receiver of its own entry point, or to what belongs to it."""
         obj = reached.touch.base
         while obj is not None:
@@ -104,17 +111,17 @@ class Overlap:
             return None
         if first.kind == "any" or second.kind == "any":
             return self._with_api(a, b)
-        if self._before(a, second, set()) or self._before(b, first, set()):
+        if self.before(a, second) or self.before(b, first):
             return None
         if "event-loop" in kinds and self._same_thread(a, b):
             return None
-        return _reason(first, second)
+        return reason(first, second)
 
     def _with_api(self, a: Reached, b: Reached) -> str | None:
         api, other = (a, b) if a.state.entry.kind == "any" else (b, a)
         if other.state.entry.kind == "any":
             return None
-        if api.group.api == "<library>":
+        if api.group.api == LIBRARY:
             if other.group.main:
                 return None
         elif other.state.entry.target.name not in self.api_threads.get(api.group.api, frozenset()):
@@ -122,12 +129,15 @@ class Overlap:
                 if self._of_owner(api, api.group.api) and self._of_owner(other, api.group.api):
                     return _owns(api.group.api)
             return None
-        if self._before(api, other.state.entry, set()):
+        if self.before(api, other.state.entry):
             return None
         return other.state.entry.why
 
-    def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
+    def before(self, a: Reached, entry: EntryPoint) -> bool:
         """Whether the access surely happens before the entry point can run, or after it has ended."""
+        return self._before(a, entry, set())
+
+    def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
         if not entry.begins:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
@@ -246,7 +256,7 @@ def may_alias_site(x: Obj, y: Obj) -> bool:
     return x.name == y.name and (x.site is None or y.site is None or x.site == y.site or may_alias(x, y))
 
 
-def _reason(a: EntryPoint, b: EntryPoint) -> str:
+def reason(a: EntryPoint, b: EntryPoint) -> str:
     """The sentence shown to the user: why these two contexts run at the same time."""
     if a.kind == "main":
         return b.why

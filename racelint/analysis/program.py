@@ -11,9 +11,10 @@ import networkx as nx
 
 from racelint.analysis.effects import Effects
 from racelint.analysis.locks import Locks
-from racelint.analysis.overlap import Overlap
+from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Race, Races
 from racelint.analysis.sharing import Sharing
+from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import FEW, Group, Reached, Walker
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
 from racelint.link.calls import call_graph
@@ -21,7 +22,6 @@ from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
-LIBRARY = "<library>"
 SPECIAL_API = (
     "__call__",
     "__getitem__",
@@ -46,6 +46,7 @@ class Program:
     reached: tuple[Reached, ...]
     races: tuple[Race, ...]
     overlap: Overlap
+    turns: Turns
 
 
 class Analysis:
@@ -85,8 +86,13 @@ class Analysis:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
         overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, self._made(), active)
-        races = Races(world, overlap, self._singletons())
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races.find(reached)), overlap)
+        races = list(Races(world, overlap, self._singletons()).find(reached))
+        turns = Turns(world.symbols, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        known = {(race.first.touch.fid, race.name) for race in races}
+        for race in TaskRaces(world, turns, self._singletons()).find(reached):
+            if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
+                races.append(race)
+        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns)
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""

@@ -22,7 +22,18 @@ from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
-Pattern = Literal["check-then-act", "lazy-singleton", "late-init", "read-modify-write", "iterate", "write", "guard"]
+Pattern = Literal[
+    "check-then-act",
+    "lazy-singleton",
+    "late-init",
+    "read-modify-write",
+    "iterate",
+    "write",
+    "guard",
+    "await-check-then-act",
+    "await-read-modify-write",
+    "await-while-iterating",
+]
 
 Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
 
@@ -42,7 +53,7 @@ REORDERING = RESIZING | {"order"}
 class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
-    ``shared_locks``: locks that cover the whole first side. ``split``: check and act hold one lock, but not throughout.
+    ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
     """
 
     pattern: Pattern
@@ -56,6 +67,7 @@ class Race:
     latent: bool = False
     severe: bool = True
     guess: int = 0
+    gap: int = 0
 
     @property
     def doubt(self) -> int:
@@ -120,12 +132,7 @@ class Races:
         )
         if not late and not changed:
             return
-        accesses.sort(key=_nearest)
-        self._by_effect = defaultdict(list)
-        self._candidates = {}
-        self._collisions = {}
-        for access in accesses:
-            self._by_effect[access.touch.place, access.touch.effect].append(access)
+        self._index(accesses)
         # One container may be kept in several slots: it is the same under each of their names.
         for place in places:
             for effect in get_args(Kind):
@@ -149,6 +156,23 @@ class Races:
                 done.add((race.first.touch.fid, race.first.touch.event))
                 yield race
         yield from self._writes(name, accesses, done)
+
+    def _index(self, accesses: list[Reached]) -> None:
+        """Makes ready for the accesses of one place."""
+        accesses.sort(key=_nearest)
+        self._by_effect = defaultdict(list)
+        self._candidates = {}
+        self._collisions = {}
+        for access in accesses:
+            self._by_effect[access.touch.place, access.touch.effect].append(access)
+
+    def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
+        """Whether others can fall into the compound from ``first`` to ``last``: threads can, anywhere."""
+        return True
+
+    def _walks_on(self, flow: Flow, access: Reached) -> bool:
+        """Whether others can run while a loop over a container is under way."""
+        return True
 
     def _with_effects(self, access: Reached, effects: frozenset[str], keep: Keep = "all") -> tuple[Reached, ...]:
         """Accesses to the same place that do any of these and are worth keeping, nearest to an entry point first.
@@ -282,7 +306,7 @@ class Races:
                 continue
             if touch.content and flow.same_value(other.key, touch.key) is not True and other.effect != "snapshot":
                 continue
-            if self._apart(flow, read, act):
+            if self._apart(flow, read, act) or not self._breakable(flow, read, act, parts):
                 continue
             candidates = self._with_effects(act, WRITES, "lasting") or (act,)
             if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
@@ -325,6 +349,7 @@ class Races:
             and check.touch.effect in ("read", "look", "item", "snapshot", "iterate")
             and flow.controls(check.touch.event, act.touch.event)
             and not self._apart(flow, check, act)
+            and self._breakable(flow, check, act, parts)
         ]
         if not checks:
             return None
@@ -465,7 +490,7 @@ class Races:
         found: dict[str, Race] = {}
         for access in accesses:
             touch = access.touch
-            if touch.effect != "iterate" or touch.fid in found:
+            if touch.effect != "iterate" or touch.fid in found or not self._walks_on(self.flows[touch.fid], access):
                 continue
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING

@@ -184,6 +184,21 @@ class Phrasing:
             known_as = f", where it is {self.short(race.second.touch.name)}"
         return f"{function}() runs in parallel with {other}() in {second} ({kind}){known_as}"
 
+    def turns(self, race: Race) -> str:
+        """Who gets a turn while the first side waits: ``g(), in b, can run there``."""
+        first, second = self.entry_name(race.first), self.entry_name(self.other(race))
+        if race.first.touch.fid == race.second.touch.fid:
+            return f"another task of {first} can run there" if first == second else f"{second} can run there"
+        other = self.short(self.function(race.second).display)
+        return f"{other}() can run there" + ("" if second == other else f", in {second}")
+
+    def task_advice(self, race: Race) -> str:
+        """Which lock to hold over the whole of a compound of a task."""
+        others = sorted({self.short(lock.name) for lock in race.second.locks})
+        if others:
+            return f"hold `{others[0]}` here, as the other side does"
+        return f"hold one asyncio.Lock over every use of `{self.short(race.name)}` that spans an await"
+
     def hands_out(self, reached: Reached) -> bool:
         """Whether an access is a ``return`` of what the caller will walk."""
         return isinstance(self.function(reached).facts.events[reached.touch.event], f.Return)

@@ -1,0 +1,173 @@
+"""Races between tasks of one event loop: they take turns at every await, and only there.
+
+A check and its act, or a read and its write, that have a suspension between them are one compound that others can fall
+into. When such a gap is harmless is told in asyncio's documentation of synchronisation primitives, and has been
+measured: most gaps are, because the fact is claimed before the first await, or looked at again after the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from racelint.analysis.effects import MUTATING
+from racelint.analysis.flow import Flow
+from racelint.analysis.guards import Guards
+from racelint.analysis.locks import Lock
+from racelint.analysis.overlap import LIBRARY, Overlap, reason
+from racelint.analysis.races import Pattern, Race, Races
+from racelint.analysis.walk import Reached
+from racelint.contexts import EntryPoint
+from racelint.link.world import World
+from racelint.model import facts as f
+
+PATTERNS: Mapping[Pattern, Pattern] = {
+    "check-then-act": "await-check-then-act",
+    "lazy-singleton": "await-check-then-act",
+    "read-modify-write": "await-read-modify-write",
+    "iterate": "await-while-iterating",
+}
+
+
+class Turns(Overlap):
+    """Decides which tasks can run while another one is suspended."""
+
+    def why(self, a: Reached, b: Reached) -> str | None:
+        """The reason that ``b`` can have its turn in the middle of the task of ``a``, or None."""
+        first, second = a.state.entry, b.state.entry
+        if a.group.api == LIBRARY and b.group.api == LIBRARY:
+            return "public functions of a library may be called by several tasks of its user"
+        if first.kind != "event-loop" or second.kind != "event-loop":
+            return None
+        if first.before_all or second.before_all:
+            return None
+        if first is second:
+            alone = first.distinct_self and self.own(a) and self.own(b)
+            return first.why if self._several(first, frozenset()) and not alone else None
+        if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
+            return None
+        if self.before(a, second) or self.before(b, first):
+            return None
+        return reason(first, second)
+
+    def _several(self, entry: EntryPoint, asked: frozenset[int]) -> bool:
+        """Whether two tasks may run one coroutine at a time: it is begun again, or by several that run at a time."""
+        if entry.self_overlap:
+            return True
+        hosts = {group for site in entry.begins for group in self.sites.get(site, ())} - asked
+        return len(hosts) > 1 or any(
+            group.self_overlap or any(self._several(other, asked | {index}) for other in group.entries)
+            for index in hosts
+            for group in (self.groups[index],)
+        )
+
+
+class LoopGuards(Guards):
+    """Locks that keep other tasks out: those of asyncio too."""
+
+    def excludes(self, lock: Lock) -> bool:
+        """Every lock that is held over an await."""
+        return True
+
+
+class TaskRaces(Races):
+    """Finds compounds of tasks with a suspension inside."""
+
+    def __init__(self, world: World, overlap: Turns, singletons: frozenset[str]) -> None:
+        super().__init__(world, overlap, singletons)
+        self.guards = LoopGuards(world, singletons)
+        self._real: dict[str, bool] = {}
+
+    def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
+        tasks = [access for access in accesses if _on_loop(access)]
+        if not any(access.touch.effect in MUTATING for access in tasks):
+            return
+        self._index(tasks)
+        done: set[str] = set()
+        for race in (*self._compounds(name, tasks, None), *self._iterations(name, tasks)):
+            if race.first.touch.fid not in done:
+                done.add(race.first.touch.fid)
+                yield replace(race, pattern=PATTERNS[race.pattern], gap=self._gap(race))
+
+    def _gap(self, race: Race) -> int:
+        """The line where the task of the first side gives way."""
+        flow, start = self.flows[race.first.touch.fid], race.first.touch.event
+        events = flow.facts.events
+        end = len(events) if race.act is None else race.act.touch.event
+        gaps = (index for index in range(start + 1, end) if self._suspends(flow, race.first, index))
+        return next((event.line for event in (events[index] for index in gaps) if isinstance(event, f.Suspend)), 0)
+
+    def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
+        """Whether the compound is left open over an await, without a claim before it or a second look after it."""
+        start, end = first.touch.event, last.touch.event
+        gaps = [
+            index for index in range(start + 1, end) if self._suspends(flow, last, index) and _on_path(flow, index, end)
+        ]
+        if not gaps:
+            return False
+        for part in parts:
+            event, touch = part.touch.event, part.touch
+            if start < event < gaps[0] and touch.effect in MUTATING:
+                return False  # claimed: others see that it is taken
+            if gaps[-1] < event < end and touch.effect not in MUTATING and flow.controls(event, end):
+                return False  # looked at again
+        return True
+
+    def _walks_on(self, flow: Flow, access: Reached) -> bool:
+        """Whether the body of a loop over a container is suspended while the loop is under way."""
+        facts = flow.facts
+        event = facts.events[access.touch.event]
+        if not isinstance(event, f.Access):
+            return False
+        loops = {
+            index for index, block in enumerate(facts.blocks) if block.kind == "loop" and block.test == event.target
+        }
+        return any(
+            self._suspends(flow, access, index) and loops.intersection(flow.ancestors(facts.events[index].block))
+            for index in range(access.touch.event + 1, len(facts.events))
+            if isinstance(facts.events[index], f.Suspend)
+        )
+
+    def _suspends(self, flow: Flow, access: Reached, index: int) -> bool:
+        """Whether an event is a point where other tasks really may run."""
+        event = flow.facts.events[index]
+        return isinstance(event, f.Suspend) and self._really(access.touch.fid, event)
+
+    def _really(self, fid: str, event: f.Suspend) -> bool:
+        """``await f()`` on a coroutine of the project that never waits for anything does not give way."""
+        if event.how != "await":
+            return True
+        node = self.world.symbols.functions[fid].facts.nodes[event.value]
+        if not isinstance(node, f.Result):
+            return True
+        callees = self.world.callees.get((fid, node.event), ())
+        names = [callee.name for callee in callees if callee.kind in ("func", "bound")]
+        if len(names) != len(callees) or not names:
+            return True
+        return any(self._waits(name) for name in names)
+
+    def _waits(self, fid: str) -> bool:
+        if fid not in self._real:
+            facts = self.world.symbols.functions[fid].facts
+            self._real[fid] = False  # a coroutine that only awaits itself never gets to wait
+            self._real[fid] = not facts.is_async or any(
+                isinstance(event, f.Suspend) and self._really(fid, event) for event in facts.events
+            )
+        return self._real[fid]
+
+
+def _on_loop(access: Reached) -> bool:
+    return access.state.entry.kind == "event-loop" or access.group.api == LIBRARY
+
+
+def _on_path(flow: Flow, index: int, act: int) -> bool:
+    """Whether an event can come before ``act`` in one run: it does not stand in another branch of the same test."""
+    blocks = flow.facts.blocks
+    mine = set(flow.ancestors(flow.facts.events[index].block))
+    others = set(flow.ancestors(flow.facts.events[act].block))
+    return not any(
+        blocks[a].parent == blocks[b].parent and blocks[a].test == blocks[b].test and blocks[a].kind != blocks[b].kind
+        for a in mine - others
+        for b in others - mine
+        if blocks[a].test >= 0
+    )

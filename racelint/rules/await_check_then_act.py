@@ -1,0 +1,54 @@
+"""A test on shared state decides over a step after an await, and another task can change the state meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from racelint.analysis.program import Program
+from racelint.analysis.races import Race
+from racelint.model.findings import Finding
+from racelint.rules import Rule
+from racelint.rules.phrasing import VERBS, Phrasing
+
+
+def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
+    """Compounds of a task whose check another task can make wrong."""
+    for race in program.races:
+        if race.pattern == "await-check-then-act":
+            yield _finding(race, phrasing)
+
+
+def _finding(race: Race, phrasing: Phrasing) -> Finding:
+    act = race.act
+    assert act is not None
+    place = phrasing.short(race.name)
+    step = f"the {VERBS[act.touch.effect]} at line {act.touch.line}"
+    message = f"{place}: the task waits at line {race.gap} between the check and {step}; {phrasing.turns(race)}"
+    if act.touch.effect in ("item", "delete"):
+        consequence = "the entry is gone when the task goes on: KeyError or IndexError in production"
+    elif act.touch.effect == "read":
+        consequence = "the value is None when the task goes on: AttributeError or TypeError in production"
+    else:
+        consequence = "several tasks see nothing there and all create it: work is done twice, and all but one are lost"
+    return phrasing.finding(
+        race,
+        RULE.name,
+        RULE.code,
+        RULE.severity,
+        message,
+        first=phrasing.side(race.first, until=act, access="check", detail=f"check, await, {VERBS[act.touch.effect]}"),
+        second=phrasing.side(phrasing.other(race)),
+        consequence=consequence,
+        advice=phrasing.task_advice(race) + ", or keep the task itself (a future) under the key before the first await",
+    )
+
+
+RULE = Rule(
+    "await-check-then-act",
+    "RL201",
+    "a task waits between a check and the step that relies on it, and another task can run there",
+    "error",
+    (362, 367),
+    "0.1",
+    check,
+)
