@@ -22,6 +22,7 @@ SECTIONS = [
     "Why it is a bug",
     "Example",
     "Fix",
+    "Instead of a lock",
     "When it is safe to ignore",
     "Fix safety",
     "Harmful",

@@ -190,7 +190,8 @@ class Phrasing:
         if race.first.touch.fid == race.second.touch.fid:
             return f"another task of {first} can run there" if first == second else f"{second} can run there"
         other = self.short(self.function(race.second).display)
-        return f"{other}() can run there" + ("" if second == other else f", in {second}")
+        itself = race.second.state.entry.target.name == race.second.touch.fid
+        return f"{other}() can run there" + ("" if itself else f", in {second}")
 
     def task_advice(self, race: Race) -> str:
         """Which lock to hold over the whole of a compound of a task."""
