@@ -13,6 +13,7 @@ from racelint.fix.edit import edit
 from racelint.fix.plan import Plan, Planner
 from racelint.fix.regions import NotPlaced
 from racelint.fix.safety import Doubt, Safety, Verdict
+from racelint.fix.tasks import TaskPlanner
 from racelint.fix.write import Change, replacements
 from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, Progress, judge, load, parse, with_deep_stack
@@ -105,11 +106,17 @@ def _attempt(loaded: Loaded, settings: Settings, wanted: Wanted, unsafe: bool, p
     program, before = judge(loaded, settings, progress)
     sources = {item.file.display: item.source for item in loaded.extracted}
     places = {finding.place for finding in before.findings if finding.suppressed is None and wanted(finding)}
-    planner = Planner(program, {item.file.display: "\n".join(item.text) for item in loaded.extracted})
+    texts = {item.file.display: "\n".join(item.text) for item in loaded.extracted}
+    races = [race for race in program.races if race.name in places]
+    of_threads = {race.name for race in races if race.gap == 0}
+    plans = [
+        *Planner(program, texts).plans(race for race in races if race.name in of_threads),
+        *TaskPlanner(program, texts).plans(race for race in races if race.name not in of_threads),
+    ]
     safety = Safety(program)
     offers: list[Offer] = []
     left: list[Left] = []
-    for plan in planner.plans(race for race in program.races if race.name in places):
+    for plan in plans:
         offer = _offer(plan, sources, safety)
         if isinstance(offer, Left):
             left.append(offer)

@@ -467,6 +467,158 @@ def run():
     return Connection().run()
 """
     },
+    "made on first use, slowly": {
+        "main.py": """\
+import threading
+from frame import pause
+
+MADE = []
+CLIENT = None
+
+
+class Client:
+    def __init__(self):
+        pause()
+        MADE.append(self)
+
+
+def client():
+    global CLIENT
+    if CLIENT is None:
+        CLIENT = Client()
+    return CLIENT
+
+
+def run():
+    globals()["CLIENT"] = None  # a new program, as far as the others are concerned
+    MADE.clear()
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(MADE) - 1
+"""
+    },
+    "tasks that make a session": {
+        "main.py": """\
+import asyncio
+
+
+class Service:
+    def __init__(self):
+        self.sessions = {}
+        self.made = []
+
+    async def connect(self, name):
+        await asyncio.sleep(0)
+        self.made.append(name)
+        return object()
+
+    async def session(self, name):
+        if name not in self.sessions:
+            self.sessions[name] = await self.connect(name)
+        return self.sessions[name]
+
+
+async def main():
+    service = Service()
+    await asyncio.gather(*(service.session("a") for _ in range(4)))
+    return len(service.made) - 1
+
+
+def run():
+    return asyncio.run(main())
+"""
+    },
+    "tasks that add up": {
+        "main.py": """\
+import asyncio
+
+
+class Mirror:
+    def __init__(self):
+        self.bytes = 0
+
+    async def fetch(self, url):
+        self.bytes += await self.download(url)
+
+    async def download(self, url):
+        await asyncio.sleep(0)
+        return len(url)
+
+
+async def main():
+    mirror = Mirror()
+    await asyncio.gather(*(mirror.fetch("abc") for _ in range(5)))
+    return 15 - mirror.bytes
+
+
+def run():
+    return asyncio.run(main())
+"""
+    },
+    "tasks that write back": {
+        "main.py": """\
+import asyncio
+
+
+class Account:
+    def __init__(self):
+        self.balance = 0
+
+    async def post(self):
+        await asyncio.sleep(0)
+
+    async def book(self, amount):
+        before = self.balance
+        await self.post()
+        self.balance = before + amount
+
+
+async def main():
+    account = Account()
+    await asyncio.gather(*(account.book(1) for _ in range(5)))
+    return 5 - account.balance
+
+
+def run():
+    return asyncio.run(main())
+"""
+    },
+    "a broadcast while clients leave": {
+        "main.py": """\
+import asyncio
+
+CLIENTS = set()
+
+
+async def send():
+    await asyncio.sleep(0)
+
+
+async def serve(number):
+    CLIENTS.add(number)
+    await asyncio.sleep(0)
+    await broadcast()
+    CLIENTS.discard(number)
+
+
+async def broadcast():
+    for client in CLIENTS:
+        await send()
+
+
+async def main():
+    found = await asyncio.gather(*(serve(number) for number in range(5)), return_exceptions=True)
+    CLIENTS.clear()
+    return sum(isinstance(one, RuntimeError) for one in found)
+
+
+def run():
+    return asyncio.run(main())
+"""
+    },
 }
 
 

@@ -27,7 +27,7 @@ class Definitions:
 
     def make(self, new: NewLock) -> None:
         """Define the lock beside what it guards."""
-        factory = self._factory("RLock" if new.reentrant else "Lock")
+        factory = self._imported(new.module, "RLock" if new.reentrant else "Lock")
         scope: cst.Module | cst.IndentedBlock = self.layout.module
         owner: cst.CSTNode = scope
         for part in new.owner.split("."):
@@ -87,10 +87,6 @@ class Definitions:
                 if isinstance(statement.body, cst.IndentedBlock):
                     return statement, statement.body
         raise NotPlaced(f"no {name} with a body of its own")
-
-    def _factory(self, kind: str) -> str:
-        """How this file writes ``threading.Lock``."""
-        return self._imported("threading", kind)
 
     def _imported(self, module: str, name: str) -> str:
         """How this file writes ``module.name``; an import is added where there is none."""

@@ -31,12 +31,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class _Covered:
-    """A cover, the lock it is under, and how; ``variable`` is what the lock is for."""
+    """A cover, the lock it is under, and how; ``variable`` is what the lock is for. ``awaited``: ``async with``."""
 
     cover: Cover
     lock: str
     how: shapes.How
     variable: str
+    awaited: bool = False
 
 
 def edit(source: bytes, path: str, plans: Iterable[Plan]) -> tuple[bytes, tuple[Held, ...]]:
@@ -97,9 +98,9 @@ class _Edits:
             if how == "hold":
                 by_lock[hold.lock].append(cover)
             elif how != "leave":
-                found.append(_Covered(cover, hold.lock, how, plan.variable))
+                found.append(_Covered(cover, hold.lock, how, plan.variable, plan.awaited))
         for lock, covers in sorted(by_lock.items()):
-            found.extend(_Covered(cover, lock, "hold", plan.variable) for cover in merged(covers))
+            found.extend(_Covered(cover, lock, "hold", plan.variable, plan.awaited) for cover in merged(covers))
         self.covered = _outermost([*self.covered, *found])
 
     def _how(self, cover: Cover, hold: Hold, plan: Plan) -> shapes.How:
@@ -109,6 +110,12 @@ class _Edits:
             if not shapes.fits_twice(hold.lock, cover.statements, plan.variable):
                 raise NotPlaced(f"{hold.path}:{hold.line} is no initialisation on first use")
             return "twice"
+        if hold.kind == "copy":
+            return "copy"
+        if hold.kind == "first":
+            if not shapes.fits_apart(statement, plan.variable, awaits=True):
+                raise NotPlaced(f"{hold.path}:{hold.line} reads and writes it in one statement that waits")
+            return "first"
         if rest:
             return "hold"
         slow = any((hold.path, line) in plan.slow for line in range(cover.line, cover.end_line + 1))
@@ -139,6 +146,8 @@ class _Edits:
                 return Held(path, *self.layout.lines(statement.iter), item.lock)
             case "test", cst.If():
                 return Held(path, *self.layout.lines(statement.test), item.lock)
+            case "copy" | "first", _:
+                return Held(path, cover.line, cover.end_line, "", frozenset())
             case "apart", _:
                 return Held(path, cover.line, cover.end_line, item.lock, frozenset())
             case "pull", _:
@@ -225,14 +234,16 @@ class _Apply(cst.CSTTransformer):
                 return shapes.walked(lock, statements[0], fresh)
             case "test":
                 return shapes.tested(lock, statements[0], fresh)
-            case "apart":
-                return shapes.apart(lock, statements[0], fresh)
+            case "apart" | "first":
+                return shapes.apart("" if item.how == "first" else lock, statements[0], fresh)
             case "pull":
                 return shapes.pulled(lock, statements[0], item.variable, fresh)
             case "twice":
-                return shapes.twice(lock, statements)
+                return shapes.twice(lock, statements, item.awaited)
+            case "copy":
+                return [shapes.copied(statements[0], item.variable)]
             case _:
-                return [shapes.held(lock, statements)]
+                return [shapes.held(lock, statements, awaited=item.awaited)]
 
     def _parsed(self, texts: Iterable[str]) -> list[cst.BaseStatement]:
         config = self.edits.layout.module.config_for_parsing
@@ -241,7 +252,7 @@ class _Apply(cst.CSTTransformer):
 
 def _outermost(covers: list[_Covered]) -> list[_Covered]:
     """Without what lies inside another cover of the same lock, or asks for the same statement a second time."""
-    order: tuple[shapes.How, ...] = ("hold", "twice", "walk", "apart", "pull", "test", "leave")
+    order: tuple[shapes.How, ...] = ("hold", "twice", "walk", "apart", "pull", "test", "copy", "first", "leave")
     kept: list[_Covered] = []
     for item in sorted(covers, key=lambda item: (item.cover.line, -item.cover.end_line, order.index(item.how))):
         cover = item.cover

@@ -16,6 +16,7 @@ from racelint.analysis.effects import MUTATING, Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock, Locks, same_lock
+from racelint.analysis.overlap import Overlap
 from racelint.analysis.program import Program
 from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached
@@ -32,7 +33,7 @@ MAX_COMPARED = 500
 PICKLED = frozenset(
     ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__setattr__")
 )
-HoldKind = Literal["compound", "walk", "read", "look", "write"]
+HoldKind = Literal["compound", "walk", "copy", "first", "read", "look", "write"]
 # What keeps a container's live view, and is best walked over a copy.
 WALKING = ("iterate",)
 
@@ -41,7 +42,8 @@ WALKING = ("iterate",)
 class Hold:
     """Lines of one function that one lock has to cover: a compound, or one access.
 
-    One access walks over the container, reads the reference, looks at the content, or writes.
+    One access walks over the container (``copy``: a copy will do, without the lock), reads the reference, looks at the
+    content, or writes (``first``: what is awaited for it can be awaited before, which makes it one step).
     """
 
     path: str
@@ -67,6 +69,7 @@ class NewLock:
     name: str
     reentrant: bool = False
     early: bool = False
+    module: str = "threading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Plan:
 
     ``variable`` is the last name of the place. ``lazy``: it is only ever filled in on first use. ``slow`` are lines
     (with their path) whose calls are better made before the lock is taken. ``twice``: test without the lock first.
+    ``awaited``: the lock is one of asyncio.
     """
 
     place: str
@@ -98,14 +102,20 @@ class Plan:
     lazy: bool = False
     slow: frozenset[tuple[str, int]] = frozenset()
     twice: bool = False
+    awaited: bool = False
     refused: str = ""
 
     @property
     def title(self) -> str:
         """What is done, in a few words."""
         files = sorted({hold.path for hold in self.holds})
+        if not self.lock:
+            walks = any(hold.kind == "copy" for hold in self.holds)
+            return f"{'a loop runs over a copy' if walks else 'what is awaited comes first'} in {', '.join(files)}"
         how = f"a new lock, {self.lock}," if self.made is not None else f"{self.lock}"
         what = "where it is made on first use," if self.twice else "over every access"
+        if self.awaited:
+            what = "over what spans an await"
         return f"{how} is held {what} in {', '.join(files)}"
 
     @property
@@ -116,7 +126,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class _Sites:
+class Sites:
     """The accesses to one place by function."""
 
     name: str
@@ -124,39 +134,57 @@ class _Sites:
     accesses: dict[str, list[Reached]] = field(default_factory=lambda: defaultdict(list))
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """No edit is known for a place; the message says why."""
 
 
 class Planner:
     """Makes the plans of a program. ``sources``: the text of each file by its display path."""
 
+    module = "threading"
+    awaited = False
+
     def __init__(self, program: Program, sources: Mapping[str, str]) -> None:
         self.program = program
         self.world = program.world
         self.spelling = Spelling(program.world, sources)
-        self.guards = Guards(program.world, frozenset())
+        self.guards: Guards = Guards(program.world, frozenset())
+        self.overlap: Overlap = program.overlap
         self.flows = Flows(program.world.symbols.functions)
         self.locks = Locks(program.world)
         self._calls: nx.DiGraph[str] = nx.DiGraph(program.graph)
 
     def plans(self, races: Iterable[Race]) -> Iterator[Plan]:
         """One plan for each place that some of ``races`` are about, in order of their names."""
-        places: dict[str, _Sites] = {}
+        places: dict[str, Sites] = {}
         for race in races:
-            places.setdefault(race.name, _Sites(race.name)).races.append(race)
+            places.setdefault(race.name, Sites(race.name)).races.append(race)
         for access in self.program.reached:
             if access.touch.name in places:
                 places[access.touch.name].accesses[access.touch.fid].append(access)
         for name in sorted(places):
             sites = places[name]
-            sites.accesses = self._racing(sites)
             try:
+                self._one_kind(sites)
+                self._look_at(sites)
+                sites.accesses = self._racing(sites)
                 yield self._plan(sites)
-            except _Refused as refusal:
+            except Refused as refusal:
                 yield Plan(name, "", tuple(sites.races), refused=str(refusal))
 
-    def _racing(self, sites: _Sites) -> dict[str, list[Reached]]:
+    def _look_at(self, sites: Sites) -> None:
+        """Makes ready for the races of one place."""
+
+    def _one_kind(self, sites: Sites) -> None:
+        """Raises Refused for places of threads and tasks alike."""
+        kinds = {part.state.entry.kind == "event-loop" for race in sites.races for part in race.reached}
+        if len(kinds) > 1:
+            raise Refused(
+                "threads and tasks of an event loop both use it, and no one lock serves both: let the loop own it, and "
+                "have threads hand their changes over with loop.call_soon_threadsafe()"
+            )
+
+    def _racing(self, sites: Sites) -> dict[str, list[Reached]]:
         """The accesses of functions that another one can meet: what is done before the threads start needs no lock."""
         every = [access for accesses in sites.accesses.values() for access in accesses]
         if len(every) > MAX_COMPARED:
@@ -179,14 +207,14 @@ class Planner:
 
     def _meet(self, a: Reached, b: Reached) -> bool:
         writes = a.touch.effect in MUTATING or b.touch.effect in MUTATING
-        overlap = self.program.overlap
+        overlap = self.overlap
         if not writes or not overlap.same_object(a, b):
             return False
         return overlap.why(a, b) is not None or overlap.why(b, a) is not None
 
-    def _plan(self, sites: _Sites) -> Plan:
+    def _plan(self, sites: Sites) -> Plan:
         if all(race.pattern == "late-init" for race in sites.races):
-            raise _Refused("no lock helps: what reads it has to be started after it is bound")
+            raise Refused("no lock helps: what reads it has to be started after it is bound")
         cell, path = self._home(sites)
         existing = self._existing(sites, cell)
         made = None
@@ -194,7 +222,7 @@ class Planner:
             paths = {path, *(self.world.symbols.functions[fid].path for fid in sites.accesses)}
             name = self.spelling.lock_name(str(cell[2]), paths, cell[0] == "x")
             owner = str(cell[1]).partition(":")[2]
-            made = NewLock(path, str(cell[0]), owner, str(cell[2]), name)
+            made = NewLock(path, str(cell[0]), owner, str(cell[2]), name, module=self.module)
         else:
             assert existing.slot is not None
             name = str(existing.slot[2])
@@ -208,8 +236,10 @@ class Planner:
         if made is not None and cell[0] == "a":
             self._can_hold_a_lock(str(cell[1]))
             made = replace(made, early=self._taken_early(str(cell[1]), made.variable, {hold.fid for hold in holds}))
+        if holds and all(hold.kind in ("copy", "first") for hold in holds):
+            name, made, existing, imports = "", None, None, {}
         if not holds:
-            raise _Refused("every access holds the lock already, in sections that are too short")
+            raise Refused("every access holds the lock already, in sections that are too short")
         return Plan(
             sites.name,
             name,
@@ -220,9 +250,10 @@ class Planner:
             tuple(imports),
             variable=str(cell[2]),
             lazy=self._lazy(sites),
+            awaited=self.awaited,
         )
 
-    def _lazy(self, sites: _Sites) -> bool:
+    def _lazy(self, sites: Sites) -> bool:
         """Whether a place is only filled in, each time after a look at it: what is there once stays."""
         filled = False
         for fid, accesses in sites.accesses.items():
@@ -239,7 +270,7 @@ class Planner:
 
     # -- where the place is -------------------------------------------------------------------------------------------
 
-    def _home(self, sites: _Sites) -> tuple[Cell, str]:
+    def _home(self, sites: Sites) -> tuple[Cell, str]:
         """The slot that holds the place, and the file it is defined in."""
         cells: Counter[Cell] = Counter()
         for accesses in sites.accesses.values():
@@ -248,9 +279,9 @@ class Planner:
                     if name == sites.name:
                         cells[place] += 1
         if not cells:
-            raise _Refused("it has no name of its own: it is only reached through other objects")
+            raise Refused("it has no name of its own: it is only reached through other objects")
         if len(cells) > 1:
-            raise _Refused("more than one slot holds it")
+            raise Refused("more than one slot holds it")
         ((cell, _),) = cells.items()
         kind, owner = str(cell[0]), str(cell[1])
         symbols = self.world.symbols
@@ -260,18 +291,18 @@ class Planner:
             return cell, symbols.modules[symbols.classes[owner].module].path
         if kind == "x" and owner in symbols.functions:
             return cell, symbols.functions[owner].path
-        raise _Refused("where it is defined is not known")
+        raise Refused("where it is defined is not known")
 
     # -- the lock -----------------------------------------------------------------------------------------------------
 
-    def _existing(self, sites: _Sites, cell: Cell) -> Lock | None:
+    def _existing(self, sites: Sites, cell: Cell) -> Lock | None:
         """The lock of the same scope that most accesses hold already."""
         held: Counter[Cell] = Counter()
         locks: dict[Cell, Lock] = {}
         for accesses in sites.accesses.values():
             for access in accesses:
                 for lock in access.locks:
-                    usable = lock.threads and not (lock.reading or lock.keyed or lock.assumed)
+                    usable = lock.threads is not self.awaited and not (lock.reading or lock.keyed or lock.assumed)
                     if usable and lock.slot is not None and self._same_scope(lock.slot, cell):
                         if self.guards.effective(lock, access):
                             held[lock.slot] += 1
@@ -291,14 +322,14 @@ class Planner:
         )
 
     def _can_hold_a_lock(self, cid: str) -> None:
-        """Raises _Refused for classes whose instances cannot just be given one more attribute."""
+        """Raises Refused for classes whose instances cannot just be given one more attribute."""
         for parent in self.world.class_of(cid).mro:
             info = self.world.class_of(parent)
             if info.slots:
-                raise _Refused(f"{info.display} has __slots__")
+                raise Refused(f"{info.display} has __slots__")
             special = sorted(PICKLED.intersection(info.methods))
             if special:
-                raise _Refused(f"{info.display} defines {special[0]}: a lock can be neither copied nor pickled")
+                raise Refused(f"{info.display} defines {special[0]}: a lock can be neither copied nor pickled")
 
     def _taken_early(self, cid: str, variable: str, takers: set[str]) -> bool:
         """Whether a constructor calls a function that takes the new lock before it binds the variable."""
@@ -344,12 +375,12 @@ class Planner:
         if not spans:
             return
         if existing is not None and covered & {access.touch.event for access in bare}:
-            raise _Refused(f"{info.display} is called with {existing.name} held and without it")
+            raise Refused(f"{info.display} is called with {existing.name} held and without it")
         if info.facts.name == "<lambda>":
-            raise _Refused(f"{info.path}:{info.facts.line} reaches it in a lambda")
+            raise Refused(f"{info.path}:{info.facts.line} reaches it in a lambda")
         lock = self.spelling.lock_in(info, place, accesses, cell, name)
         if not lock:
-            raise _Refused(f"{info.path}:{accesses[0].touch.line} reaches it under another name")
+            raise Refused(f"{info.path}:{accesses[0].touch.line} reaches it under another name")
         if lock == name and cell[0] == "g" and cell[1] != info.module:
             imports[LockImport(info.path, str(cell[1]), str(cell[2]), name)] = None
         for line, end, kind in spans:

@@ -63,9 +63,16 @@ class Safety:
     def judge(self, plan: Plan, held: Iterable[Held]) -> Verdict:
         """What a plan's held statements do beside the accesses themselves."""
         doubts: dict[Doubt, None] = {}
+        if plan.awaited and plan.made is not None and plan.made.scope in ("g", "k"):
+            first = plan.holds[0]
+            doubts[Doubt(first.path, first.line, "holds a lock that outlives its event loop, and serves no other")] = (
+                None
+            )
         entered: set[str] = set()
         takers = {hold.fid for hold in plan.holds} | self._takers(plan)
         for region in held:
+            if not region.lock:
+                continue
             for info in self._by_path.get(region.path, ()):
                 if info.facts.kind != "function":
                     continue
@@ -73,14 +80,16 @@ class Safety:
                 for index in inside:
                     event = info.facts.events[index]
                     if isinstance(event, (f.Suspend, f.Yield)):
-                        what = "an await" if isinstance(event, f.Suspend) else "a yield"
-                        return Verdict(f"{region.path}:{event.line} would hold a lock over {what}")
+                        if isinstance(event, f.Yield) or event.how == "yield" or not plan.awaited:
+                            what = "an await" if isinstance(event, f.Suspend) else "a yield"
+                            return Verdict(f"{region.path}:{event.line} would hold a lock over {what}")
+                        doubts[Doubt(region.path, event.line, "waits while the lock is held")] = None
                     if isinstance(event, f.Call) and self._is_held(region, info, event):
                         for callee in self.world.callees.get((info.id, index), ()):
                             if callee.kind in ("func", "bound"):
                                 entered.add(callee.name)
                         trouble = self._trouble(info, index, event)
-                        if trouble and not self._on_the_lock(plan, info, event):
+                        if trouble and not plan.awaited and not self._on_the_lock(plan, info, event):
                             doubts[Doubt(region.path, event.line, f"{trouble} while the lock is held")] = None
                 for lock in info.facts.regions:
                     if not region.line <= lock.line <= region.end_line:
@@ -93,6 +102,9 @@ class Safety:
         if again and plan.existing is not None and not plan.existing.reentrant:
             name = self.world.symbols.functions[min(again)].display
             return Verdict(f"{name} would take {plan.existing.name} a second time")
+        if again and plan.awaited:
+            name = self.world.symbols.functions[min(again)].display
+            return Verdict(f"{name} would wait for {plan.lock}, which its own task holds")
         return Verdict("", tuple(doubts), bool(again))
 
     def _is_held(self, region: Held, info: FunctionInfo, call: f.Call) -> bool:

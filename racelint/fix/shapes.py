@@ -13,7 +13,8 @@ from racelint.fix.regions import NotPlaced
 # hold: the lock over the statements. walk: a loop runs over a copy. test: a branch's test is made before it.
 # apart: the value is computed first, then stored. pull: a part is computed under the lock, then used.
 # twice: tested once without the lock and again with it. leave: one step by itself already.
-How = Literal["hold", "walk", "test", "apart", "pull", "twice", "leave"]
+# copy: a loop runs over a copy, without a lock. first: apart, without a lock.
+How = Literal["hold", "walk", "test", "apart", "pull", "twice", "copy", "first", "leave"]
 Fresh = Callable[[str], str]
 # Calls in the test of a lazy initialisation that only look.
 LOOKING = frozenset(("get", "isinstance", "len", "hasattr", "getattr"))
@@ -22,16 +23,23 @@ COPYING = ("list", "tuple", "sorted", "set", "frozenset")
 
 
 def held(
-    lock: str, statements: Sequence[cst.BaseStatement], leading: Sequence[cst.EmptyLine] | None = None
+    lock: str,
+    statements: Sequence[cst.BaseStatement],
+    leading: Sequence[cst.EmptyLine] | None = None,
+    awaited: bool = False,
 ) -> cst.With:
-    """``with lock:`` over statements; comments above the first stay above it, earlier holds of this lock dissolve."""
+    """``with lock:`` (``async with``) over statements; earlier holds of this lock dissolve.
+
+    Comments above the first statement stay above it all.
+    """
     first, *rest = statements
     if leading is None:
         leading = _leading(first)
         first = _bare(first)
     block = cst.IndentedBlock([first, *rest]).visit(_Dissolve(lock))
     assert isinstance(block, cst.IndentedBlock)
-    return cst.With([cst.WithItem(cst.parse_expression(lock))], block, leading_lines=list(leading))
+    how = cst.Asynchronous() if awaited else None
+    return cst.With([cst.WithItem(cst.parse_expression(lock))], block, how, leading_lines=list(leading))
 
 
 def walked(lock: str, statement: cst.BaseStatement, fresh: Fresh) -> list[cst.BaseStatement]:
@@ -40,7 +48,7 @@ def walked(lock: str, statement: cst.BaseStatement, fresh: Fresh) -> list[cst.Ba
     name = fresh("snapshot")
     source = statement.iter.with_changes(lpar=[], rpar=[])
     copies = isinstance(source, cst.Call) and isinstance(source.func, cst.Name) and source.func.value in COPYING
-    copy = source if copies else cst.Call(cst.Name("list"), [cst.Arg(source)])
+    copy = source if copies else _listed(source)
     loop = statement.with_changes(iter=cst.Name(name), leading_lines=[])
     return [held(lock, [_assign(name, copy)], statement.leading_lines), loop]
 
@@ -56,7 +64,7 @@ def tested(lock: str, statement: cst.BaseStatement, fresh: Fresh) -> list[cst.Ba
 
 
 def apart(lock: str, statement: cst.BaseStatement, fresh: Fresh) -> list[cst.BaseStatement]:
-    """The value of an assignment (or the argument of a call on the variable) first, then the rest under the lock.
+    """The value of an assignment (or an argument of a call on the variable) first, the rest under the lock (if any).
 
     Python computes the right side before it looks at the target, so for a plain assignment nothing changes its order.
     """
@@ -66,7 +74,7 @@ def apart(lock: str, statement: cst.BaseStatement, fresh: Fresh) -> list[cst.Bas
     rest = statement.deep_replace(part, cst.Name(name))
     assert isinstance(rest, cst.SimpleStatementLine)
     first = _assign(name, part).with_changes(leading_lines=rest.leading_lines)
-    return [first, held(lock, [rest], [])]
+    return [first, held(lock, [rest], []) if lock else rest.with_changes(leading_lines=[])]
 
 
 def pulled(lock: str, statement: cst.BaseStatement, variable: str, fresh: Fresh) -> list[cst.BaseStatement]:
@@ -80,23 +88,32 @@ def pulled(lock: str, statement: cst.BaseStatement, variable: str, fresh: Fresh)
     return [held(lock, [_assign(name, part)], statement.leading_lines), rest.with_changes(leading_lines=[])]
 
 
-def twice(lock: str, statements: Sequence[cst.BaseStatement]) -> list[cst.BaseStatement]:
+def copied(statement: cst.BaseStatement, variable: str) -> cst.BaseStatement:
+    """A loop (or comprehensions) over ``list(...)`` of what mentions the variable."""
+    if isinstance(statement, cst.For) and _mentions(statement.iter, variable):
+        return statement.with_changes(iter=_listed(statement.iter))
+    changed = statement.visit(_CopyClauses(variable))
+    assert isinstance(changed, cst.BaseStatement)
+    return changed
+
+
+def twice(lock: str, statements: Sequence[cst.BaseStatement], awaited: bool = False) -> list[cst.BaseStatement]:
     """Tested without the lock, and when it seems to be the first time, again with it (double-checked)."""
     *before, branch = statements
     assert isinstance(branch, cst.If)
     body = cst.ensure_type(branch.body, cst.IndentedBlock)
     again = branch.with_changes(leading_lines=[], body=body.with_changes(header=cst.TrailingWhitespace()))
     silent = [_bare(statement).with_changes(trailing_whitespace=cst.TrailingWhitespace()) for statement in before]
-    inner = held(lock, [*silent, again], [])
+    inner = held(lock, [*silent, again], [], awaited)
     return [*before, branch.with_changes(body=cst.IndentedBlock([inner], header=body.header))]
 
 
-def fits_apart(statement: cst.BaseStatement, variable: str) -> bool:
+def fits_apart(statement: cst.BaseStatement, variable: str, *, awaits: bool = False) -> bool:
     """Whether the value of an assignment can be computed before the lock is taken."""
     part = _value(statement)
     if part is None or _mentions(part, variable) or not _calls(part):
         return False
-    return not _suspends(part) and not m.findall(part, m.NamedExpr())
+    return (awaits or not _suspends(part)) and not m.findall(part, m.NamedExpr())
 
 
 def fits_twice(lock: str, statements: Sequence[cst.BaseStatement], variable: str) -> bool:
@@ -186,7 +203,7 @@ class _Dissolve(cst.CSTTransformer):
         self, original_node: cst.With, updated_node: cst.With
     ) -> cst.With | cst.FlattenSentinel[cst.BaseStatement]:
         items = [item for item in updated_node.items if not self._is_lock(item)]
-        if len(items) == len(updated_node.items) or updated_node.asynchronous is not None:
+        if len(items) == len(updated_node.items):
             return updated_node
         if items:
             items[-1] = items[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
@@ -218,6 +235,23 @@ def _value(statement: cst.CSTNode) -> cst.BaseExpression | None:
             return None if _calls(receiver) or len(calling) != 1 or calling[0].star else calling[0].value
         case _:
             return None
+
+
+class _CopyClauses(cst.CSTTransformer):
+    """Lets comprehensions run over a copy."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__()
+        self.variable = variable
+
+    def leave_CompFor(self, original_node: cst.CompFor, updated_node: cst.CompFor) -> cst.CompFor:
+        if not _mentions(original_node.iter, self.variable):
+            return updated_node
+        return updated_node.with_changes(iter=_listed(updated_node.iter))
+
+
+def _listed(node: cst.BaseExpression) -> cst.Call:
+    return cst.Call(cst.Name("list"), [cst.Arg(node.with_changes(lpar=[], rpar=[]))])
 
 
 def _assign(name: str, value: cst.BaseExpression) -> cst.SimpleStatementLine:
