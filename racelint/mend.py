@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from racelint.analysis import lock_order
+from racelint.analysis.program import Program
+from racelint.analysis.walk import Reached
 from racelint.config import Settings
 from racelint.fix.edit import edit
 from racelint.fix.plan import Plan, Planner
@@ -124,7 +127,7 @@ def _attempt(loaded: Loaded, settings: Settings, wanted: Wanted, unsafe: bool, p
             left.append(Left(plan.place, f"needs --unsafe-fixes: {offer.doubts[0]}"))
         else:
             offers.append(offer)
-    proof = _Proof(loaded, settings, wanted, sources, before)
+    proof = _Proof(loaded, settings, wanted, sources, program, before)
     done, refused = proof.largest(offers)
     return _Attempt(tuple(done), tuple(sorted([*left, *refused], key=lambda item: item.place)), proof)
 
@@ -169,7 +172,13 @@ class _Proof:
     """Analyses the project with edits in it."""
 
     def __init__(
-        self, loaded: Loaded, settings: Settings, wanted: Wanted, sources: Mapping[str, bytes], before: Result
+        self,
+        loaded: Loaded,
+        settings: Settings,
+        wanted: Wanted,
+        sources: Mapping[str, bytes],
+        program: Program,
+        before: Result,
     ) -> None:
         self.loaded = loaded
         self.settings = settings
@@ -177,6 +186,8 @@ class _Proof:
         self.sources = sources
         self.before = before
         self.known = {finding.fingerprint for finding in before.findings}
+        self._own_fault: set[str] = set()
+        self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): program.reached}
         self._states: dict[tuple[str, ...], tuple[dict[str, bytes], Result]] = {(): ({}, before)}
 
     def largest(self, offers: Sequence[Offer]) -> tuple[list[Offer], list[Left]]:
@@ -194,7 +205,7 @@ class _Proof:
                 break
             refused.update(blame)
             out = [offer for offer in kept if offer.plan.place in blame]
-            shared.extend(out if len(out) > len(set(blame.values())) else ())
+            shared.extend(offer for offer in out if len(out) > 1 and offer.plan.place not in self._own_fault)
             kept = [offer for offer in kept if offer.plan.place not in blame]
         for offer in shared:
             if not self._blame([*kept, offer]):
@@ -218,15 +229,28 @@ class _Proof:
             where = f"{finding.sides[0].path}:{finding.sides[0].line}"
             if finding.place in places:
                 blame[finding.place] = f"with the lock in, {finding.rule} at {where} would still be there"
+                self._own_fault.add(finding.place)
             elif finding.fingerprint not in self.known:
                 causes = _causes(offers, {side.path for side in finding.sides})
                 trouble = f"with the lock in, there would be a new {finding.rule} at {where}"
                 blame.update((offer.plan.place, trouble) for offer in causes if offer.plan.place not in blame)
+        for name in sorted(self._deadlocks(offers)):
+            trouble = f"with the lock in, {name} could be waited for by who holds it"
+            guilty = [offer for offer in offers if offer.plan.lock.rpartition(".")[2] == name] or offers
+            blame.update((offer.plan.place, trouble) for offer in guilty if offer.plan.place not in blame)
         for problem in sorted(set(after.problems) - set(self.before.problems)):
             if len(after.problems) > len(self.before.problems):
                 trouble = f"with the lock in, {problem.path}:{problem.line} would have a problem: {problem.message}"
                 blame.update((offer.plan.place, trouble) for offer in _causes(offers, {problem.path}))
         return blame
+
+    def _deadlocks(self, offers: Sequence[Offer]) -> set[str]:
+        """The names of locks that wait for themselves or each other in another order, and did not before."""
+        reached, earlier = self._reached[_key(offers)], self._reached[()]
+        found = lock_order.taken_twice(reached) - lock_order.taken_twice(earlier)
+        for group in lock_order.cycles(reached) - lock_order.cycles(earlier):
+            found |= group
+        return {str(slot[-1]) if isinstance(slot, tuple) else str(slot) for slot in found}
 
     def _unplaced(self, offers: Sequence[Offer]) -> dict[str, str]:
         """The offers that do not go into one file together with those before them."""
@@ -250,8 +274,9 @@ class _Proof:
 
     def state(self, offers: Iterable[Offer]) -> tuple[dict[str, bytes], Result]:
         """The changed files and the findings once ``offers`` are applied. Raises NotPlaced."""
+        offers = tuple(offers)
         plans = [offer.plan for offer in offers]
-        key = tuple(plan.place for plan in plans)
+        key = _key(offers)
         if key not in self._states:
             paths = sorted({path for plan in plans for path in plan.paths})
             new = {path: edit(self.sources[path], path, plans)[0] for path in paths}
@@ -261,8 +286,13 @@ class _Proof:
             )
             problems = {item.problem for item in extracted if item.problem is not None}
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
-            self._states[key] = (new, judge(loaded, self.settings)[1])
+            program, result = judge(loaded, self.settings)
+            self._states[key], self._reached[key] = (new, result), program.reached
         return self._states[key]
+
+
+def _key(offers: Iterable[Offer]) -> tuple[str, ...]:
+    return tuple(offer.plan.place for offer in offers)
 
 
 def _causes(offers: Sequence[Offer], paths: set[str]) -> Sequence[Offer]:

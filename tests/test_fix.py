@@ -376,3 +376,61 @@ def work():
 """
     )
     assert fixed(tmp_path, source) == source
+
+
+TWO = """\
+import threading
+
+JOBS = {}
+SEEN = {}
+
+
+def start():
+    threading.Thread(target=work, args=("a",)).start()
+    threading.Thread(target=rest, args=("a",)).start()
+
+
+"""
+
+
+def test_two_places_in_one_statement(tmp_path: Path) -> None:
+    source = (
+        TWO
+        + """\
+def work(key):
+    if key not in JOBS and key not in SEEN:
+        JOBS[key] = SEEN[key] = object()
+
+
+def rest(key):
+    if key not in SEEN and key not in JOBS:
+        SEEN[key] = JOBS[key] = object()
+"""
+    )
+    result = fixed(tmp_path, source)
+    assert result.count("    with _jobs_lock:\n        with _seen_lock:\n            if key not in ") == 2
+    assert mended(tmp_path).left == ()
+
+
+def test_locks_that_would_be_taken_in_two_orders_are_not(tmp_path: Path) -> None:
+    source = (
+        TWO
+        + """\
+def work(key):
+    if key not in JOBS:
+        JOBS[key] = object()
+        SEEN[key] = SEEN.get(key, 0) + 1
+
+
+def rest(key):
+    if SEEN.get(key, 0) < 3:
+        SEEN[key] = 3
+        if key not in JOBS:
+            JOBS[key] = object()
+"""
+    )
+    (tmp_path / "main.py").write_text(source, "utf-8")
+    result = mended(tmp_path)
+    assert len(result.done) == 1
+    (left,) = result.left
+    assert "could be waited for by who holds it" in left.reason

@@ -210,20 +210,34 @@ class _Apply(cst.CSTTransformer):
         before, after = self.definitions.before, self.definitions.after
         if not items and not any(node in after or node in before for node in original):
             return None
+        # Widest first, those over the same statements in one order everywhere.
+        items = sorted(items, key=lambda item: (item.cover.first, -item.cover.last, item.lock))
+        return self._stretch(items, original, updated, 0, len(updated))
+
+    def _stretch(
+        self,
+        items: Sequence[_Covered],
+        original: Sequence[cst.CSTNode],
+        updated: Sequence[cst.BaseStatement],
+        start: int,
+        end: int,
+    ) -> list[cst.BaseStatement]:
+        """Statements ``start`` to ``end`` of a block with their covers; what lies inside a cover is done first."""
         found: list[cst.BaseStatement] = []
-        index = 0
-        starts = {item.cover.first: item for item in items}
-        while index < len(updated):
-            found.extend(self._parsed(before.get(original[index], ())))
-            item = starts.get(index)
+        index = start
+        while index < end:
+            item = next((item for item in items if item.cover.first == index), None)
             if item is None:
+                found.extend(self._parsed(self.definitions.before.get(original[index], ())))
                 found.append(updated[index])
-                upto = index + 1
-            else:
-                upto = item.cover.last + 1
-                found.extend(self._covered(item, list(updated[index:upto])))
-            for place in range(index, upto):
-                found.extend(self._parsed(after.get(original[place], ())))
+                found.extend(self._parsed(self.definitions.after.get(original[index], ())))
+                index += 1
+                continue
+            upto = item.cover.last + 1
+            inside = [other for other in items if other is not item and index <= other.cover.first < upto]
+            if any(other.cover.last >= upto for other in inside) or (inside and item.how != "hold"):
+                raise NotPlaced(f"line {item.cover.line} would need {item.lock} and another lock across each other")
+            found.extend(self._covered(item, self._stretch(inside, original, updated, index, upto)))
             index = upto
         return found
 
