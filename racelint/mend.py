@@ -26,10 +26,14 @@ Wanted = Callable[[Finding], bool]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A plan that can be applied: ``doubts`` are why a reader has to look at it first (none: it is safe)."""
+    """A plan that can be applied: ``doubts`` are why a reader has to look at it first (none: it is safe).
+
+    ``otherwise`` is offered when this one does not hold.
+    """
 
     plan: Plan
     doubts: tuple[Doubt, ...]
+    otherwise: Offer | None = None
 
     @property
     def applicability(self) -> Literal["safe", "unsafe"]:
@@ -145,7 +149,14 @@ def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | 
         return Left(plan.place, verdict.refused)
     if verdict.reentrant and plan.made is not None:
         plan = replace(plan, made=replace(plan.made, reentrant=True))
-    return Offer(plan, verdict.doubts)
+    offer = Offer(plan, verdict.doubts)
+    if plan.container:
+        single = replace(plan, lock="", made=None, imports=(), twice=False, slow=frozenset())
+        try:
+            return Offer(single, _tried(single, sources, safety).doubts, otherwise=offer)
+        except NotPlaced:
+            pass
+    return offer
 
 
 def _quicker(plan: Plan, verdict: Verdict, sources: Mapping[str, bytes], safety: Safety) -> tuple[Plan, Verdict]:
@@ -203,6 +214,10 @@ class _Proof:
             blame = self._blame(kept)
             if not blame:
                 break
+            second = [offer.otherwise for offer in kept if offer.plan.place in blame and offer.otherwise is not None]
+            if second:
+                kept = [offer if offer.plan.place not in blame else offer.otherwise or offer for offer in kept]
+                continue
             refused.update(blame)
             out = [offer for offer in kept if offer.plan.place in blame]
             shared.extend(offer for offer in out if len(out) > 1 and offer.plan.place not in self._own_fault)
@@ -292,7 +307,7 @@ class _Proof:
 
 
 def _key(offers: Iterable[Offer]) -> tuple[str, ...]:
-    return tuple(offer.plan.place for offer in offers)
+    return tuple(f"{offer.plan.place} {offer.plan.lock}" for offer in offers)
 
 
 def _causes(offers: Sequence[Offer], paths: set[str]) -> Sequence[Offer]:

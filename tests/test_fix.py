@@ -434,3 +434,26 @@ def rest(key):
     assert len(result.done) == 1
     (left,) = result.left
     assert "could be waited for by who holds it" in left.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "container"),
+    [
+        ('if "a" in CACHE:\n        del CACHE["a"]', 'CACHE.pop("a", None)', "{}"),
+        ('if "a" in CACHE:\n        CACHE.pop("a")', 'CACHE.pop("a", None)', "{}"),
+        ('if "a" in CACHE:  # gone?\n        CACHE.remove("a")', '# gone?\n    CACHE.discard("a")', "set()"),
+    ],
+)
+def test_one_atomic_operation_where_it_is_the_answer(before: str, after: str, container: str, tmp_path: Path) -> None:
+    source = HEAD.replace("CACHE = {}", f"CACHE = {container}") + f"def work():\n    {before}\n"
+    assert fixed(tmp_path, source) == source.replace(before, after)
+
+
+def test_a_step_that_needs_the_lock_gets_it_for_all(tmp_path: Path) -> None:
+    source = (
+        HEAD
+        + 'def work():\n    if "a" in CACHE:\n        del CACHE["a"]\n    if "b" in CACHE:\n        print(CACHE["b"])\n'
+    )
+    result = fixed(tmp_path, source)
+    assert "with _cache_lock:" in result
+    assert "pop" not in result

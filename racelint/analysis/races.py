@@ -41,6 +41,7 @@ Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
 WAYS_PER_GROUP = 8
 WAYS_PER_ACCESS = 32
 INTOLERANT = frozenset(("item", "delete", "unbind"))
+EMPTYING = frozenset(("discard", "clear"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
 ADDING = frozenset(("insert", "update", "claim"))
 SHRINKING = frozenset(("delete", "discard", "clear"))
@@ -566,6 +567,8 @@ class Races:
                 candidates = self._with_effects(access, REORDERING, "harmful")
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
+            if touch.effect in EMPTYING:  # in which order they are done makes no difference
+                candidates = tuple(other for other in candidates if other.touch.effect not in EMPTYING)
             if (touch.fid, touch.event) in self._filled_in or (
                 touch.effect == "update" and self.flows[touch.fid].same_always(touch.key)
             ):

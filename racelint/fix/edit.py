@@ -14,6 +14,20 @@ from racelint.fix.define import Definitions, with_import
 from racelint.fix.plan import Hold, Plan
 from racelint.fix.regions import Cover, Layout, NotPlaced, merged
 
+# Of two ways to cover the same statement the first is taken.
+ORDER: tuple[shapes.How, ...] = (
+    "hold",
+    "twice",
+    "walk",
+    "apart",
+    "pull",
+    "test",
+    "copy",
+    "first",
+    "atomic",
+    "leave",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -88,17 +102,22 @@ class _Edits:
         for hold in plan.holds:
             if hold.path != path or (plan.twice and hold.kind in ("read", "look")):
                 continue
+            if not plan.lock and plan.container and hold.kind != "compound":
+                continue
             cover = self.layout.cover(hold.line, hold.end_line)
             if cover is None:
                 raise NotPlaced(f"{hold.path}:{hold.line} has no statement to hold the lock over")
             how = self._how(cover, hold, plan)
+            if not plan.lock and how not in ("copy", "first", "atomic"):
+                raise NotPlaced(f"{hold.path}:{hold.line} cannot be done in one step")
             owner = hold.lock.partition(".")[0]
             if how in ("hold", "twice") and owner != hold.lock and shapes.binds(cover.statements, owner):
                 raise NotPlaced(f"{hold.path}:{hold.line} binds {owner} where {hold.lock} would be held")
             if how == "hold":
                 by_lock[hold.lock].append(cover)
             elif how != "leave":
-                found.append(_Covered(cover, hold.lock, how, plan.variable, plan.awaited))
+                what = plan.container if how == "atomic" else plan.variable
+                found.append(_Covered(cover, "" if how == "atomic" else hold.lock, how, what, plan.awaited))
         for lock, covers in sorted(by_lock.items()):
             found.extend(_Covered(cover, lock, "hold", plan.variable, plan.awaited) for cover in merged(covers))
         self.covered = _outermost([*self.covered, *found])
@@ -110,6 +129,10 @@ class _Edits:
             if not shapes.fits_twice(hold.lock, cover.statements, plan.variable):
                 raise NotPlaced(f"{hold.path}:{hold.line} is no initialisation on first use")
             return "twice"
+        if not plan.lock and plan.container:
+            if rest or shapes.atomic(statement, plan.container) is None:
+                raise NotPlaced(f"{hold.path}:{hold.line} is no test and one step")
+            return "atomic"
         if hold.kind == "copy":
             return "copy"
         if hold.kind == "first":
@@ -146,7 +169,7 @@ class _Edits:
                 return Held(path, *self.layout.lines(statement.iter), item.lock)
             case "test", cst.If():
                 return Held(path, *self.layout.lines(statement.test), item.lock)
-            case "copy" | "first", _:
+            case "copy" | "first" | "atomic", _:
                 return Held(path, cover.line, cover.end_line, "", frozenset())
             case "apart", _:
                 return Held(path, cover.line, cover.end_line, item.lock, frozenset())
@@ -254,6 +277,9 @@ class _Apply(cst.CSTTransformer):
                 return shapes.pulled(lock, statements[0], item.variable, fresh)
             case "twice":
                 return shapes.twice(lock, statements, item.awaited)
+            case "atomic":
+                changed = shapes.atomic(statements[0], item.variable)
+                return statements if changed is None else [changed]
             case "copy":
                 return [shapes.copied(statements[0], item.variable)]
             case _:
@@ -266,9 +292,8 @@ class _Apply(cst.CSTTransformer):
 
 def _outermost(covers: list[_Covered]) -> list[_Covered]:
     """Without what lies inside another cover of the same lock, or asks for the same statement a second time."""
-    order: tuple[shapes.How, ...] = ("hold", "twice", "walk", "apart", "pull", "test", "copy", "first", "leave")
     kept: list[_Covered] = []
-    for item in sorted(covers, key=lambda item: (item.cover.line, -item.cover.end_line, order.index(item.how))):
+    for item in sorted(covers, key=lambda item: (item.cover.line, -item.cover.end_line, ORDER.index(item.how))):
         cover = item.cover
         inside = any(
             other.lock == item.lock

@@ -88,7 +88,8 @@ class Plan:
 
     ``variable`` is the last name of the place. ``lazy``: it is only ever filled in on first use. ``slow`` are lines
     (with their path) whose calls are better made before the lock is taken. ``twice``: test without the lock first.
-    ``awaited``: the lock is one of asyncio.
+    ``awaited``: the lock is one of asyncio. ``container``: the type of a built-in container whose compounds may be
+    written as single operations; a plan without a lock does that.
     """
 
     place: str
@@ -103,6 +104,7 @@ class Plan:
     slow: frozenset[tuple[str, int]] = frozenset()
     twice: bool = False
     awaited: bool = False
+    container: str = ""
     refused: str = ""
 
     @property
@@ -110,6 +112,8 @@ class Plan:
         """What is done, in a few words."""
         files = sorted({hold.path for hold in self.holds})
         if not self.lock:
+            if self.container:
+                return f"one atomic operation takes the place of a test and a step in {', '.join(files)}"
             walks = any(hold.kind == "copy" for hold in self.holds)
             return f"{'a loop runs over a copy' if walks else 'what is awaited comes first'} in {', '.join(files)}"
         how = f"a new lock, {self.lock}," if self.made is not None else f"{self.lock}"
@@ -251,7 +255,18 @@ class Planner:
             variable=str(cell[2]),
             lazy=self._lazy(sites),
             awaited=self.awaited,
+            container=self._container(sites) if existing is None and not self.awaited else "",
         )
+
+    def _container(self, sites: Sites) -> str:
+        """The type of a container whose races are all between a test and one step on it."""
+        if any(race.pattern != "check-then-act" or race.act is None for race in sites.races):
+            return ""
+        every = [access.touch for accesses in sites.accesses.values() for access in accesses]
+        kinds = {touch.type for touch in every if touch.content}
+        if any(not touch.atomic or touch.effect == "unbind" for touch in every) or len(kinds) != 1:
+            return ""
+        return kinds.pop()
 
     def _lazy(self, sites: Sites) -> bool:
         """Whether a place is only filled in, each time after a look at it: what is there once stays."""

@@ -13,8 +13,8 @@ from racelint.fix.regions import NotPlaced
 # hold: the lock over the statements. walk: a loop runs over a copy. test: a branch's test is made before it.
 # apart: the value is computed first, then stored. pull: a part is computed under the lock, then used.
 # twice: tested once without the lock and again with it. leave: one step by itself already.
-# copy: a loop runs over a copy, without a lock. first: apart, without a lock.
-How = Literal["hold", "walk", "test", "apart", "pull", "twice", "copy", "first", "leave"]
+# copy: a loop runs over a copy, without a lock. first: apart, without a lock. atomic: one operation does it.
+How = Literal["hold", "walk", "test", "apart", "pull", "twice", "copy", "first", "atomic", "leave"]
 Fresh = Callable[[str], str]
 # Calls in the test of a lazy initialisation that only look.
 LOOKING = frozenset(("get", "isinstance", "len", "hasattr", "getattr"))
@@ -106,6 +106,39 @@ def twice(lock: str, statements: Sequence[cst.BaseStatement], awaited: bool = Fa
     silent = [_bare(statement).with_changes(trailing_whitespace=cst.TrailingWhitespace()) for statement in before]
     inner = held(lock, [*silent, again], [], awaited)
     return [*before, branch.with_changes(body=cst.IndentedBlock([inner], header=body.header))]
+
+
+def atomic(statement: cst.BaseStatement, container: str) -> cst.BaseStatement | None:
+    """One operation that does what a test and a step do on a built-in container; None when none does.
+
+    ``if k in d: del d[k]`` is ``d.pop(k, None)``, ``if x in s: s.remove(x)`` is ``s.discard(x)``, and ``if k not in d:
+    d[k] = []`` is ``d.setdefault(k, [])``. Source: docs.python.org/3/library/stdtypes.html#mapping-types-dict.
+    """
+    match statement:
+        case cst.If(
+            test=cst.Comparison(left=key, comparisons=[cst.ComparisonTarget(operator, place)]),
+            orelse=None,
+            body=cst.IndentedBlock(body=[cst.SimpleStatementLine(body=[step]) as line]),
+        ):
+            pass
+        case _:
+            return None
+    if not _plain(key) or not _plain(place):
+        return None
+    call: cst.Call | None = None
+    if isinstance(operator, cst.In):
+        if container == "dict" and _removes(step, place, key):
+            call = _method(place, "pop", key, cst.Name("None"))
+        elif container == "set" and m.matches(step, m.Expr(_pattern(place, "remove", key))):
+            call = _method(place, "discard", key)
+    elif isinstance(operator, cst.NotIn) and container == "dict" and isinstance(step, cst.Assign):
+        item = m.AssignTarget(m.Subscript(_same(place), [m.SubscriptElement(m.Index(_same(key)))]))
+        if m.matches(step, m.Assign([item])) and _costs_nothing(step.value):
+            call = _method(place, "setdefault", key, step.value)
+    if call is None:
+        return None
+    comments = [*statement.leading_lines, *_header(statement.body), *line.leading_lines]
+    return line.with_changes(body=[cst.Expr(call)], leading_lines=comments)
 
 
 def fits_apart(statement: cst.BaseStatement, variable: str, *, awaits: bool = False) -> bool:
@@ -235,6 +268,52 @@ def _value(statement: cst.CSTNode) -> cst.BaseExpression | None:
             return None if _calls(receiver) or len(calling) != 1 or calling[0].star else calling[0].value
         case _:
             return None
+
+
+def _removes(step: cst.BaseSmallStatement, place: cst.BaseExpression, key: cst.BaseExpression) -> bool:
+    item = m.Subscript(_same(place), [m.SubscriptElement(m.Index(_same(key)))])
+    return m.matches(step, m.Del(item) | m.Expr(_pattern(place, "pop", key)))
+
+
+def _pattern(place: cst.BaseExpression, method: str, key: cst.BaseExpression) -> m.Call:
+    """``place.method(key)``."""
+    return m.Call(m.Attribute(_same(place), m.Name(method)), [m.Arg(_same(key), keyword=None, star="")])
+
+
+def _same(node: cst.BaseExpression) -> m.MatchIfTrue[cst.BaseExpression]:
+    """What reads like ``node``."""
+    text = cst.Module([]).code_for_node(node)
+    return m.MatchIfTrue(lambda other: cst.Module([]).code_for_node(other) == text)
+
+
+def _method(place: cst.BaseExpression, name: str, *arguments: cst.BaseExpression) -> cst.Call:
+    return cst.Call(cst.Attribute(place, cst.Name(name)), [cst.Arg(argument) for argument in arguments])
+
+
+def _plain(node: cst.BaseExpression) -> bool:
+    """A name, an attribute of one, or a literal: evaluating it once or twice is the same."""
+    if isinstance(node, cst.Attribute):
+        return _plain(node.value)
+    return isinstance(node, (cst.Name, cst.SimpleString, cst.Integer))
+
+
+def _costs_nothing(node: cst.BaseExpression) -> bool:
+    """A literal or an empty container: making it in vain does nothing."""
+    match node:
+        case cst.Call(func=cst.Name(value="dict" | "list" | "set" | "tuple"), args=[]):
+            return True
+        case cst.List(elements=[]) | cst.Dict(elements=[]) | cst.Tuple(elements=[]):
+            return True
+        case _:
+            return isinstance(node, (cst.Integer, cst.Float, cst.SimpleString)) or m.matches(
+                node, m.Name("True") | m.Name("False")
+            )
+
+
+def _header(block: cst.BaseSuite) -> list[cst.EmptyLine]:
+    """The comment behind the head of a block, as a line of its own."""
+    comment = block.header.comment if isinstance(block, cst.IndentedBlock) else None
+    return [cst.EmptyLine(comment=comment)] if comment is not None else []
 
 
 class _CopyClauses(cst.CSTTransformer):
