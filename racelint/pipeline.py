@@ -221,7 +221,7 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
     extracted = loaded.extracted
     program = analyse_program(extracted, settings, loaded.aliases, progress)
     sources = {item.file.display: item.text for item in extracted}
-    phrasing = Phrasing(program.world, sources)
+    phrasing = Phrasing(program, sources)
     findings: list[Finding] = []
     for rule in selected(settings):
         findings.extend(rule.check(program, phrasing))

@@ -18,23 +18,38 @@ from benchmarks.racebench.scoring import place_names, variable_names
 from benchmarks.releases import DEFAULT_CACHE, FetchError
 from racelint import mend
 from racelint.config import Settings
+from racelint.fix.plan import Plan
 from racelint.model.findings import Finding
 from racelint.testing import visible
 
-HEADER = f"{'bug':<36} {'named':<6} {'offer':<7} {'parses':<7} {'same file':<10} lock, or why there is none"
+COLUMNS = f"{'parses':<7} {'same file':<10} {'same kind':<10} {'upstream':<16}"
+HEADER = f"{'bug':<36} {'named':<6} {'offer':<7} {COLUMNS} lock, or why there is none"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was offered for one bug: ``offer`` is safe, unsafe or nothing. Offers are proved by a new analysis."""
+    """What was offered for one bug: ``offer`` is safe, unsafe or nothing. Offers are proved by a new analysis.
+
+    ``fix_shape`` is what upstream did; ``same_kind`` whether that is part of what is offered.
+    """
 
     id: str
     named: bool
     offer: str = ""
     parses: bool | None = None
     same_file: bool | None = None
+    same_kind: bool | None = None
     fix_shape: str = ""
     note: str = ""
+
+
+def shapes(plan: Plan) -> frozenset[str]:
+    """What a plan does, in the words of ``fix_shape``."""
+    kinds = {hold.kind for hold in plan.holds}
+    if not plan.lock and plan.container:
+        return frozenset(("atomic-dict-op",))
+    copies = {"copy-on-iterate"} if kinds & {"walk", "copy"} else set()
+    return frozenset(copies | ({"lock-added"} if plan.lock else set()))
 
 
 def measure(bug: Json, cache: Path) -> Row:
@@ -50,7 +65,8 @@ def measure(bug: Json, cache: Path) -> Row:
     except FetchError as error:
         return Row(bug["id"], named=False, note=str(error))
     if not result.done:
-        return Row(bug["id"], named=bool(result.left), note="; ".join(left.reason for left in result.left))
+        reasons = "; ".join(dict.fromkeys(left.reason for left in result.left))
+        return Row(bug["id"], named=bool(result.left), fix_shape=bug["fix_shape"], note=reasons)
     parses = True
     for change in result.changes:
         try:
@@ -65,7 +81,8 @@ def measure(bug: Json, cache: Path) -> Row:
         same_file=any(
             change.display.removeprefix("src/") == bug["file"].removeprefix("src/") for change in result.changes
         ),
-        fix_shape=bug.get("fix_shape", ""),
+        same_kind=any(bug["fix_shape"] in shapes(offer.plan) for offer in result.done),
+        fix_shape=bug["fix_shape"],
         note="; ".join(offer.plan.title for offer in result.done),
     )
 
@@ -73,8 +90,9 @@ def measure(bug: Json, cache: Path) -> Row:
 def line_of(row: Row) -> str:
     """One row of the table."""
     words = {True: "yes", False: "no", None: "-"}
-    named, parses, same = words[row.named], words[row.parses], words[row.same_file]
-    return f"{row.id:<36} {named:<6} {row.offer or '-':<7} {parses:<7} {same:<10} {row.note}"
+    named, parses, same, kind = (words[value] for value in (row.named, row.parses, row.same_file, row.same_kind))
+    offer, upstream = row.offer or "-", row.fix_shape
+    return f"{row.id:<36} {named:<6} {offer:<7} {parses:<7} {same:<10} {kind:<10} {upstream:<16} {row.note}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"offered for {len(offered)} of {len(named)} named ({sum(row.offer == 'safe' for row in offered)} safe); "
         f"{sum(bool(row.parses) for row in offered)} parse, {len(offered)} are clean when analysed again, "
-        f"{sum(bool(row.same_file) for row in offered)} in the file of upstream's fix"
+        f"{sum(bool(row.same_file) for row in offered)} in the file of upstream's fix, "
+        f"{sum(bool(row.same_kind) for row in offered)} of the same kind"
     )
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from racelint.analysis.locks import Lock
+from racelint.analysis.program import Program
 from racelint.analysis.races import Race
 from racelint.analysis.walk import Reached, State
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import World
 from racelint.model import facts as f
 from racelint.model.findings import Confidence, Context, Finding, Severity, Side, Step
+from racelint.rules.alternatives import alternative
 
 VERBS = {
     "read": "read",
@@ -57,11 +59,14 @@ CONTEXT_WORDS = {
 
 
 class Phrasing:
-    """Builds findings from races of one program."""
+    """Builds findings from races of one program. ``sources``: the lines of each file by its display path."""
 
-    def __init__(self, world: World, columns: Mapping[str, Sequence[str]]) -> None:
-        self.world = world
-        self.sources = columns
+    def __init__(self, program: Program, sources: Mapping[str, Sequence[str]]) -> None:
+        self.world = program.world
+        self.sources = sources
+        self._accesses: dict[str, list[Reached]] = defaultdict(list)
+        for access in program.reached:
+            self._accesses[access.touch.name].append(access)
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -242,6 +247,9 @@ class Phrasing:
     ) -> Finding:
         """The finished finding."""
         info = self.function(race.first)
+        check = info.facts.events[race.first.touch.event]
+        asks = isinstance(check, f.Access) and check.kind == "has"
+        instead = alternative(race, self._accesses[race.name], asks)
         return Finding(
             rule=rule,
             code=code,
@@ -254,7 +262,7 @@ class Phrasing:
             why=race.why,
             consequence=consequence,
             help=advice,
-            notes=tuple(notes),
+            notes=(*notes, *([f"instead of a lock: {instead}"] if instead else [])),
         )
 
     def lock_advice(self, race: Race) -> str:
