@@ -589,10 +589,25 @@ class Walker:
             fid = world.method(obj.name, name)
             if fid is None or (event.kind == "load" and not world.is_property(fid)):
                 continue
-            params = world.symbols.functions[fid].facts.params
-            given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
             locks = tuple(dict.fromkeys(lock for lock, _ in held))
-            self._push(State(fid, given, (), locks, state.entry, state, index, state.depth + 1, state.doubt, started))
+            for target in evaluator.function_objects(fid):
+                params = world.symbols.functions[target.name].facts.params
+                given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
+                depth = state.depth + 1
+                self._push(
+                    State(
+                        target.name,
+                        given,
+                        target.bindings,
+                        locks,
+                        state.entry,
+                        state,
+                        index,
+                        depth,
+                        state.doubt,
+                        started,
+                    )
+                )
 
 
 def _module(state: State) -> str:
