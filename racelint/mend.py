@@ -22,6 +22,8 @@ from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, Progress, judge, load, parse, with_deep_stack
 
 Wanted = Callable[[Finding], bool]
+# A plan that did not go with the others may go once they are in; each round mends a place or is the last.
+ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,29 @@ def mend(
     """Plan, edit and prove the fixes for the findings that ``wanted`` picks."""
 
     def work() -> Mended:
-        attempt = _attempt(load(project, settings, progress), settings, wanted, unsafe, progress)
-        new, after = attempt.proof.state(attempt.done)
-        sources = attempt.proof.sources
-        paths = {item.file.display: item.file.path for item in attempt.proof.loaded.extracted}
-        changes = tuple(Change(paths[path], path, sources[path], text) for path, text in sorted(new.items()))
-        return Mended(changes, attempt.done, attempt.left, attempt.proof.before, after)
+        loaded = load(project, settings, progress)
+        program, before = judge(loaded, settings, progress)
+        original = {item.file.display: item for item in loaded.extracted}
+        done: list[Offer] = []
+        changed: set[str] = set()
+        after = before
+        left: tuple[Left, ...] = ()
+        for _ in range(ROUNDS):
+            attempt = _attempt(loaded, program, after, settings, wanted, unsafe)
+            left = attempt.left
+            if not attempt.done:
+                break
+            done.extend(attempt.done)
+            changed.update(*(offer.plan.paths for offer in attempt.done))
+            loaded, after = attempt.proof.state(attempt.done)
+            if not attempt.left:
+                break
+            program, after = judge(loaded, settings, progress)
+        now = {item.file.display: item for item in loaded.extracted}
+        changes = tuple(
+            Change(original[path].file.path, path, original[path].source, now[path].source) for path in sorted(changed)
+        )
+        return Mended(changes, tuple(done), left, before, after)
 
     return with_deep_stack(work)
 
@@ -89,7 +108,8 @@ def with_fixes(project: Path, settings: Settings, wanted: Wanted, progress: Prog
 
     def work() -> Result:
         started = time.monotonic()
-        attempt = _attempt(load(project, settings, progress), settings, wanted, True, progress)
+        loaded = load(project, settings, progress)
+        attempt = _attempt(loaded, *judge(loaded, settings, progress), settings, wanted, True)
         fixes = {left.place: Fix("display", left.reason) for left in attempt.left}
         for offer in attempt.done:
             fixes[offer.plan.place] = Fix(offer.applicability, offer.title, attempt.proof.edits(offer))
@@ -109,8 +129,10 @@ class _Attempt:
     proof: _Proof
 
 
-def _attempt(loaded: Loaded, settings: Settings, wanted: Wanted, unsafe: bool, progress: Progress | None) -> _Attempt:
-    program, before = judge(loaded, settings, progress)
+def _attempt(
+    loaded: Loaded, program: Program, before: Result, settings: Settings, wanted: Wanted, unsafe: bool
+) -> _Attempt:
+    """One round of plans for what is found ``before``, proved together."""
     sources = {item.file.display: item.source for item in loaded.extracted}
     places = {finding.place for finding in before.findings if finding.suppressed is None and wanted(finding)}
     texts = {item.file.display: "\n".join(item.text) for item in loaded.extracted}
@@ -199,7 +221,7 @@ class _Proof:
         self.known = {finding.fingerprint for finding in before.findings}
         self._own_fault: set[str] = set()
         self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): program.reached}
-        self._states: dict[tuple[str, ...], tuple[dict[str, bytes], Result]] = {(): ({}, before)}
+        self._states: dict[tuple[str, ...], tuple[Loaded, Result]] = {(): (loaded, before)}
 
     def largest(self, offers: Sequence[Offer]) -> tuple[list[Offer], list[Left]]:
         """The offers that hold together, and why each of the others does not.
@@ -287,8 +309,8 @@ class _Proof:
             found.extend(replacements(path, self.sources[path], edit(self.sources[path], path, [offer.plan])[0]))
         return tuple(found)
 
-    def state(self, offers: Iterable[Offer]) -> tuple[dict[str, bytes], Result]:
-        """The changed files and the findings once ``offers`` are applied. Raises NotPlaced."""
+    def state(self, offers: Iterable[Offer]) -> tuple[Loaded, Result]:
+        """The project and the findings once ``offers`` are applied. Raises NotPlaced."""
         offers = tuple(offers)
         plans = [offer.plan for offer in offers]
         key = _key(offers)
@@ -302,7 +324,7 @@ class _Proof:
             problems = {item.problem for item in extracted if item.problem is not None}
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
             program, result = judge(loaded, self.settings)
-            self._states[key], self._reached[key] = (new, result), program.reached
+            self._states[key], self._reached[key] = (loaded, result), program.reached
         return self._states[key]
 
 

@@ -412,7 +412,7 @@ def rest(key):
     assert mended(tmp_path).left == ()
 
 
-def test_locks_that_would_be_taken_in_two_orders_are_not(tmp_path: Path) -> None:
+def test_instead_of_two_locks_in_two_orders_there_is_one(tmp_path: Path) -> None:
     source = (
         TWO
         + """\
@@ -429,10 +429,40 @@ def rest(key):
             JOBS[key] = object()
 """
     )
+    result = fixed(tmp_path, source)
+    assert "_seen_lock" not in result
+    assert "    with _jobs_lock:\n        if SEEN.get(key, 0) < 3:\n            SEEN[key] = 3\n" in result
+    assert fixed(tmp_path, result) == result
+    assert mended(tmp_path).left == ()
+
+
+def test_locks_that_would_be_taken_in_two_orders_are_not(tmp_path: Path) -> None:
+    source = (
+        TWO.replace("JOBS = {}", "A, B = threading.Lock(), threading.Lock()\nJOBS = {}")
+        + """\
+def work(key):
+    with A:
+        if key not in JOBS:
+            JOBS[key] = object()
+            if key not in SEEN:
+                SEEN[key] = 1
+
+
+def rest(key):
+    with B:
+        if key not in SEEN:
+            SEEN[key] = 1
+            SEEN[key] = 2
+            SEEN[key] = 3
+            if key not in JOBS:
+                JOBS[key] = object()
+"""
+    )
     (tmp_path / "main.py").write_text(source, "utf-8")
     result = mended(tmp_path)
-    assert len(result.done) == 1
+    assert [offer.plan.place for offer in result.done] == ["main.JOBS"]
     (left,) = result.left
+    assert left.place == "main.SEEN"
     assert "could be waited for by who holds it" in left.reason
 
 
@@ -457,3 +487,47 @@ def test_a_step_that_needs_the_lock_gets_it_for_all(tmp_path: Path) -> None:
     result = fixed(tmp_path, source)
     assert "with _cache_lock:" in result
     assert "pop" not in result
+
+
+def test_no_lock_in_a_signal_handler(tmp_path: Path) -> None:
+    source = HEAD.replace("import threading", "import signal\nimport threading") + WORK
+    source += "\n\ndef dump(number, frame):\n    for name in CACHE:\n        print(name)\n"
+    source += "\n\nsignal.signal(signal.SIGUSR1, dump)\n"
+    assert fixed(tmp_path, source) == source
+    assert any("in a signal handler" in left.reason for left in mended(tmp_path).left)
+
+
+def test_a_neighbour_that_holds_the_lock_takes_the_rest_in(tmp_path: Path) -> None:
+    source = HEAD.replace("CACHE = {}", "CACHE = {}\nLOCK = threading.Lock()")
+    source = source.replace("target=work).start()\n\n", "target=drop).start()\n\n")
+    source += """\
+def work():
+    with LOCK:
+        if "a" not in CACHE:
+            CACHE["a"] = 1
+    return CACHE["a"]
+
+
+def drop():
+    with LOCK:
+        CACHE.clear()
+"""
+    held = """\
+    with LOCK:
+        if "a" not in CACHE:
+            CACHE["a"] = 1
+        return CACHE["a"]
+"""
+    assert held in fixed(tmp_path, source)
+
+
+def test_a_generator_is_not_computed_in_time_by_naming_it(tmp_path: Path) -> None:
+    source = HEAD + WORK + "    send(name.upper() for name in CACHE)\n"
+    result = fixed(tmp_path, source)
+    assert "        send(name.upper() for name in CACHE)" in result
+
+
+def test_a_walrus_in_a_test_is_put_in_parentheses(tmp_path: Path) -> None:
+    source = HEAD + WORK + '    if found := CACHE.get("a"):\n        send(found)\n'
+    result = fixed(tmp_path, source)
+    assert '        found_2 = (found := CACHE.get("a"))\n    if found_2:\n        send(found)\n' in result

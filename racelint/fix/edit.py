@@ -119,8 +119,19 @@ class _Edits:
                 what = plan.container if how == "atomic" else plan.variable
                 found.append(_Covered(cover, "" if how == "atomic" else hold.lock, how, what, plan.awaited))
         for lock, covers in sorted(by_lock.items()):
-            found.extend(_Covered(cover, lock, "hold", plan.variable, plan.awaited) for cover in merged(covers))
+            wide = [self._joined(cover, lock, plan.awaited) for cover in merged(covers)]
+            found.extend(_Covered(cover, lock, "hold", plan.variable, plan.awaited) for cover in merged(wide))
         self.covered = _outermost([*self.covered, *found])
+
+    def _joined(self, cover: Cover, lock: str, awaited: bool) -> Cover:
+        """A cover with the neighbours that hold the lock already."""
+        body = cover.block.body
+        first, last = cover.first, cover.last
+        if first > 0 and shapes.holds(body[first - 1], lock, awaited):
+            first -= 1
+        if last + 1 < len(body) and shapes.holds(body[last + 1], lock, awaited):
+            last += 1
+        return Cover(cover.block, first, last, self.layout.lines(body[first])[0], self.layout.lines(body[last])[1])
 
     def _how(self, cover: Cover, hold: Hold, plan: Plan) -> shapes.How:
         """How to cover what a hold asks for: a loop's head by a copy, a branch's test before the branch."""

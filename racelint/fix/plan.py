@@ -180,7 +180,15 @@ class Planner:
         """Makes ready for the races of one place."""
 
     def _one_kind(self, sites: Sites) -> None:
-        """Raises Refused for places of threads and tasks alike."""
+        """Raises Refused for places of threads and tasks alike, and of signal handlers."""
+        every = [access for accesses in sites.accesses.values() for access in accesses]
+        for access in every:
+            if "signal" in (access.state.entry.kind, access.group.kind):
+                name = self.world.symbols.functions[access.touch.fid].display
+                raise Refused(
+                    f"{name} uses it in a signal handler, which may interrupt who holds the lock and then wait for it "
+                    "for ever: only set a flag there"
+                )
         kinds = {part.state.entry.kind == "event-loop" for race in sites.races for part in race.reached}
         if len(kinds) > 1:
             raise Refused(

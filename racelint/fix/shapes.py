@@ -71,8 +71,7 @@ def apart(lock: str, statement: cst.BaseStatement, fresh: Fresh) -> list[cst.Bas
     part = _value(statement)
     assert part is not None
     name = fresh("value")
-    rest = statement.deep_replace(part, cst.Name(name))
-    assert isinstance(rest, cst.SimpleStatementLine)
+    rest = _replaced(statement, part, name)
     first = _assign(name, part).with_changes(leading_lines=rest.leading_lines)
     return [first, held(lock, [rest], []) if lock else rest.with_changes(leading_lines=[])]
 
@@ -83,8 +82,7 @@ def pulled(lock: str, statement: cst.BaseStatement, variable: str, fresh: Fresh)
     assert part is not None
     assert isinstance(statement, cst.SimpleStatementLine)
     name = fresh("snapshot" if isinstance(part, cst.Call) else variable.strip("_").lower() or "value")
-    rest = statement.deep_replace(part, cst.Name(name))
-    assert isinstance(rest, cst.SimpleStatementLine)
+    rest = _replaced(statement, part, name)
     return [held(lock, [_assign(name, part)], statement.leading_lines), rest.with_changes(leading_lines=[])]
 
 
@@ -194,7 +192,8 @@ def pull(statement: cst.BaseStatement, variable: str) -> cst.BaseExpression | No
         return None
     earlier = call.args[: list(call.args).index(touching[0])]
     part = touching[0].value
-    plain = isinstance(part, (cst.Name, cst.Attribute))  # a reference: what it names is touched later all the same
+    # A reference or a generator: what it names is touched later all the same.
+    plain = isinstance(part, (cst.Name, cst.Attribute, cst.GeneratorExp))
     return None if plain or any(_calls(argument) for argument in earlier) or _suspends(part) else part
 
 
@@ -220,6 +219,18 @@ def is_receiver(statement: cst.BaseStatement, variable: str) -> bool:
 def called(node: cst.CSTNode) -> frozenset[str]:
     """The last names of all that is called in a node."""
     return frozenset(_calls(node))
+
+
+def holds(statement: cst.CSTNode, lock: str, awaited: bool) -> bool:
+    """Whether a statement holds the lock over all of its body, and does nothing else."""
+    if (
+        not isinstance(statement, cst.With)
+        or len(statement.items) != 1
+        or isinstance(statement.asynchronous, cst.Asynchronous) is not awaited
+    ):
+        return False
+    (item,) = statement.items
+    return item.asname is None and cst.Module([]).code_for_node(item.item) == lock
 
 
 class _Dissolve(cst.CSTTransformer):
@@ -333,7 +344,21 @@ def _listed(node: cst.BaseExpression) -> cst.Call:
     return cst.Call(cst.Name("list"), [cst.Arg(node.with_changes(lpar=[], rpar=[]))])
 
 
+def _replaced(statement: cst.BaseStatement, part: cst.BaseExpression, name: str) -> cst.SimpleStatementLine:
+    """A statement with a name for one of its parts; an argument that was laid out over lines is not any more."""
+    assert isinstance(statement, cst.SimpleStatementLine)
+    for call in m.findall(statement, m.Call()):
+        assert isinstance(call, cst.Call)
+        if len(call.args) == 1 and call.args[0].value is part:
+            short = call.with_changes(args=[cst.Arg(cst.Name(name))], whitespace_before_args=cst.SimpleWhitespace(""))
+            if call.args[0].keyword is None:
+                return cst.ensure_type(statement.deep_replace(call, short), cst.SimpleStatementLine)
+    return cst.ensure_type(statement.deep_replace(part, cst.Name(name)), cst.SimpleStatementLine)
+
+
 def _assign(name: str, value: cst.BaseExpression) -> cst.SimpleStatementLine:
+    if isinstance(value, cst.NamedExpr) and not value.lpar:
+        value = value.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
     return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(name))], value)])
 
 
