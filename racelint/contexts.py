@@ -180,7 +180,7 @@ class Discovery:
     ) -> None:
         if row.function is None:
             return
-        evaluator = self.evaluator(fid)
+        world, evaluator = self.world, self.evaluator(fid)
         nodes: list[int] = []
         if row.function.position == -1:
             nodes.extend(call.args)
@@ -191,7 +191,8 @@ class Discovery:
             nodes.extend(value for key, value in call.kwargs if key == row.function.keyword)
         for node in nodes:
             for target in _generic(self.callables(evaluator, node, spread=row.iterable or row.function.position == -1)):
-                self._spawned(fid, index, call, row, name, receiver, target, confidence)
+                once = _is_coroutine(world, evaluator.nodes[node], target)
+                self._spawned(fid, index, call, row, name, receiver, target, confidence, once)
 
     def callables(self, evaluator: Evaluator, node: int, *, spread: bool = False, depth: int = 0) -> list[Obj]:
         """Project functions a value may be: functions, bound methods, partials, callable instances, coroutines."""
@@ -236,6 +237,7 @@ class Discovery:
         receiver: Obj | None,
         target: Obj,
         confidence: str,
+        once: bool,
     ) -> None:
         world = self.world
         info = world.symbols.functions[fid]
@@ -266,7 +268,7 @@ class Discovery:
         }[row.self_overlap]
         distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
         fresh = self._fresh_receiver(fid, target, repeated)
-        if fresh and row.self_overlap != "yes":
+        if fresh and (once or row.self_overlap != "yes"):
             distinct = True
         single = executor is not None and self._single_worker(executor)
         path, line = self._where(fid, call.line)
@@ -562,6 +564,11 @@ class Discovery:
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
         )
+
+
+def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
+    """Whether what is started is a coroutine object: it runs once, however often its function is called."""
+    return isinstance(node, f.Result) and world.symbols.functions[target.name].facts.is_async
 
 
 def _builtin(callees: Iterable[Obj]) -> bool:
