@@ -46,6 +46,8 @@ class Arguments:
                 found[name] = tuple(sorted(objs, key=lambda obj: obj.uid))
             elif not objs:
                 constant = self._constant(caller, arg)
+                if constant is None:
+                    constant = self._not_theirs(callee.name, name)
                 if constant is not None and self._matters(callee.name, name):
                     found[name] = constant
         if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
@@ -90,6 +92,14 @@ class Arguments:
             given = caller.params.get(value.name)
             return given if given is None or all(obj.kind == "const" for obj in given) else None
         return None
+
+    def _not_theirs(self, fid: str, name: str) -> tuple[Obj, ...] | None:
+        """What a parameter holds when nothing is known about the argument: not the containers that others hand over."""
+        every = self.world.get(("p", fid, name))
+        kept = [obj for obj in every if obj.kind != "ext" or self.world.container_row(obj.name) is None]
+        if len(kept) == len(every) or len(kept) > LIMIT:
+            return None
+        return tuple(sorted(kept, key=lambda obj: obj.uid))
 
     def _matters(self, fid: str, name: str) -> bool:
         """Whether it makes a difference that a parameter is a constant: others are objects, or branches look at it."""
