@@ -6,7 +6,10 @@ store alike, a hint told once more, entries of a record with different names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from racelint.analysis.flow import Flow, Flows
+from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
 from racelint.link.world import World
@@ -16,9 +19,10 @@ from racelint.model import facts as f
 class Harmless:
     """Answers for one access, or for a pair of them, whether a collision could do harm."""
 
-    def __init__(self, world: World, flows: Flows) -> None:
+    def __init__(self, world: World, flows: Flows, reached: Iterable[Reached]) -> None:
         self.flows = flows
         self.values = Values(world)
+        self.frozen = Frozen(world, self.values, reached)
         self._constant: dict[tuple[str, int], bool] = {}
 
     def resets(self, access: Reached) -> bool:
@@ -55,7 +59,7 @@ class Harmless:
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
 
     def same_either_way(self, check: Reached, act: Reached) -> bool:
-        """A plain value filled in on first use: whoever does the same in between stores an equal one.
+        """A plain value, or data that nobody changes, filled in on first use: who does the same stores an equal one.
 
         An entry with a constant key is a field of a record, and counts as an attribute does.
         """
@@ -68,7 +72,11 @@ class Harmless:
             return False
         if flow.is_constant(touch.value) or not flow.asks_only(check.touch.event, touch.event):
             return False
-        return self.values.plain(touch.fid, touch.value) or self.values.returned_plain(touch.fid, flow, touch.event)
+        return (
+            self.values.plain(touch.fid, touch.value)
+            or self.values.returned_plain(touch.fid, flow, touch.event)
+            or self.frozen.stays(touch.fid, touch.value)
+        )
 
     def other_key(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""

@@ -89,7 +89,7 @@ class Races:
         self.overlap = overlap
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
-        self.harmless = Harmless(world, self.flows)
+        self.harmless = Harmless(world, self.flows, ())
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
         self._candidates: dict[tuple[object, frozenset[str], Keep], tuple[Reached, ...]] = {}
         self._collisions: dict[tuple[object, ...], tuple[Reached, str] | None] = {}
@@ -102,6 +102,8 @@ class Races:
         """Races of all places, places in order of their names."""
         by_name: dict[str, list[Reached]] = defaultdict(list)
         late: dict[str, list[Reached]] = defaultdict(list)
+        reached = tuple(reached)
+        self.harmless = Harmless(self.world, self.flows, reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)

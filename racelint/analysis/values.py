@@ -10,7 +10,7 @@ from racelint.analysis.flow import Flow
 from racelint.frameworks.schema import Matcher
 from racelint.link.annotations import PLAIN
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj
+from racelint.link.objects import Obj, Objs
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -113,6 +113,23 @@ class Values:
             and self._named_plain(fid, facts.returns)
             and any(isinstance(e, f.Return) and flow.same_path(e.value, stored.target) for e in facts.events)
         )
+
+    def objects(self, fid: str, node: int) -> Objs:
+        """The objects a node of a function may be."""
+        return self._evaluator(fid).eval(node)
+
+    def stored_plain(self, cid: str, name: str) -> bool:
+        """Whether the methods of a class only ever store plain values in an attribute of ``self``."""
+        info = self.world.class_of(cid)
+        for fid in info.methods.values():
+            facts = self.world.symbols.functions[fid].facts
+            for event in facts.events:
+                if not isinstance(event, f.Access) or event.kind != "store":
+                    continue
+                target = facts.nodes[event.target]
+                if isinstance(target, f.Attr) and target.name == name and not self.plain(fid, event.value):
+                    return False
+        return True
 
     def report(self, fid: str, call: f.Call) -> bool:
         """Whether a call only tells somebody something: a line in a log, a warning."""

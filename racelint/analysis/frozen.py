@@ -1,0 +1,101 @@
+"""Objects that nobody changes once others can see them: two made alike are as good as one.
+
+A registry that is read from a file on first use may be read twice; each thread looks into an equal one. Source: the
+immutable objects of Goetz et al., "Java Concurrency in Practice" (2006), 3.4, judged by what the program does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from racelint.analysis.effects import GENERIC_TYPES, MUTATING
+from racelint.analysis.values import Values
+from racelint.analysis.walk import Reached
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+MAX_DEPTH = 4
+
+
+class Frozen:
+    """Knows which objects of a program stay as their constructor left them."""
+
+    def __init__(self, world: World, values: Values, reached: Iterable[Reached]) -> None:
+        self.world = world
+        self.values = values
+        self._slots: set[tuple[str, str]] = set()
+        self._contents: set[object] = set()
+        self._changing: set[str] = set()
+        for access in reached:
+            kind, owner, *rest = access.touch.place
+            if access.touch.effect not in MUTATING:
+                continue
+            self._changing.add(access.touch.fid)
+            if kind == "a":
+                self._slots.add((str(owner), str(rest[0])))
+            elif isinstance(owner, Obj):
+                self._contents.add(owner.site)
+        self._classes: dict[str, bool] = {}
+
+    def stays(self, fid: str, node: int) -> bool:
+        """Whether a value is an object, or a built-in container, that is only looked into once it is made."""
+        objs = self.values.objects(fid, node)
+        return bool(objs) and all(self._object(obj, 0) for obj in objs)
+
+    def _object(self, obj: Obj, depth: int) -> bool:
+        if depth > MAX_DEPTH:
+            return False
+        if obj.kind == "inst":
+            return self._class(obj.name, depth)
+        if obj.kind == "ext":
+            if obj.name not in GENERIC_TYPES or obj.site in self._contents or not self._filled(obj):
+                return False
+            return all(self._object(inner, depth + 1) for inner in self.world.get(self.world.element_cell(obj)))
+        return obj.kind in ("const", "func", "class", "symbol", "module")
+
+    def _filled(self, obj: Obj) -> bool:
+        """Whether a container is made with something in it; one that is made empty is there to be filled by somebody."""
+        if obj.site is None or obj.site[0] not in self.world.symbols.functions:
+            return False
+        made = self.world.symbols.functions[obj.site[0]].facts.nodes[obj.site[1]]
+        return isinstance(made, f.New) and bool(made.items)
+
+    def _class(self, cid: str, depth: int) -> bool:
+        """Whether instances of a class and its bases hold nothing but data that stays as it is."""
+        if cid not in self._classes:
+            self._classes[cid] = False  # an object that holds itself is not plain data
+            self._classes[cid] = self._judged(cid, depth)
+        return self._classes[cid]
+
+    def _judged(self, cid: str, depth: int) -> bool:
+        info = self.world.class_of(cid)
+        if not self.values.stateless.issuperset(info.external) or self._noticed(cid):
+            return False
+        for parent in info.mro:
+            for name in sorted(self.world.class_of(parent).own_attrs):
+                if (parent, name) in self._slots:
+                    return False
+                objs = self.world.get(("a", parent, name))
+                if not objs and not self.values.stored_plain(parent, name):
+                    return False
+                if not all(self._object(obj, depth + 1) for obj in objs):
+                    return False
+        return True
+
+    def _noticed(self, cid: str) -> bool:
+        """Whether making an instance changes something that others see: a list of all of them, a counter."""
+        init = self.world.method(cid, "__init__")
+        work, seen = [init] if init is not None else [], set()
+        while work:
+            fid = work.pop()
+            if fid in seen:
+                continue
+            seen.add(fid)
+            if fid in self._changing:
+                return True
+            for index, event in enumerate(self.world.symbols.functions[fid].facts.events):
+                if isinstance(event, f.Call):
+                    callees = self.world.callees.get((fid, index), ())
+                    work.extend(callee.name for callee in callees if callee.kind in ("func", "bound"))
+        return False
