@@ -1,7 +1,7 @@
 """Objects that nobody changes once others can see them: two made alike are as good as one.
 
 A registry that is read from a file on first use may be read twice; each thread looks into an equal one. Source: the
-immutable objects of Goetz et al., "Java Concurrency in Practice" (2006), 3.4, judged by what the program does with them.
+immutable objects of Goetz et al., "Java Concurrency in Practice" (2006), 3.4, as the program treats them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Frozen:
         return obj.kind in ("const", "func", "class", "symbol", "module")
 
     def _filled(self, obj: Obj) -> bool:
-        """Whether a container is made with something in it; one that is made empty is there to be filled by somebody."""
+        """Whether a container is made with something in it; one made empty is there for somebody to fill."""
         if obj.site is None or obj.site[0] not in self.world.symbols.functions:
             return False
         made = self.world.symbols.functions[obj.site[0]].facts.nodes[obj.site[1]]
