@@ -83,7 +83,7 @@ def archive(package: Mapping[str, Any], scratch: Path, python: Path) -> Path:
     return top
 
 
-def tested(package: Mapping[str, Any], tree: Path, python: Path, only: Sequence[str] = ()) -> Outcome:
+def outcome_in(package: Mapping[str, Any], tree: Path, python: Path, only: Sequence[str] = ()) -> Outcome:
     """Runs the package's tests in a tree; with ``only``, those of them."""
     report = tree.parent / f"{tree.name}.xml"
     report.unlink(missing_ok=True)
@@ -115,11 +115,11 @@ def measure(package: Mapping[str, Any], cache: Path, unsafe: bool) -> tuple[tupl
     after = before.with_name(f"{before.name}-fixed")
     shutil.copytree(before, after)
     fixed, left = mended(after, unsafe)
-    first, second = tested(package, before, python), tested(package, after, python)
+    first, second = outcome_in(package, before, python), outcome_in(package, after, python)
     new = second.failed - first.failed
     if new:
-        again = tested(package, after, python, sorted(new)).failed & new
-        new = again - tested(package, before, python, sorted(again)).failed if again else again
+        again = outcome_in(package, after, python, sorted(new)).failed & new
+        new = again - outcome_in(package, before, python, sorted(again)).failed if again else again
     return (fixed, left, len(first.ran), len(first.failed), len(second.failed), len(new)), new
 
 

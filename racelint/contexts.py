@@ -30,7 +30,8 @@ class EntryPoint:
     wait for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
-    calls that start it, not merely calls before which it cannot have started.
+    calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
+    run and no more.
     """
 
     target: Obj
@@ -50,6 +51,7 @@ class EntryPoint:
     executor: Obj | None = None
     confidence: str = "high"
     exact: bool = True
+    once: bool = False
 
     @property
     def function(self) -> str:
@@ -189,9 +191,10 @@ class Discovery:
             nodes.append(call.args[row.function.position])
         if row.function.keyword is not None:
             nodes.extend(value for key, value in call.kwargs if key == row.function.keyword)
+        one = row.function.position != -1 and not row.iterable
         for node in nodes:
             for target in _generic(self.callables(evaluator, node, spread=row.iterable or row.function.position == -1)):
-                once = _is_coroutine(world, evaluator.nodes[node], target)
+                once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
                 self._spawned(fid, index, call, row, name, receiver, target, confidence, once)
 
     def callables(self, evaluator: Evaluator, node: int, *, spread: bool = False, depth: int = 0) -> list[Obj]:
@@ -291,6 +294,7 @@ class Discovery:
                 or (row.self_overlap == "no" and receiver is not None and not row.lane),
                 executor=executor,
                 confidence=confidence,
+                once=once,
             )
         )
 
@@ -563,6 +567,7 @@ class Discovery:
             or (known.begins != entry.begins and bool(known.begins) and known.kind in ("thread", "pool")),
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
+            once=known.once and entry.once,
         )
 
 

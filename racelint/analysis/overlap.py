@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from racelint.analysis.handed import Handed
+from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
-from racelint.link.symbols import Symbols
+from racelint.link.world import World
 
 # Calls that make instances of a class: from SOME on which of them is meant is a guess, beyond MANY it is a wild one.
 SOME = 2
@@ -22,14 +24,16 @@ class Overlap:
 
     def __init__(
         self,
-        symbols: Symbols,
+        world: World,
+        sharing: Sharing,
         groups: tuple[Group, ...],
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
         made: Mapping[str, int],
         active: frozenset[str],
     ) -> None:
-        self.symbols = symbols
+        self.symbols = world.symbols
+        self.handed = Handed(world, sharing)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -59,9 +63,11 @@ class Overlap:
             return _owns(group.api)
         if first.exclusive and first.lane == second.lane and second.exclusive:
             return None
-        if first is second and first.distinct_self and self.own(a) and self.own(b):
-            return None
-        return first.why
+        return None if first is second and self._apart(first, a, b) else first.why
+
+    def _apart(self, entry: EntryPoint, a: Reached, b: Reached) -> bool:
+        """Whether two runs of one entry point have an object each: their receivers, or what each was given."""
+        return (entry.distinct_self and self.own(a) and self.own(b)) or (self.handed.alone(a) and self.handed.alone(b))
 
     def _coroutine(self, entry: EntryPoint) -> bool:
         return self.symbols.functions[entry.target.name].facts.is_async

@@ -85,9 +85,9 @@ class Analysis:
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        overlap = Overlap(world.symbols, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        overlap = Overlap(world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
         races = list(Races(world, overlap, self._singletons()).find(reached))
-        turns = Turns(world.symbols, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        turns = Turns(world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
         known = {(race.first.touch.fid, race.name) for race in races}
         for race in TaskRaces(world, turns, self._singletons()).find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for

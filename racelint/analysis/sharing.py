@@ -114,7 +114,10 @@ class Sharing(Reach):
             if cell[0] in ("g", "k"):
                 roots.extend(objs)
         roots.extend(self._defaults())
-        for entry in entries:
+        self._fixed = tuple(roots)
+        self._entries = tuple(entries)
+        self._beside: dict[int, Reach] = {}
+        for entry in self._entries:
             roots.extend(self._entry_roots(entry))
             for site in entry.begins:
                 self.starts[site].append(entry)
@@ -127,6 +130,14 @@ class Sharing(Reach):
         if found is None:
             roots = [obj for entry in self.starts[site] for obj in self._entry_roots(entry)]
             found = self._seen[site] = Reach(self.world, self.holders, roots)
+        return found
+
+    def beside(self, entry: EntryPoint) -> Reach:
+        """What can be seen without being this entry point: from variables, and from all the others; cached."""
+        found = self._beside.get(id(entry))
+        if found is None:
+            others = [obj for other in self._entries if other is not entry for obj in self._entry_roots(other)]
+            found = self._beside[id(entry)] = Reach(self.world, self.holders, [*self._fixed, *others])
         return found
 
     def _defaults(self) -> list[Obj]:

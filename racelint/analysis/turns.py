@@ -42,8 +42,7 @@ class Turns(Overlap):
         if first.before_all or second.before_all:
             return None
         if first is second:
-            alone = first.distinct_self and self.own(a) and self.own(b)
-            return first.why if self._several(first, frozenset()) and not alone else None
+            return first.why if self._several(first, frozenset()) and not self._apart(first, a, b) else None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
         if self.before(a, second) or self.before(b, first):
