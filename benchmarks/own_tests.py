@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,15 +69,13 @@ def environment(package: Mapping[str, Any], folder: Path) -> Path:
     return python
 
 
-def archive(package: Mapping[str, Any], scratch: Path, python: Path) -> Path:
-    """The unpacked source archive."""
+def archive(package: Mapping[str, Any], scratch: Path, python: Path, tree: Path) -> Path:
+    """The source archive, unpacked in ``tree``."""
     name, version = package["name"], package["version"]
     arguments = ["--no-deps", "--no-binary", name, "--dest", str(scratch), f"{name}=={version}"]
     if not list(scratch.glob("*.tar.gz")):
         subprocess.run([str(python), "-m", "pip", "download", "-q", *arguments], check=True)
     (packed,) = scratch.glob("*.tar.gz")
-    tree = scratch / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
     with tarfile.open(packed) as file:
         file.extractall(tree, filter="data")
     (top,) = tree.iterdir()
@@ -111,15 +110,17 @@ def measure(package: Mapping[str, Any], cache: Path, unsafe: bool) -> tuple[tupl
     scratch = cache / "own-tests" / package["name"]
     scratch.mkdir(parents=True, exist_ok=True)
     python = environment(package, scratch / "venv")
-    before = archive(package, scratch, python)
-    after = before.with_name(f"{before.name}-fixed")
-    shutil.copytree(before, after)
-    fixed, left = mended(after, unsafe)
-    first, second = outcome_in(package, before, python), outcome_in(package, after, python)
-    new = second.failed - first.failed
-    if new:
-        again = outcome_in(package, after, python, sorted(new)).failed & new
-        new = again - outcome_in(package, before, python, sorted(again)).failed if again else again
+    # Not in the cache: pytest would take the settings of the project around it.
+    with tempfile.TemporaryDirectory(prefix="own-tests-") as name:
+        before = archive(package, scratch, python, Path(name) / "before")
+        after = Path(name) / "after" / before.name
+        shutil.copytree(before, after)
+        fixed, left = mended(after, unsafe)
+        first, second = outcome_in(package, before, python), outcome_in(package, after, python)
+        new = second.failed - first.failed
+        if new:
+            again = outcome_in(package, after, python, sorted(new)).failed & new
+            new = again - outcome_in(package, before, python, sorted(again)).failed if again else again
     return (fixed, left, len(first.ran), len(first.failed), len(second.failed), len(new)), new
 
 

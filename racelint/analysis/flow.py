@@ -157,6 +157,27 @@ class Flow:
                     return False
         return True
 
+    def recomputed(self, node: int, check: int, act: int) -> bool:
+        """Whether a value is the result of a call made for it alone: the tests before ``act`` look at none of it.
+
+        ``if age > limit: self.version = read()`` is a refresh; ``if x > self.most: self.most = x`` is not.
+        """
+        value = self.facts.nodes[node] if node >= 0 else None
+        if not isinstance(value, f.Result) or check in self.deps(node):
+            return False
+        call = self.facts.events[value.event]
+        assert isinstance(call, f.Call)
+        tests = [test for block in self.ancestors(self.facts.events[act].block) if (test := self._test(block)) >= 0]
+        given = (*call.args, *(argument for _, argument in call.kwargs))
+        asked = {event for test in tests for event in self.deps(test)}
+        if value.event in asked or any(asked & self.deps(argument) for argument in given):
+            return False
+        names = {name for test in tests for name in self.param_names(test)} - {"self", "cls"}
+        return all(names.isdisjoint(self.param_names(argument)) for argument in given)
+
+    def _test(self, block: int) -> int:
+        return self.facts.blocks[block].test
+
     def _asks(self, test: int, check: int, target: int) -> bool:
         """Whether a test asks for a value alone; what else an ``and`` asks for on its own does not matter."""
         value = self.facts.nodes[test]

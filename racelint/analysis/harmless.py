@@ -59,7 +59,7 @@ class Harmless:
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
 
     def same_either_way(self, check: Reached, act: Reached) -> bool:
-        """A plain value, or data that nobody changes, filled in on first use: who does the same stores an equal one.
+        """A plain value, or data nobody changes, filled in on first use or read again: who does the same stores its equal.
 
         An entry with a constant key is a field of a record, and counts as an attribute does.
         """
@@ -70,7 +70,10 @@ class Harmless:
                 return False
         elif touch.effect != "rebind":
             return False
-        if flow.is_constant(touch.value) or not flow.asks_only(check.touch.event, touch.event):
+        if flow.is_constant(touch.value):
+            return False
+        asked, done = check.touch.event, touch.event
+        if not flow.asks_only(asked, done) and not flow.recomputed(touch.value, asked, done):
             return False
         return (
             self.values.plain(touch.fid, touch.value)
