@@ -59,7 +59,7 @@ class Harmless:
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
 
     def same_either_way(self, check: Reached, act: Reached) -> bool:
-        """A plain value, or data nobody changes, filled in on first use or read again: who does the same stores its equal.
+        """A plain value, or data nobody changes, filled in on first use or read again: done twice it is done once.
 
         An entry with a constant key is a field of a record, and counts as an attribute does.
         """
