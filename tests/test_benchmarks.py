@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import packages, releases, sample
+from benchmarks import own_tests, packages, releases, sample
 from benchmarks.archives import ArchiveError, unpack
 from benchmarks.judged import score as verdicts
 from benchmarks.judged import sheet
@@ -489,3 +489,29 @@ def test_one_small_bug_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert row["problem"] == ""
     assert row["lines"] > 100
     assert "threads: hit " in capsys.readouterr().out
+
+
+def test_own_tests_are_counted_by_name(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        "<testsuites><testsuite>"
+        '<testcase classname="tests.test_a" name="test_one"/>'
+        '<testcase classname="tests.test_a" name="test_two"><failure message="no"/></testcase>'
+        '<testcase classname="tests.test_a" name="test_three"><skipped/></testcase>'
+        '<testcase classname="" name="tests.test_b"><error message="collection"/></testcase>'
+        "</testsuite></testsuites>",
+        encoding="utf-8",
+    )
+    found = own_tests.outcome(report)
+    assert found.ran == {"tests.test_a::test_one", "tests.test_a::test_two", "::tests.test_b"}
+    assert found.failed == {"tests.test_a::test_two", "::tests.test_b"}
+
+
+def test_the_places_a_fix_mends_and_leaves_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "import threading\n\nCACHE = {}\n\n\ndef work():\n    if 'a' not in CACHE:\n        CACHE['a'] = object()\n\n\n"
+        "for _ in range(2):\n    threading.Thread(target=work).start()\n",
+        encoding="utf-8",
+    )
+    assert own_tests.mended(tmp_path, unsafe=False) == (1, 0)
+    assert "with _cache_lock:" in (tmp_path / "main.py").read_text(encoding="utf-8")
