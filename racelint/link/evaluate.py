@@ -302,7 +302,22 @@ class Evaluator(Annotations, CallResults):
                 else obj: None
                 for obj in objs
             }
-        return {self._owned(obj, owner): None for obj in objs}
+        found = {self._owned(obj, owner): None for obj in objs}
+        return self._as_made(found, owner) if owner.kind == "inst" and owner.fresh else found
+
+    def _as_made(self, objs: Objs, owner: Obj) -> Objs:
+        """What a fresh object has: the container it was made with, not one that somebody puts into others of its class.
+
+        What the constructor is handed may be either.
+        """
+        own = {obj.name for obj in objs if obj.kind == "ext" and obj.fresh}
+        if not own or len(objs) == 1:
+            return objs
+        world = self.world
+        init = world.method(owner.name, "__init__")
+        params = world.symbols.functions[init].facts.params if init is not None else ()
+        handed = {obj for param in params for obj in world.get(("p", init, param.name))}
+        return {obj: None for obj in objs if obj.kind != "ext" or obj.fresh or obj.name not in own or obj in handed}
 
     def _owned(self, obj: Obj, owner: Obj) -> Obj:
         if obj.kind not in ("inst", "ext") or obj.site is None or obj.owner is not None:
