@@ -79,8 +79,6 @@ def archive(package: Mapping[str, Any], scratch: Path, python: Path, tree: Path)
     with tarfile.open(packed) as file:
         file.extractall(tree, filter="data")
     (top,) = tree.iterdir()
-    if "package" in package:
-        (top / package["package"] / "__init__.py").touch()
     return top
 
 
