@@ -188,7 +188,7 @@ def test_a_lock_is_there_before_it_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("__slots__ = ('count',)", "__slots__"),
+        ("__slots__ = tuple(sorted(['count']))", "__slots__"),
         ("def __getstate__(self): return {}", "neither copied nor pickled"),
     ],
 )
@@ -213,6 +213,47 @@ class Counter:
     assert fixed(tmp_path, source) == source
     (left,) = mended(tmp_path).left
     assert reason in left.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("('count',)", "('count', '_count_lock')"),
+        ("'count'", "('count', '_count_lock')"),
+        ('["count", "other"]', '["count", "other", "_count_lock"]'),
+        ('("other", "count",)', '("other", "count", "_count_lock",)'),
+        (
+            '(\n        "other",  # spare\n        "count",\n    )',
+            '(\n        "other",  # spare\n        "count",\n        "_count_lock",\n    )',
+        ),
+    ],
+)
+def test_a_class_that_lists_its_attributes_gets_room_for_the_lock(before: str, after: str, tmp_path: Path) -> None:
+    source = f"""\
+import threading
+
+
+class Counter:
+    __slots__ = {before}
+
+    def __init__(self):
+        self.count = 0
+
+    def run(self):
+        threading.Thread(target=self.work).start()
+        threading.Thread(target=self.work).start()
+
+    def work(self):
+        self.count += 1
+
+
+counter = Counter()
+counter.run()
+"""
+    text = fixed(tmp_path, source)
+    assert f"    __slots__ = {after}\n" in text
+    (tmp_path / "main.py").write_text(text)
+    assert subprocess.run([sys.executable, str(tmp_path / "main.py")], check=False).returncode == 0
 
 
 def test_a_taken_name_is_not_shadowed(tmp_path: Path) -> None:

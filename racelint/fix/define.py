@@ -22,6 +22,7 @@ class Definitions:
         self.after: dict[cst.CSTNode, list[str]] = defaultdict(list)
         self.before: dict[cst.CSTNode, list[str]] = defaultdict(list)
         self.names: dict[cst.CSTNode, list[str]] = defaultdict(list)
+        self.slots: dict[cst.CSTNode, list[str]] = defaultdict(list)
         self.top: list[str] = []
         self.taken = set(re.findall(r"\w+", layout.module.code))
 
@@ -35,7 +36,10 @@ class Definitions:
                 owner, scope = self._scope(scope, part)
         prefix = ""
         if new.scope == "a" and isinstance(owner, cst.ClassDef):
+            slots = next((small for small in _assignments(scope) if _binds_name(small, "__slots__")), None)
             if _is_dataclass(owner):
+                if slots is not None:
+                    raise NotPlaced(f"{owner.name.value} is a data class that writes its __slots__ out")
                 self._field(scope, new, factory)
                 return
             try:
@@ -43,6 +47,8 @@ class Definitions:
                 prefix = "self."
             except NotPlaced:
                 pass  # one lock of the class guards what each of its instances has
+            else:
+                self._slot(slots, new.name)
         text = f"{prefix}{new.name} = {factory}()"
         if new.early and prefix:
             self._first(scope, text, after_super=False)
@@ -54,6 +60,20 @@ class Definitions:
         if new.scope not in ("a", "k"):
             raise NotPlaced(f"where {new.variable} is first bound was not found")
         self._first(scope, text)
+
+    def _slot(self, slots: cst.Assign | None, name: str) -> None:
+        """Room for the lock in a class that lists its attributes."""
+        if slots is None:
+            return
+        value = slots.value
+        if isinstance(value, (cst.Tuple, cst.List)):
+            if all(isinstance(element.value, cst.SimpleString) for element in value.elements):
+                self.slots[slots].append(name)
+                return
+        elif isinstance(value, cst.SimpleString):
+            self.slots[slots].append(name)
+            return
+        raise NotPlaced("its __slots__ are no list of names that one could be added to")
 
     def _field(self, scope: cst.Module | cst.IndentedBlock, new: NewLock, factory: str) -> None:
         """A field of a data class that takes no part in what data classes do with fields."""
@@ -145,6 +165,50 @@ def _is_dataclass(cls: cst.ClassDef) -> bool:
         if cst.Module([]).code_for_node(node) in ("dataclass", "dataclasses.dataclass"):
             return True
     return False
+
+
+def _assignments(scope: cst.Module | cst.IndentedBlock) -> Iterable[cst.Assign]:
+    """The assignments of a body."""
+    for statement in _statements(scope):
+        if isinstance(statement, cst.SimpleStatementLine):
+            yield from (small for small in statement.body if isinstance(small, cst.Assign))
+
+
+def _binds_name(assignment: cst.Assign, name: str) -> bool:
+    return any(m.matches(target.target, m.Name(name)) for target in assignment.targets)
+
+
+def with_slots(assignment: cst.Assign, names: Iterable[str]) -> cst.Assign:
+    """A ``__slots__`` with more names, in the quotes and the layout it has; one name alone becomes a tuple."""
+    value = assignment.value
+    if isinstance(value, cst.SimpleString):
+        elements = [cst.Element(value)]
+        value = cst.Tuple(elements)
+    assert isinstance(value, (cst.Tuple, cst.List))
+    elements = [cst.ensure_type(element, cst.Element) for element in value.elements]
+    strings = [element.value for element in elements]
+    quote = strings[-1].quote if strings and isinstance(strings[-1], cst.SimpleString) else '"'
+    between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    for name in names:
+        last = elements[-1] if elements else None
+        comma: cst.Comma | cst.MaybeSentinel = cst.MaybeSentinel.DEFAULT
+        if last is not None and len(elements) > 1:
+            comma = last.comma
+            before = _uncommented(elements[-2].comma)
+        else:
+            before = between
+        if last is not None:
+            elements[-1] = last.with_changes(comma=before if isinstance(before, cst.Comma) else between)
+        elements.append(cst.Element(cst.SimpleString(f"{quote}{name}{quote}"), comma=comma))
+    return assignment.with_changes(value=value.with_changes(elements=elements))
+
+
+def _uncommented(comma: cst.Comma | cst.MaybeSentinel) -> cst.Comma | cst.MaybeSentinel:
+    """A comma as it is laid out, without the comment behind it."""
+    if isinstance(comma, cst.Comma) and isinstance(comma.whitespace_after, cst.ParenthesizedWhitespace):
+        plain = comma.whitespace_after.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
+        return comma.with_changes(whitespace_after=plain)
+    return comma
 
 
 def _is_docstring(statement: cst.CSTNode) -> bool:

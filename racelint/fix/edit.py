@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from racelint.fix import shapes
-from racelint.fix.define import Definitions, with_import
+from racelint.fix.define import Definitions, with_import, with_slots
 from racelint.fix.plan import Hold, Plan
 from racelint.fix.regions import Cover, Layout, NotPlaced, merged
 
@@ -225,6 +225,10 @@ class _Apply(cst.CSTTransformer):
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         body = self._body(original_node, original_node.body, updated_node.body)
         return updated_node if body is None else updated_node.with_changes(body=body)
+
+    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
+        names = self.definitions.slots.get(original_node)
+        return with_slots(updated_node, names) if names else updated_node
 
     def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> cst.ImportFrom:
         wanted = self.definitions.names.get(original_node)
