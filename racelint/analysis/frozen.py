@@ -48,18 +48,29 @@ class Frozen:
             return False
         if obj.kind == "inst":
             return self._class(obj.name, depth)
+        if obj.kind in ("ext", "member") and self.values.calls.first(obj.name.partition("()")[0]) is not None:
+            return True
         if obj.kind == "ext":
             if obj.name not in GENERIC_TYPES or obj.site in self._contents or not self._filled(obj):
                 return False
             return all(self._object(inner, depth + 1) for inner in self.world.get(self.world.element_cell(obj)))
         return obj.kind in ("const", "func", "class", "symbol", "module")
 
-    def _filled(self, obj: Obj) -> bool:
+    def _filled(self, obj: Obj, depth: int = 0) -> bool:
         """Whether a container is made with something in it; one made empty is there for somebody to fill."""
-        if obj.site is None or obj.site[0] not in self.world.symbols.functions:
+        info = self.world.symbols.functions.get(obj.site[0]) if obj.site is not None else None
+        if info is None or obj.site is None or depth > MAX_DEPTH:
             return False
-        made = self.world.symbols.functions[obj.site[0]].facts.nodes[obj.site[1]]
-        return isinstance(made, f.New) and bool(made.items)
+        nodes, events, index = info.facts.nodes, info.facts.events, obj.site[1]
+        made = nodes[index] if 0 <= index < len(nodes) else None
+        if isinstance(made, f.New):
+            return bool(made.items)
+        call = events[index] if 0 <= index < len(events) else None
+        func = nodes[call.func] if isinstance(call, f.Call) else None
+        if not isinstance(func, f.Attr) or func.name != "copy":
+            return False
+        originals = self.values.objects(info.id, func.base)
+        return bool(originals) and all(self._filled(original, depth + 1) for original in originals)
 
     def _class(self, cid: str, depth: int) -> bool:
         """Whether instances of a class and its bases hold nothing but data that stays as it is."""

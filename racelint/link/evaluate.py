@@ -306,18 +306,23 @@ class Evaluator(Annotations, CallResults):
         return self._as_made(found, owner) if owner.kind == "inst" and owner.fresh else found
 
     def _as_made(self, objs: Objs, owner: Obj) -> Objs:
-        """What a fresh object has: the container it was made with, not one that somebody puts into others of its class.
+        """What a fresh object has: what it was made with, not what others put into others of its class.
 
-        What the constructor is handed may be either.
+        What the constructor is handed may be either, and so may what its own module has.
         """
-        own = {obj.name for obj in objs if obj.kind == "ext" and obj.fresh}
-        if not own or len(objs) == 1:
+        if len(objs) == 1 or not any(obj.kind == "ext" and obj.fresh for obj in objs):
             return objs
         world = self.world
+        module = world.class_of(owner.name).module
         init = world.method(owner.name, "__init__")
         params = world.symbols.functions[init].facts.params if init is not None else ()
         handed = {obj for param in params for obj in world.get(("p", init, param.name))}
-        return {obj: None for obj in objs if obj.kind != "ext" or obj.fresh or obj.name not in own or obj in handed}
+
+        def near(obj: Obj) -> bool:
+            maker = world.symbols.functions.get(obj.site[0]) if obj.site is not None else None
+            return maker is not None and maker.module == module and maker.facts.kind == "module"
+
+        return {obj: None for obj in objs if obj.kind != "ext" or obj.fresh or obj in handed or near(obj)}
 
     def _owned(self, obj: Obj, owner: Obj) -> Obj:
         if obj.kind not in ("inst", "ext") or obj.site is None or obj.owner is not None:
