@@ -1,6 +1,6 @@
 """What racelint's fixes make of the bugs of ``bugs.json``; see README.md beside this file.
 
-python -m benchmarks.racebench.fixes [--only ID] [--jobs N] [--json OUT]
+python -m benchmarks.racebench.fixes [--only ID] [--jobs N] [--json OUT] [--import]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.racebench.imports import still_import
 from benchmarks.racebench.run import Json, load, tree_of
 from benchmarks.racebench.scoring import place_names, variable_names
 from benchmarks.releases import DEFAULT_CACHE, FetchError
@@ -22,7 +23,7 @@ from racelint.fix.plan import Plan
 from racelint.model.findings import Finding
 from racelint.testing import visible
 
-COLUMNS = f"{'parses':<7} {'same file':<10} {'same kind':<10} {'upstream':<16}"
+COLUMNS = f"{'parses':<7} {'imports':<8} {'same file':<10} {'same kind':<10} {'upstream':<16}"
 HEADER = f"{'bug':<36} {'named':<6} {'offer':<7} {COLUMNS} lock, or why there is none"
 
 
@@ -30,13 +31,15 @@ HEADER = f"{'bug':<36} {'named':<6} {'offer':<7} {COLUMNS} lock, or why there is
 class Row:
     """What was offered for one bug: ``offer`` is safe, unsafe or nothing. Offers are proved by a new analysis.
 
-    ``fix_shape`` is what upstream did; ``same_kind`` whether that is part of what is offered.
+    ``imports``: the changed modules import as before (None: not tried, or not before either). ``fix_shape`` is what
+    upstream did; ``same_kind`` whether that is part of what is offered.
     """
 
     id: str
     named: bool
     offer: str = ""
     parses: bool | None = None
+    imports: bool | None = None
     same_file: bool | None = None
     same_kind: bool | None = None
     fix_shape: str = ""
@@ -52,7 +55,7 @@ def shapes(plan: Plan) -> frozenset[str]:
     return frozenset(copies | ({"lock-added"} if plan.lock else set()))
 
 
-def measure(bug: Json, cache: Path) -> Row:
+def measure(bug: Json, cache: Path, install: bool) -> Row:
     """Ask for the fix of one bug, and look at what it would change."""
     names = variable_names(bug["variable"])
 
@@ -78,6 +81,9 @@ def measure(bug: Json, cache: Path) -> Row:
         named=True,
         offer="safe" if all(offer.applicability == "safe" for offer in result.done) else "unsafe",
         parses=parses,
+        imports=still_import(bug["package"], bug["buggy_version"], result.changes, cache / "imports" / bug["id"])
+        if install and parses
+        else None,
         same_file=any(
             change.display.removeprefix("src/") == bug["file"].removeprefix("src/") for change in result.changes
         ),
@@ -91,23 +97,27 @@ def line_of(row: Row) -> str:
     """One row of the table."""
     words = {True: "yes", False: "no", None: "-"}
     named, parses, same, kind = (words[value] for value in (row.named, row.parses, row.same_file, row.same_kind))
+    imports = words[row.imports]
     offer, upstream = row.offer or "-", row.fix_shape
-    return f"{row.id:<36} {named:<6} {offer:<7} {parses:<7} {same:<10} {kind:<10} {upstream:<16} {row.note}"
+    return (
+        f"{row.id:<36} {named:<6} {offer:<7} {parses:<7} {imports:<8} {same:<10} {kind:<10} {upstream:<16} {row.note}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; exit status 1 when an offered fix does not parse."""
+    """The command line; exit status 1 when an offered fix does not parse or import."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.racebench.fixes", description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", metavar="ID", help="this bug (may be repeated)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="bugs at a time (default: 2)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows to this file")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="where releases are kept")
+    parser.add_argument("--import", action="store_true", dest="install", help="install each release, and import it")
     options = parser.parse_args(arguments)
     bugs = [bug for bug in load() if bug["model"] == "threads" and (not options.only or bug["id"] in options.only)]
     rows: list[Row] = []
     print(HEADER)
     with ProcessPoolExecutor(max(1, options.jobs), max_tasks_per_child=1) as pool:
-        for row in pool.map(measure, bugs, [options.cache] * len(bugs)):
+        for row in pool.map(measure, bugs, [options.cache] * len(bugs), [options.install] * len(bugs)):
             print(line_of(row), flush=True)
             rows.append(row)
     named = [row for row in rows if row.named]
@@ -115,12 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"offered for {len(offered)} of {len(named)} named ({sum(row.offer == 'safe' for row in offered)} safe); "
         f"{sum(bool(row.parses) for row in offered)} parse, {len(offered)} are clean when analysed again, "
+        f"{sum(row.imports is True for row in offered)} import as before "
+        f"(of {sum(row.imports is not None for row in offered)} that could be tried), "
         f"{sum(bool(row.same_file) for row in offered)} in the file of upstream's fix, "
         f"{sum(bool(row.same_kind) for row in offered)} of the same kind"
     )
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
-    return 0 if all(row.parses for row in offered) else 1
+    return 0 if all(row.parses and row.imports is not False for row in offered) else 1
 
 
 if __name__ == "__main__":
