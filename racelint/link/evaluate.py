@@ -322,7 +322,8 @@ class Evaluator(Annotations, CallResults):
             maker = world.symbols.functions.get(obj.site[0]) if obj.site is not None else None
             return maker is not None and maker.module == module and maker.facts.kind == "module"
 
-        return {obj: None for obj in objs if obj.kind != "ext" or obj.fresh or obj in handed or near(obj)}
+        foreign = ("ext", "opaque", "member")
+        return {obj: None for obj in objs if obj.kind not in foreign or obj.fresh or obj in handed or near(obj)}
 
     def _owned(self, obj: Obj, owner: Obj) -> Obj:
         if obj.kind not in ("inst", "ext") or obj.site is None or obj.owner is not None:
