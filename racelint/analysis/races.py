@@ -84,12 +84,13 @@ class Race:
 class Races:
     """Finds the races among reached accesses."""
 
+    harmless: Harmless
+
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
         self.overlap = overlap
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
-        self.harmless = Harmless(world, self.flows, ())
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
         self._candidates: dict[tuple[object, frozenset[str], Keep], tuple[Reached, ...]] = {}
         self._collisions: dict[tuple[object, ...], tuple[Reached, str] | None] = {}

@@ -182,23 +182,19 @@ def with_slots(assignment: cst.Assign, names: Iterable[str]) -> cst.Assign:
     """A ``__slots__`` with more names, in the quotes and the layout it has; one name alone becomes a tuple."""
     value = assignment.value
     if isinstance(value, cst.SimpleString):
-        elements = [cst.Element(value)]
-        value = cst.Tuple(elements)
+        value = cst.Tuple([cst.Element(value)])
     assert isinstance(value, (cst.Tuple, cst.List))
     elements = [cst.ensure_type(element, cst.Element) for element in value.elements]
     strings = [element.value for element in elements]
     quote = strings[-1].quote if strings and isinstance(strings[-1], cst.SimpleString) else '"'
     between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
     for name in names:
-        last = elements[-1] if elements else None
         comma: cst.Comma | cst.MaybeSentinel = cst.MaybeSentinel.DEFAULT
-        if last is not None and len(elements) > 1:
-            comma = last.comma
-            before = _uncommented(elements[-2].comma)
-        else:
-            before = between
-        if last is not None:
-            elements[-1] = last.with_changes(comma=before if isinstance(before, cst.Comma) else between)
+        before: cst.Comma | cst.MaybeSentinel = between
+        if len(elements) > 1:
+            comma, before = elements[-1].comma, _uncommented(elements[-2].comma)
+        if elements:
+            elements[-1] = elements[-1].with_changes(comma=before)
         elements.append(cst.Element(cst.SimpleString(f"{quote}{name}{quote}"), comma=comma))
     return assignment.with_changes(value=value.with_changes(elements=elements))
 
