@@ -18,6 +18,7 @@ from handmade import entry_point, finding, result, side
 
 import racelint
 from racelint import cli, mend, pipeline
+from racelint.cli import inform, speak
 from racelint.config import Settings
 from racelint.model import findings as model
 from racelint.model.source import Problem
@@ -322,7 +323,7 @@ class TestOutput:
     def test_no_colours_unless_it_is_a_terminal(self, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         given(ERROR)
         assert "\x1b" not in run("check").output
-        monkeypatch.setattr(cli, "_is_terminal", lambda stream: stream is sys.stdout)
+        monkeypatch.setattr(speak, "is_terminal", lambda stream: stream is sys.stdout)
         monkeypatch.delenv("NO_COLOR", raising=False)
         assert "\x1b[1;31merror" in run("check").stdout
         assert "\x1b" not in run("check", "--no-color").stdout
@@ -342,9 +343,9 @@ class TestOutput:
 
     def test_the_progress_bar_waits_and_needs_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for terminal, wait, shown in ((True, 0.0, True), (True, 60.0, False), (False, 0.0, False)):
-            monkeypatch.setattr(cli, "_is_terminal", lambda stream, terminal=terminal: terminal)
-            monkeypatch.setattr(cli, "PROGRESS_AFTER_S", wait)
-            with cli._Progress() as progress:
+            monkeypatch.setattr(speak, "is_terminal", lambda stream, terminal=terminal: terminal)
+            monkeypatch.setattr(speak, "PROGRESS_AFTER_S", wait)
+            with speak.Progress() as progress:
                 progress.update("reading", 1, 2)
                 progress.update("linking", 0, 1)
                 assert (progress._bar is not None) == shown
@@ -365,7 +366,8 @@ class TestRules:
         assert shown.stdout.startswith("# check-then-act (RL102)\n")
 
     def test_explain_on_a_terminal_is_rendered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cli, "_is_terminal", lambda stream: stream is sys.stdout)
+        monkeypatch.setattr(speak, "is_terminal", lambda stream: stream is sys.stdout)
+        monkeypatch.setattr(inform, "is_terminal", lambda stream: stream is sys.stdout)
         shown = run("explain", "RL102")
         assert shown.exit_code == 0
         assert "check-then-act (RL102)" in shown.stdout

@@ -1,0 +1,162 @@
+"""What a run is about: the project, its settings, and the paths the report is limited to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from racelint.cli.speak import Progress, say, shown
+
+if TYPE_CHECKING:
+    from racelint.config import Settings
+    from racelint.model.findings import Finding, Result
+    from racelint.rules import Rule
+
+
+def split_names(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """``--select a,b --select c`` as one tuple."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def scope_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command that analyses a project takes."""
+    for option in (
+        click.option("--verbose", is_flag=True, help="Show whole call paths; on an internal error, the traceback."),
+        click.option("--no-color", is_flag=True, help="No colours, also on a terminal."),
+        click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes."),
+        click.option(
+            "--library",
+            is_flag=True,
+            default=None,
+            help="Every public function may be called from several threads at once.",
+        ),
+        click.option(
+            "--config", "config_file", type=click.Path(path_type=Path), metavar="F", help="The configuration file."
+        ),
+        click.option(
+            "--project",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="What to analyse [default: the nearest folder with a configuration or version control root].",
+        ),
+        click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run is about: the project, its settings, and the paths (relative to it) the report is limited to."""
+
+    project: Path
+    settings: Settings
+    inside: tuple[str, ...]
+
+
+def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | None, given: dict[str, Any]) -> Scope:
+    """Check what was asked for. Raises click.UsageError."""
+    from racelint import config
+
+    for path in paths:
+        if not os.path.lexists(path):
+            raise click.UsageError(f"no such file or folder: {shown(str(path))}")
+    if project is not None and not project.is_dir():
+        raise click.UsageError(f"--project is not a folder: {shown(str(project))}")
+    folder = project.resolve() if project is not None else config.find_project(paths, Path.cwd())
+    try:
+        settings = config.load(folder, config_file)
+        if settings.select or settings.ignore:
+            check_rules([*settings.select, *settings.ignore], known_rules(), settings.origin)
+    except config.ConfigError as error:
+        raise click.UsageError(shown(str(error))) from None
+    for warning in settings.warnings:
+        say(warning)
+    for option in ("select", "ignore"):
+        if given.get(option):
+            check_rules(given[option], known_rules(), f"--{option}")
+    if given.get("select"):  # rules asked for by hand are wanted, whatever the file leaves out
+        settings = replace(settings, ignore=())
+    wanted = {key: value for key, value in given.items() if value not in (None, ())}
+    settings = replace(settings, **wanted)
+    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths))
+
+
+def _inside(path: Path, project: Path) -> str:
+    """``path`` relative to the project, as in reports; ``""`` for the project itself."""
+    # A link to a file is a file of its own, a link to a folder is not followed by the search for files.
+    place = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    try:
+        relative = place.relative_to(project).as_posix()
+    except ValueError:
+        where = f"{shown(str(path))} lies outside the project {shown(str(project))}"
+        raise click.UsageError(f"{where}; name another with --project") from None
+    return "" if relative == "." else relative
+
+
+def known_rules() -> tuple[Rule, ...]:
+    from racelint.rules import all_rules
+
+    return all_rules()
+
+
+def check_rules(names: Collection[str], rules: Sequence[Rule], where: str) -> None:
+    from racelint import config
+
+    try:
+        config.check_rules(names, [name for rule in rules for name in (rule.name, rule.code)], where)
+    except config.ConfigError as error:
+        raise click.UsageError(shown(str(error))) from None
+
+
+def settings_text(scope: Scope) -> str:
+    settings = scope.settings
+    rows = {
+        "project": str(scope.project),
+        "configuration": settings.origin or "none",
+        "paths": ", ".join(path or "." for path in scope.inside) or "the project",
+        "select": ", ".join(settings.select) or "all rules",
+        "ignore": ", ".join(settings.ignore) or "none",
+        "min-severity": settings.min_severity,
+        "fail-on": settings.fail_on,
+        "min-confidence": settings.min_confidence,
+        "library": str(settings.library).lower(),
+        "exclude": ", ".join(settings.exclude) or "none",
+        "jobs": str(settings.jobs or "one per core"),
+        "entrypoints": ", ".join(item.function for item in settings.entrypoints) or "none",
+        "own table rows": str(sum(len(getattr(settings.tables, name)) for name in settings.tables.__struct_fields__)),
+    }
+    return "".join(f"{key:<15} {shown(value)}\n" for key, value in rows.items())
+
+
+def analyse(scope: Scope) -> Result:
+    from racelint import pipeline
+
+    with Progress() as progress:
+        return pipeline.analyse(scope.project, scope.settings, progress.update)
+
+
+def wanted(scope: Scope) -> Callable[[Finding], bool]:
+    """Which findings a run is about."""
+    from racelint import select
+
+    return lambda finding: select.is_grave(finding, scope.settings) and select.touches(finding, scope.inside)
+
+
+def sources(project: Path, findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """The lines of the files that findings lie in; a file that has gone meanwhile is left out."""
+    from racelint.discover import source_lines
+
+    paths = {side.path for finding in findings if finding.suppressed is None for side in finding.sides}
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        try:
+            found[path] = source_lines((project / path).read_bytes())
+        except OSError:
+            continue
+    return found
