@@ -265,7 +265,7 @@ class Flow:
         if isinstance(value, f.Const):
             return True
         if isinstance(value, f.Phi):
-            plain = [o for o in value.options if not _declared(self.facts.nodes[o])]
+            plain = [o for o in value.options if not declared(self.facts.nodes[o])]
             return bool(plain) and all(self.is_constant(option) for option in plain)
         return False
 
@@ -375,5 +375,6 @@ class Flows(dict[str, Flow]):
         return found
 
 
-def _declared(node: f.Node) -> bool:
+def declared(node: f.Node) -> bool:
+    """Whether a node is only what an annotation promises."""
     return isinstance(node, f.Derived) and node.op == "instance"

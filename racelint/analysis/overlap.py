@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from racelint.analysis.handed import Handed
+from racelint.analysis.origins import Provenance
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint, Event
@@ -31,6 +32,7 @@ class Overlap:
         api_threads: Mapping[str, frozenset[str]],
         made: Mapping[str, int],
         active: frozenset[str],
+        provenance: Provenance,
     ) -> None:
         self.symbols = world.symbols
         self.handed = Handed(world, sharing)
@@ -39,6 +41,7 @@ class Overlap:
         self.api_threads = api_threads
         self.made = made
         self.active = active
+        self.provenance = provenance
         # Main programs: functions that nobody calls and that start something.
         self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 

@@ -11,6 +11,7 @@ import networkx as nx
 
 from racelint.analysis.effects import Effects
 from racelint.analysis.locks import Locks
+from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Race, Races
 from racelint.analysis.sharing import Sharing
@@ -85,9 +86,11 @@ class Analysis:
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        overlap = Overlap(world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        told = (world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        provenance = Provenance(world, self.graph, walker.effects)
+        overlap = Overlap(*told, provenance)
         races = list(Races(world, overlap, self._singletons()).find(reached))
-        turns = Turns(world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        turns = Turns(*told, provenance)
         known = {(race.first.touch.fid, race.name) for race in races}
         for race in TaskRaces(world, turns, self._singletons()).find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for

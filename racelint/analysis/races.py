@@ -223,7 +223,8 @@ class Races:
         entry = side.state.entry
         if not isinstance(candidates, tuple) or entry.serialised_by:
             return self._first_collision(locks, side, candidates)
-        key = (candidates, tuple(locks), side.group.index, side.touch.base, id(entry), side.started)
+        made = self.overlap.provenance.of(side)
+        key = (candidates, tuple(locks), side.group.index, side.touch.base, id(entry), side.started, made)
         if key not in self._collisions:
             self._collisions[key] = self._first_collision(locks, side, candidates)
         return self._collisions[key]
@@ -244,6 +245,8 @@ class Races:
                 continue
             why = self.overlap.why(side, other)
             if why is None or self.guards.common(locks, other.locks, side) or self._serialised(side, other):
+                continue
+            if self.overlap.provenance.apart(side, other):
                 continue
             best, least = (other, why), rank
         return best
