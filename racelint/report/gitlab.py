@@ -6,12 +6,12 @@ specification it comes from adds (codeclimate/platform, spec/analyzers/SPEC.md):
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import Any
 
 from racelint.model.findings import Finding, Result, Severity, Side
 from racelint.model.source import Problem
+from racelint.report.json import dumps
 from racelint.report.markdown import render_finding_section
 from racelint.report.text import Sources, problem_severity, safe, statement
 from racelint.select import reported
@@ -25,7 +25,7 @@ def render(result: Result, sources: Sources) -> str:
         *(_finding(finding, sources) for finding in reported(result.findings)),
         *(_problem(problem) for problem in result.problems),
     ]
-    return json.dumps(issues, indent=2) + "\n"
+    return dumps(issues)
 
 
 def _finding(finding: Finding, sources: Sources) -> dict[str, Any]:

@@ -31,7 +31,8 @@ TAIL_BYTES = 200
 
 # What GitHub and GitLab make a link or a mention of, also where Markdown sees plain text.
 _LINKED = re.compile(r"[^\s`]*(?:@|#\d|!\d|://|www\.|mailto:|\bGH-\d)[^\s`]*", re.IGNORECASE)
-_PUNCTUATION = re.compile(r"[\\`*\[\]<>&|~$]|\b_|_\b|^[#+\-=]")
+_PUNCTUATION = re.compile(r"[\\`*\[\]<>&~$]|(?<![^\W_])_|_(?![^\W_])|^[#+\-=]")
+_NUMBERED = re.compile(r"^(\d+)(?=[.)])")
 
 
 def render(result: Result, sources: Sources, *, limit: int = COMMENT_BYTES) -> str:
@@ -109,9 +110,10 @@ def code(text: str) -> str:
 
 def prose(text: str) -> str:
     """``text`` with its ``code spans`` kept and nothing else of it taken for Markdown."""
-    parts = safe(text).split("`")
+    text = safe(text).strip()
+    parts = text.split("`")
     if len(parts) % 2 == 0:  # a backtick without its partner
-        return _plain(safe(text))
+        return _plain(text)
     return "".join(code(part) if number % 2 else _plain(part) for number, part in enumerate(parts) if part)
 
 
@@ -120,9 +122,13 @@ def _plain(text: str) -> str:
     found: list[str] = []
     start = 0
     for match in _LINKED.finditer(text):
-        found += [_PUNCTUATION.sub(r"\\\g<0>", text[start : match.start()]), code(match[0])]
+        found += [_escaped(text[start : match.start()]), code(match[0])]
         start = match.end()
-    return "".join([*found, _PUNCTUATION.sub(r"\\\g<0>", text[start:])])
+    return "".join([*found, _escaped(text[start:])])
+
+
+def _escaped(text: str) -> str:
+    return _NUMBERED.sub(r"\1\\", _PUNCTUATION.sub(r"\\\g<0>", text))
 
 
 def _fenced(text: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from racelint.model.findings import Edit, Finding, Fix, Result, Severity, Side
 from racelint.model.source import Problem
+from racelint.report.json import dumps
 from racelint.report.markdown import prose
 from racelint.report.text import Sources, deed, problem_severity, safe, statement
 from racelint.select import reported
@@ -22,7 +22,7 @@ def render(result: Result, sources: Sources) -> str:
         *(_finding(finding, sources) for finding in reported(result.findings)),
         *(_problem(problem) for problem in result.problems),
     ]
-    return json.dumps({"source": {"name": "racelint"}, "diagnostics": diagnostics}, indent=2) + "\n"
+    return dumps({"source": {"name": "racelint"}, "diagnostics": diagnostics})
 
 
 def _finding(finding: Finding, sources: Sources) -> dict[str, Any]:
@@ -51,22 +51,29 @@ def _position(line: int, column: int, lines: Sequence[str]) -> dict[str, int]:
 
 
 def _suggestions(fix: Fix | None, path: str, lines: Sequence[str]) -> list[dict[str, Any]]:
-    """The fix as one replacement of whole lines. The format has no way to say "these together" or "in another file",
-    and half a fix is none; such fixes are left to ``racelint check --fix``.
+    """The fix as one replacement of whole lines.
+
+    The format has no way to say "these together" or "in another file", and half a fix is none; such fixes are left to
+    ``racelint check --fix``. So are those around code with hidden characters: somebody reads a suggestion and takes it.
     """
     edits = sorted(fix.edits, key=lambda edit: (edit.start_line, edit.start_column)) if fix else []
-    if not edits or not lines or any(edit.path != path for edit in edits):
+    if not edits or any(edit.path != path for edit in edits):
         return []
-    start, end = edits[0].start_line, max(edits[0].start_line, _last_line(edits[-1]))
+    first, last = edits[0].start_line, max(edits[0].start_line, _last_line(edits[-1]))
+    if last > len(lines):
+        return []
     newline = "\r\n" if any("\r\n" in edit.text for edit in edits) else "\n"
-    text = edits[0].text
-    head = _text(lines, (start, 1), (start, edits[0].start_column), newline)
-    for before, after in pairwise(edits):
-        gap = _text(lines, (before.end_line, before.end_column), (after.start_line, after.start_column), newline)
-        text += gap + after.text
-    tail = _text(lines, (edits[-1].end_line, edits[-1].end_column), (end + 1, 1), newline)
-    whole = f"{head}{text}{tail}".removesuffix("\n").removesuffix("\r")
-    return [{"range": {"start": {"line": start}, "end": {"line": end}}, "text": whole}]
+    source = [f"{line}{newline}" for line in lines]
+    text, done = "", (first, 1)
+    for edit in edits:
+        text += _between(source, done, (edit.start_line, edit.start_column)) + edit.text
+        done = (edit.end_line, edit.end_column)
+    text += _between(source, done, (last + 1, 1))
+    text = text.removesuffix("\n").removesuffix("\r")
+    visible = re.sub(r"[\t\r\n]", "", text)
+    if visible != safe(visible):
+        return []
+    return [{"range": {"start": {"line": first}, "end": {"line": last}}, "text": text}]
 
 
 def _last_line(edit: Edit) -> int:
@@ -74,15 +81,14 @@ def _last_line(edit: Edit) -> int:
     return edit.end_line - 1 if edit.end_column == 1 and edit.end_line > edit.start_line else edit.end_line
 
 
-def _text(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int], newline: str) -> str:
-    """What stands between two positions."""
-    (line, column), (end_line, end_column) = start, end
+def _between(source: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """What stands between two positions (line and column, from 1) of lines with their ends."""
     if start >= end:
         return ""
-    padded = [f"{text}{newline}" for text in lines[line - 1 : end_line]]
-    whole = "".join(padded)
-    until = sum(map(len, padded[: end_line - line])) + end_column - 1
-    return whole[column - 1 : until]
+    (line, column), (end_line, end_column) = start, end
+    whole = "".join(source[line - 1 : end_line - 1])
+    rest = source[end_line - 1][: end_column - 1] if end_line <= len(source) else ""
+    return (whole + rest)[column - 1 :]
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

@@ -6,7 +6,6 @@ https://docs.github.com/code-security/code-scanning/integrating-with-code-scanni
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from racelint import __version__
 from racelint.model.findings import Confidence, Edit, Finding, Fix, Result, Severity, Side
 from racelint.model.source import Problem
+from racelint.report.json import dumps
 from racelint.report.text import INTERNAL_ERROR, Sources, context_words, deed, message, problem_severity, safe, short
 from racelint.rules import Rule, all_rules
 
@@ -31,7 +31,7 @@ Object = dict[str, Any]
 
 def render(result: Result, sources: Sources | None = None) -> str:
     """The whole result; suppressed findings are in, marked. ASCII only. ``sources`` are not needed."""
-    return json.dumps(document(result), indent=2) + "\n"
+    return dumps(document(result))
 
 
 def document(result: Result) -> Object:

@@ -47,7 +47,7 @@ _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 # What build servers take for a command wherever it stands in a line of the log: GitHub's runner (actions/runner,
 # ActionCommand.cs: TryParse) and the agent of Azure Pipelines (azure-pipelines-agent, Command.cs: TryParse).
-_LOG_COMMAND = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+LOG_COMMAND = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 # What GitHub's runner takes for one at the start of a line (ActionCommand.cs: TryParseV2).
 _LINE_COMMAND = re.compile(r"^(\s*):(?=:)")
 
@@ -57,7 +57,7 @@ def safe(text: str) -> str:
 
     That is control, formatting and unassigned characters, and the beginnings of commands in logs.
     """
-    text = _LOG_COMMAND.sub(r"#\\x23", text)
+    text = LOG_COMMAND.sub(r"#\\x23", text)
     if text.isprintable():
         return text
     return "".join(_escaped(char) if unicodedata.category(char) in _DANGEROUS else char for char in text)
