@@ -79,6 +79,11 @@ class TestTable:
     def test_every_name_has_a_format(self) -> None:
         assert [*FORMATS, "auto"] == list(OUTPUT_FORMATS)
 
+    @pytest.mark.parametrize("name", OUTPUT_FORMATS)
+    def test_every_name_is_in_readme(self, name: str) -> None:
+        readme = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
+        assert any(f"`{name}`" in line.split("|")[1] for line in readme.splitlines() if line.startswith("| "))
+
     @pytest.mark.parametrize("name", FORMATS)
     def test_every_format_says_nothing_of_an_empty_run_but_that(self, name: Any) -> None:
         text = FORMATS[name].render(result(), {}, Style())

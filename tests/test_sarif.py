@@ -11,10 +11,12 @@ from urllib.parse import unquote
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 from handmade import THREAD_WHY, finding, hostile, result, side
+from test_cli import RACY
 from test_formats import ATTACKS
 
-from racelint import __version__
+from racelint import __version__, cli
 from racelint.model.findings import Context, Edit, Finding, Fix
 from racelint.model.source import Problem
 from racelint.report import sarif
@@ -236,6 +238,24 @@ def test_fixes() -> None:
             },
         ],
     }
+
+
+def test_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "work.py").write_text(RACY)
+    document = json.loads(CliRunner().invoke(cli.main, ["check", "--output-format", "sarif"]).stdout)
+    VALIDATOR.validate(document)
+    (found,) = document["runs"][0]["results"]
+    assert found["ruleId"] == "RL102"
+    assert len(found["codeFlows"][0]["threadFlows"]) == 2
+    ((change,),) = (fix["artifactChanges"] for fix in found["fixes"])
+    lines = RACY.splitlines(keepends=True)
+    for edit in reversed(change["replacements"]):
+        region = edit["deletedRegion"]
+        assert region["startColumn"] == region["endColumn"] == 1
+        lines[region["startLine"] - 1 : region["endLine"] - 1] = [edit["insertedContent"]["text"]]
+    CliRunner().invoke(cli.main, ["check", "--fix", "--unsafe-fixes"])
+    assert "".join(lines) == (tmp_path / "work.py").read_text() != RACY
 
 
 def test_advice_without_edits_is_no_fix() -> None:

@@ -12,13 +12,16 @@ import jsonschema
 import pytest
 import xmlschema
 from build_servers import Command, azure_commands, github_commands
+from click.testing import CliRunner
 from handmade import THREAD_WHY, finding, hostile, result, side
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from test_cli import RACY
 from test_formats import ATTACKS
 
+from racelint import cli
 from racelint.model.findings import Context, Edit, Finding, Fix
 from racelint.model.source import Problem
 from racelint.report import azure, github, gitlab, junit, markdown, rdjson
@@ -63,7 +66,8 @@ class TestGitHub:
             "In production: both add the entry: the work is done twice%0A"
             "Help: hold one lock over the check and the insert\n"
             "::warning file=op/bad.py,line=3,title=racelint parse-error::no: 100%25, sure\n"
-            "2 findings (1 error, 1 warning), 1 suppressed in 14 files; incomplete: 1 file could not be read or parsed\n"
+            "2 findings (1 error, 1 warning), 1 suppressed in 14 files; "
+            "incomplete: 1 file could not be read or parsed\n"
         )
 
     def test_a_note_is_a_notice(self) -> None:
@@ -125,7 +129,8 @@ class TestAzure:
             "code=RL101 unguarded-write;]Registry.pods: the check and the insert at line 4 are not atomic\n"
             "##vso[task.logissue type=warning;sourcepath=op/bad.py;linenumber=3;code=parse-error;]"
             "no: 100%AZP25, sure\n"
-            "2 findings (1 error, 1 warning), 1 suppressed in 14 files; incomplete: 1 file could not be read or parsed\n"
+            "2 findings (1 error, 1 warning), 1 suppressed in 14 files; "
+            "incomplete: 1 file could not be read or parsed\n"
         )
 
     def test_there_are_no_notes(self) -> None:
@@ -370,6 +375,21 @@ class TestRdjson:
         assert self.suggestions((4, 1, 5, 1, f"        y = '{hidden}'\n")) == []
         assert self.suggestions((4, 1, 5, 1, "\ty = 'ü'\n")) != []
 
+    @pytest.mark.parametrize("newline", ["\n", "\r\n"])
+    def test_a_suggestion_that_is_taken_is_the_fix(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newline: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        path = tmp_path / "work.py"
+        path.write_bytes(RACY.replace("\n", newline).encode())
+        shown = CliRunner().invoke(cli.main, ["check", "--output-format", "rdjson"]).stdout
+        (suggestion,) = json.loads(shown)["diagnostics"][0]["suggestions"]
+        lines = path.read_bytes().decode().split(newline)
+        start, end = suggestion["range"]["start"]["line"], suggestion["range"]["end"]["line"]
+        taken = [*lines[: start - 1], *suggestion["text"].split(newline), *lines[end:]]
+        CliRunner().invoke(cli.main, ["check", "--fix", "--unsafe-fixes"])
+        assert newline.join(taken) == path.read_bytes().decode() != RACY.replace("\n", newline)
+
     @pytest.mark.parametrize("attack", ATTACKS)
     def test_hostile_texts(self, attack: str) -> None:
         found = self.diagnostics(hostile(ATTACKS[attack]), problems=(Problem("a.py", 1, "x", ATTACKS[attack]),))
@@ -471,6 +491,11 @@ class TestMarkdown:
     def test_prose_stays_readable(self, text: str, shown: str) -> None:
         assert markdown.prose(text) == shown
 
+    def test_a_long_word_costs_what_a_long_text_costs(self) -> None:
+        word = "x" * 1_000_000  # hours, if every start of it were tried to its end
+        assert markdown.prose(word) == word
+        assert markdown.prose(f"{word}@") == f"`{word}@`"
+
     @given(st.text() | st.text("`@#1 <a>[](x)*_~!&;\\-=+|$:/.w\t"))
     def test_prose_is_never_more_than_text_and_code(self, text: str) -> None:
         only_text(markdown.prose(text))
@@ -478,6 +503,7 @@ class TestMarkdown:
 
     @given(st.text("`ab \\\n"))
     def test_code_is_one_span_with_all_of_the_text(self, text: str) -> None:
-        (_, inline, _) = tokens(f"x {markdown.code(text)} y")
-        _, span, _ = inline.children or ()
+        _, inline, _ = tokens(f"x {markdown.code(text)} y")
+        assert inline.children is not None
+        _, span, _ = inline.children
         assert (span.type, span.content.strip()) == ("code_inline", safe(text).strip())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from racelint.model.findings import Finding, Result, Side
 from racelint.model.source import Problem
@@ -30,7 +31,8 @@ COMMENT_BYTES = 65_536
 TAIL_BYTES = 200
 
 # What GitHub and GitLab make a link or a mention of, also where Markdown sees plain text.
-_LINKED = re.compile(r"[^\s`]*(?:@|#\d|!\d|://|www\.|mailto:|\bGH-\d)[^\s`]*", re.IGNORECASE)
+_LINKED = re.compile(r"@|#\d|!\d|://|www\.|mailto:|\bGH-\d", re.IGNORECASE)
+_WORD = re.compile(r"[^\s`]+")
 _PUNCTUATION = re.compile(r"[\\`*\[\]<>&~$]|(?<![^\W_])_|_(?![^\W_])|^[#+\-=]")
 _NUMBERED = re.compile(r"^(\d+)(?=[.)])")
 
@@ -39,22 +41,20 @@ def render(result: Result, sources: Sources, *, limit: int = COMMENT_BYTES) -> s
     """What is found, gravest first, and the problems, in at most ``limit`` bytes of UTF-8; the last line says what is
     left out.
     """
-    sections = [
-        *(render_finding_section(finding, sources) for finding in gravest_first(result.findings)),
-        *(_problem(problem) for problem in result.problems),
-    ]
-    text = f"### racelint: {summary(result)}\n"
-    size = len(text.encode())
-    kept = 0
+    findings = gravest_first(result.findings)
+    sections = chain(
+        (render_finding_section(finding, sources) for finding in findings),
+        (_problem(problem) for problem in result.problems),
+    )
+    text = [f"### racelint: {summary(result)}\n"]
+    room = limit - TAIL_BYTES - len(text[0].encode())
     for section in sections:
-        size += len(section.encode())
-        if size > limit - TAIL_BYTES:
+        room -= len(section.encode())
+        if room < 0:
             break
-        kept += 1
-    text += "".join(sections[:kept])
-    if kept < len(sections):
-        text += f"\n{len(sections) - kept} more not shown here, for want of room.\n"
-    return text
+        text.append(section)
+    left = len(findings) + len(result.problems) - len(text) + 1
+    return "".join([*text, f"\n{left} more not shown here, for want of room.\n" if left else ""])
 
 
 def render_finding_section(finding: Finding, sources: Sources) -> str:
@@ -121,9 +121,10 @@ def _plain(text: str) -> str:
     """Text outside of code; what would become a link or a mention by itself is put in code."""
     found: list[str] = []
     start = 0
-    for match in _LINKED.finditer(text):
-        found += [_escaped(text[start : match.start()]), code(match[0])]
-        start = match.end()
+    for word in _WORD.finditer(text):
+        if _LINKED.search(word[0]):
+            found += [_escaped(text[start : word.start()]), code(word[0])]
+            start = word.end()
     return "".join([*found, _escaped(text[start:])])
 
 

@@ -70,7 +70,7 @@ def _suggestions(fix: Fix | None, path: str, lines: Sequence[str]) -> list[dict[
         done = (edit.end_line, edit.end_column)
     text += _between(source, done, (last + 1, 1))
     text = text.removesuffix("\n").removesuffix("\r")
-    visible = re.sub(r"[\t\r\n]", "", text)
+    visible = re.sub(r"\t|\r?\n", "", text)
     if visible != safe(visible):
         return []
     return [{"range": {"start": {"line": first}, "end": {"line": last}}, "text": text}]
