@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from racelint.frameworks.schema import ContextKind, TableError, Tables, parse
-from racelint.model.findings import CONFIDENCES, SEVERITIES, Confidence, Severity
+from racelint.model.findings import CONFIDENCES, OUTPUT_FORMATS, SEVERITIES, Confidence, OutputFormat, Severity
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,6 +66,7 @@ class Settings:
     min_severity: Severity = "warning"
     fail_on: Severity = "warning"
     min_confidence: Confidence = "medium"
+    output_format: OutputFormat = "full"
     library: bool = False
     include_tests: bool = False
     exclude: tuple[str, ...] = ()
@@ -119,6 +120,12 @@ def find_project(paths: Sequence[Path], cwd: Path) -> Path:
         if any(_exists(folder / name) for name in VCS_FOLDERS):
             return folder
     return next((folder for folder in folders if _exists(folder / PYPROJECT_NAME)), start)
+
+
+def find_checkout(project: Path) -> Path:
+    """The version control root that ``project`` lies in; the project itself when there is none."""
+    roots = (folder for folder in (project, *project.parents) if any(_exists(folder / name) for name in VCS_FOLDERS))
+    return next(roots, project)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -250,6 +257,7 @@ _READERS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "min-severity": (_listed(SEVERITIES), _one_of(SEVERITIES)),
     "fail-on": (_listed(SEVERITIES), _one_of(SEVERITIES)),
     "min-confidence": (_listed(CONFIDENCES), _one_of(CONFIDENCES)),
+    "output-format": (_listed(OUTPUT_FORMATS), _one_of(OUTPUT_FORMATS)),
     "library": ("true or false", _flag),
     "include-tests": ("true or false", _flag),
     "exclude": ("an array of patterns", _names),

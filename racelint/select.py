@@ -73,6 +73,15 @@ def reported(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.suppressed is None)
 
 
+def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that no comment silences, the gravest first, and of one severity the surest first."""
+
+    def rank(finding: Finding) -> tuple[int, int]:
+        return -SEVERITIES.index(finding.severity), -CONFIDENCES.index(finding.confidence)
+
+    return tuple(sorted(reported(findings), key=rank))
+
+
 def failing(findings: Iterable[Finding], settings: Settings) -> tuple[Finding, ...]:
     """The findings that make the run fail."""
     return tuple(finding for finding in reported(findings) if at_least(finding.severity, settings.fail_on, SEVERITIES))

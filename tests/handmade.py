@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from racelint.model.findings import Context, EntryPointInfo, Finding, Result, Side, Step
@@ -43,6 +44,31 @@ def finding(*sides: Side, **changes: Any) -> Finding:
         **changes,
     }
     return Finding(sides=sides or (side(),), **values)
+
+
+def hostile(text: str) -> Finding:
+    """A finding with ``text`` in everything that comes from a project."""
+    bad = side(
+        f"op/{text}.py",
+        1,
+        1,
+        end_column=200,
+        function=f"op.{text}",
+        locks=(f"op.{text}.lock",),
+        context=Context(f"op.{text}", "thread", f"{text}.py", 1, f"because {text}"),
+        trace=(Step(f"{text}.py", 3, f"f{text}", f"g{text}"),),
+        detail=f"insert {text}",
+    )
+    return finding(
+        bad,
+        replace(bad, line=2, end_line=2),
+        message=f"message {text}",
+        place=f"op.{text}",
+        why=f"why {text}",
+        consequence=f"then {text}",
+        help=f"help {text}",
+        notes=(f"note {text}",),
+    )
 
 
 def result(*findings: Finding, problems: tuple[Problem, ...] = (), files: int = 2, **changes: Any) -> Result:

@@ -82,7 +82,7 @@ def given(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
 class TestExitStatus:
     """0, 1 or 2."""
 
-    @pytest.mark.parametrize("output_format", ["full", "concise", "json"])
+    @pytest.mark.parametrize("output_format", model.OUTPUT_FORMATS)
     def test_is_the_same_in_every_format(self, given: Any, output_format: str) -> None:
         given(ERROR)
         assert run("check", "--output-format", output_format).exit_code == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from handmade import THREAD_WHY, entry_point, finding, result, side
+from handmade import THREAD_WHY, entry_point, finding, hostile, result, side
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,31 +52,6 @@ def schema() -> dict[str, Any]:
     text = resources.files("racelint.report").joinpath("schema_v1.json").read_text("utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
-
-
-def hostile_finding() -> Finding:
-    """A finding with terminal escapes in every text that comes from a project."""
-    bad = side(
-        f"op/{HOSTILE}.py",
-        1,
-        1,
-        end_column=200,
-        function=f"op.{HOSTILE}",
-        locks=(f"op.{HOSTILE}.lock",),
-        context=Context(f"op.{HOSTILE}", "thread", f"{HOSTILE}.py", 1, f"because {HOSTILE}"),
-        trace=(Step(f"{HOSTILE}.py", 3, f"f{HOSTILE}", f"g{HOSTILE}"),),
-        detail=f"insert {HOSTILE}",
-    )
-    return finding(
-        bad,
-        replace(bad, line=2),
-        message=f"message {HOSTILE}",
-        place=f"op.{HOSTILE}",
-        why=f"why {HOSTILE}",
-        consequence=f"then {HOSTILE}",
-        help=f"help {HOSTILE}",
-        notes=(f"note {HOSTILE}",),
-    )
 
 
 class TestFull:
@@ -410,7 +385,7 @@ class TestHostileNames:
 
     @pytest.mark.parametrize("verbose", [False, True])
     def test_text(self, verbose: bool) -> None:
-        bad = hostile_finding()
+        bad = hostile(HOSTILE)
         shown = result(bad, replace(bad, suppressed=f"reason {HOSTILE}"))
         sources = {bad.sides[0].path: [f"x = '{HOSTILE}'  # {HOSTILE}", f"y{HOSTILE}"]}
         for text in (
@@ -425,17 +400,17 @@ class TestHostileNames:
             text.encode("utf-8")
 
     def test_colours_are_the_only_escapes(self) -> None:
-        bad = hostile_finding()
+        bad = hostile(HOSTILE)
         sources = {bad.sides[0].path: [f"x = '{HOSTILE}'"]}
         plain = full.render(result(bad), sources)
         colored = full.render(result(bad), sources, color=True)
         assert re.sub("\x1b\\[[0-9;]*m", "", colored) == plain
 
     def test_each_finding_keeps_its_line(self) -> None:
-        assert len(concise.render(result(hostile_finding())).splitlines()) == 2
+        assert len(concise.render(result(hostile(HOSTILE))).splitlines()) == 2
 
     def test_json_gives_names_back_unchanged(self) -> None:
-        document = json.loads(json_report.render(result(hostile_finding())))
+        document = json.loads(json_report.render(result(hostile(HOSTILE))))
         assert document["findings"][0]["message"] == f"message {HOSTILE}"
 
     def test_markup_is_not_interpreted(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import Scope, analyse, find_scope, scope_options, settings_text, sources, split_names, wanted
+from racelint.cli.job_summary import append
+from racelint.cli.scope import (
+    Scope,
+    analyse,
+    find_scope,
+    folder_in_checkout,
+    scope_options,
+    settings_text,
+    sources,
+    split_names,
+    wanted,
+)
 from racelint.cli.speak import (
     FAILED,
     FOUND,
@@ -23,14 +35,16 @@ from racelint.cli.speak import (
     terminal_width,
     write,
 )
+from racelint.model.findings import OUTPUT_FORMATS
+from racelint.report import formats
 
 if TYPE_CHECKING:
     from racelint.mend import Mended
     from racelint.model.findings import Result
+    from racelint.report.text import Sources
 
 SEVERITY = click.Choice(["note", "warning", "error"])
 CONFIDENCE = click.Choice(["low", "medium", "high"])
-CHECK_FORMATS = ("full", "concise", "json")
 
 
 @main.command()
@@ -46,9 +60,15 @@ CHECK_FORMATS = ("full", "concise", "json")
 @click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
 @click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
-@click.option("--edits/--no-edits", default=True, show_default=True, help="Work out the edits for JSON as well.")
+@click.option(
+    "--edits/--no-edits", default=True, show_default=True, help="Work out the edits, where the format shows them."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings.")
-@click.option("--output-format", type=click.Choice(CHECK_FORMATS), default="full", show_default=True)
+@click.option(
+    "--output-format",
+    type=click.Choice(OUTPUT_FORMATS),
+    help="How to report [default: full]; auto: github or azure where these run, else full.",
+)
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="F", help="Write the report to this file.")
 @click.option("--show-settings", is_flag=True, help="Show the settings in use and stop.")
 def check(
@@ -65,7 +85,6 @@ def check(
     diff: bool,
     edits: bool,
     exit_zero: bool,
-    output_format: str,
     output_file: Path | None,
     show_settings: bool,
     **given: Any,
@@ -80,19 +99,27 @@ def check(
         return
     from racelint import select
 
+    name = formats.resolve(scope.settings.output_format, os.environ)
+    chosen = formats.FORMATS[name]
+    if statistics and chosen.counts:
+        chosen = formats.STATISTICS
     with internal_errors(scope.project, verbose):
         if fix or unsafe_fixes:
             result = _mend(scope, unsafe_fixes)
-        elif edits and output_format == "json":
+        elif edits and chosen.edits:
             result = _with_fixes(scope)
         else:
             result = analyse(scope)
         result = select.narrow(result, scope.settings, scope.inside)
         color = not no_color and output_file is None and colored(sys.stdout)
-        text = _report(result, scope, output_format, statistics, color, verbose)
+        style = formats.Style(color, verbose, terminal_width(sys.stdout) if color else None)
+        shown_result, lines = _as_seen(result, scope, chosen)
+        text = chosen.render(shown_result, lines, style)
         failed = bool(select.failing(result.findings, scope.settings))
     diagnose(result)
     write(text, output_file)
+    if name == "github":
+        append(shown_result, lines, os.environ.get("GITHUB_STEP_SUMMARY"))
     from racelint.report.text import INTERNAL_ERROR
 
     if any(problem.rule == INTERNAL_ERROR for problem in result.problems):
@@ -149,20 +176,12 @@ def _write_diff(scope: Scope, unsafe: bool, verbose: bool, output_file: Path | N
         sys.exit(FOUND)
 
 
-def _report(result: Result, scope: Scope, output_format: str, statistics: bool, color: bool, verbose: bool) -> str:
-    if output_format == "json":
-        from racelint.report import json
+def _as_seen(result: Result, scope: Scope, chosen: formats.Format) -> tuple[Result, Sources]:
+    """The result and the lines of its files, under the paths that the readers of the format know."""
+    from racelint.report.checkout import below
 
-        return json.render(result)
-    if statistics:
-        from racelint.report import statistics as counted
-
-        return counted.render(result, color=color)
-    if output_format == "concise":
-        from racelint.report import concise
-
-        return concise.render(result, color=color)
-    from racelint.report import full
-
-    width = None if not color else terminal_width(sys.stdout)
-    return full.render(result, sources(scope.project, result.findings), color=color, verbose=verbose, width=width)
+    lines = sources(scope.project, result.findings)
+    folder = folder_in_checkout(scope.project) if chosen.checkout else ""
+    if not folder:
+        return result, lines
+    return below(result, folder), {f"{folder}/{path}": text for path, text in lines.items()}

@@ -125,6 +125,7 @@ def settings_text(scope: Scope) -> str:
         "min-severity": settings.min_severity,
         "fail-on": settings.fail_on,
         "min-confidence": settings.min_confidence,
+        "output-format": settings.output_format,
         "library": str(settings.library).lower(),
         "exclude": ", ".join(settings.exclude) or "none",
         "jobs": str(settings.jobs or "one per core"),
@@ -139,6 +140,14 @@ def analyse(scope: Scope) -> Result:
 
     with Progress() as progress:
         return pipeline.analyse(scope.project, scope.settings, progress.update)
+
+
+def folder_in_checkout(project: Path) -> str:
+    """Where the project lies in its checkout, as a POSIX path; empty when it is the whole of it."""
+    from racelint import config
+
+    folder = project.relative_to(config.find_checkout(project)).as_posix()
+    return "" if folder == "." else folder
 
 
 def wanted(scope: Scope) -> Callable[[Finding], bool]:

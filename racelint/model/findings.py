@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from racelint.model.source import Problem
 
 Severity = Literal["error", "warning", "note"]
 Confidence = Literal["high", "medium", "low"]
 Applicability = Literal["safe", "unsafe", "display"]
+# How ``racelint check`` reports; ``auto`` is one of the others, chosen by where the run takes place.
+OutputFormat = Literal[
+    "full", "concise", "json", "sarif", "github", "gitlab", "junit", "azure", "rdjson", "markdown", "auto"
+]
 SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
 CONFIDENCES: tuple[Confidence, ...] = ("low", "medium", "high")
+OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from racelint.model.findings import Finding, Result
-from racelint.report.text import SEVERITY_STYLES, headline, location, render_lines, safe, short, summary
+from racelint.report.text import SEVERITY_STYLES, headline, other_side, render_lines, summary
 from racelint.select import reported
 
 
@@ -20,16 +20,5 @@ def render(result: Result, sources: Mapping[str, Sequence[str]] | None = None, *
 def _line(finding: Finding) -> Text:
     where, kind, message = headline(finding)
     return Text.assemble(
-        (where, "bold"), ": ", (kind, SEVERITY_STYLES[finding.severity]), f" {message}", (_other(finding), "dim")
+        (where, "bold"), ": ", (kind, SEVERITY_STYLES[finding.severity]), f" {message}", (other_side(finding), "dim")
     )
-
-
-def _other(finding: Finding) -> str:
-    """Where the other side is and which entry points meet, as far as the message does not say it."""
-    if len(finding.sides) < 2:
-        return ""
-    first, second = finding.sides[:2]
-    entries = [safe(short(side.context.entry)) for side in (first, second)]
-    where = location(second.path, second.line)
-    more = f" and {len(finding.sides) - 2} more" if len(finding.sides) > 2 else ""
-    return f" (other side: {safe(second.access)} at {where}{more}; {entries[0]} || {entries[1]})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -12,7 +12,9 @@ from racelint.model.findings import Finding, Result, Side, Step
 from racelint.report.text import (
     SEVERITY_STYLES,
     TAB,
+    Sources,
     context_words,
+    deed,
     headline,
     location,
     plural,
@@ -22,8 +24,6 @@ from racelint.report.text import (
     summary,
 )
 from racelint.select import reported
-
-Sources = Mapping[str, Sequence[str]]
 
 WIDTH = 120
 MARGIN = "  "
@@ -57,6 +57,11 @@ def render(
     return render_lines(lines, color)
 
 
+def render_finding(finding: Finding, sources: Sources) -> str:
+    """One finding with all its calls and sides, for reports that quote it."""
+    return render_lines(_finding(finding, sources, True, WIDTH), False)
+
+
 def _finding(finding: Finding, sources: Sources, verbose: bool, width: int) -> Iterator[Text]:
     style = SEVERITY_STYLES[finding.severity]
     where, kind, message = headline(finding)
@@ -88,10 +93,7 @@ def _paragraph(label: str, text: str, width: int, margin: str = MARGIN) -> Itera
 def _side(
     side: Side, label: str, earlier: Sequence[Side], sources: Sources, verbose: bool, style: str, width: int
 ) -> Iterator[Text]:
-    locks = ", ".join(f"`{safe(short(lock))}`" for lock in side.locks)
-    held = f"holding {locks}" if locks else "no lock held"
-    what = safe(side.detail or side.access)
-    yield Text.assemble(MARGIN, (label, "bold"), f"  {what} in {safe(side.function)}, {held}")
+    yield Text.assemble(MARGIN, (label, "bold"), f"  {deed(side)}")
     yield Text.assemble(INDENT, ("--> ", GUTTER), location(side.path, side.line, side.column))
     if any(_same_place(side, other) for other in earlier):
         yield Text(f"{INDENT}the same code as above", DIM)

@@ -9,6 +9,7 @@ from typing import Any
 
 from racelint import __version__
 from racelint.model.findings import EntryPointInfo, Finding, Fix, Result, Side
+from racelint.report.text import LOG_COMMAND
 from racelint.select import by_rule, by_severity, reported
 
 VERSION = 1
@@ -16,12 +17,17 @@ VERSION = 1
 
 def render(result: Result, sources: Mapping[str, Sequence[str]] | None = None) -> str:
     """The whole result, suppressed findings included. ASCII only, so that no name can steer a terminal."""
-    return json.dumps(document(result), indent=2) + "\n"
+    return dumps(document(result))
 
 
 def render_entry_points(entry_points: Sequence[EntryPointInfo]) -> str:
     """The entry points of ``racelint entrypoints --output-format json``."""
-    return json.dumps({"version": VERSION, "entry_points": [asdict(info) for info in entry_points]}, indent=2) + "\n"
+    return dumps({"version": VERSION, "entry_points": [asdict(info) for info in entry_points]})
+
+
+def dumps(data: object) -> str:
+    """Plain data as JSON in ASCII, with no command for a build server in it; what is read back is the same."""
+    return LOG_COMMAND.sub(r"#\\u0023", json.dumps(data, indent=2)) + "\n"
 
 
 def document(result: Result) -> dict[str, Any]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from racelint.model.findings import Finding, Result, Side
+from racelint.model.findings import Finding, Result, Severity, Side
 from racelint.model.source import Problem
 from racelint.select import by_severity, reported
 from racelint.suppress import COMMENT_PROBLEMS
+
+# The lines of files, without their ends, by the paths of the report.
+Sources = Mapping[str, Sequence[str]]
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 CONTEXT_WORDS = {
@@ -37,16 +40,32 @@ _MISSING = {
     "analysed": frozenset({INTERNAL_ERROR}),
     "searched": frozenset({"unreadable-folder", "symlink-loop", "symlink-outside"}),
 }
-_HARMLESS = COMMENT_PROBLEMS | {"bad-ignore-file"}
+_UNIMPORTANT = COMMENT_PROBLEMS | {"bad-ignore-file"}
 # What may steer a terminal, reorder a line, or hide in it.
 _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
+# What build servers take for a command wherever it stands in a line of the log: GitHub's runner (actions/runner,
+# ActionCommand.cs: TryParse) and the agent of Azure Pipelines (azure-pipelines-agent, Command.cs: TryParse).
+LOG_COMMAND = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+# What GitHub's runner takes for one at the start of a line (ActionCommand.cs: TryParseV2).
+_LINE_COMMAND = re.compile(r"^(\s*):(?=:)")
+
+
 def safe(text: str) -> str:
-    """``text`` on one line, with control, formatting and unassigned characters written as escapes."""
+    """``text`` on one line, with what may steer a terminal or a build server written as escapes.
+
+    That is control, formatting and unassigned characters, and the beginnings of commands in logs.
+    """
+    text = LOG_COMMAND.sub(r"#\\x23", text)
     if text.isprintable():
         return text
     return "".join(_escaped(char) if unicodedata.category(char) in _DANGEROUS else char for char in text)
+
+
+def _inert(line: str) -> str:
+    """A line of safe texts that no build server takes for a command."""
+    return _LINE_COMMAND.sub(r"\1\\x3a", line)
 
 
 def _escaped(char: str) -> str:
@@ -80,6 +99,29 @@ def message(finding: Finding) -> str:
     return finding.message if named else f"{short(finding.place)}: {finding.message}"
 
 
+def statement(finding: Finding) -> str:
+    """The message and where the other side is, on one line and safe to print."""
+    return f"{safe(message(finding))}{other_side(finding)}"
+
+
+def other_side(finding: Finding) -> str:
+    """Where the other side is and which entry points meet, as far as the message does not say it."""
+    if len(finding.sides) < 2:
+        return ""
+    first, second = finding.sides[:2]
+    entries = [safe(short(side.context.entry)) for side in (first, second)]
+    where = location(second.path, second.line)
+    more = f" and {len(finding.sides) - 2} more" if len(finding.sides) > 2 else ""
+    return f" (other side: {safe(second.access)} at {where}{more}; {entries[0]} || {entries[1]})"
+
+
+def deed(side: Side) -> str:
+    """What a side does, in which function, and the locks it holds: ``insert in op.gc.sweep, no lock held``."""
+    locks = ", ".join(f"`{safe(short(lock))}`" for lock in side.locks)
+    held = f"holding {locks}" if locks else "no lock held"
+    return f"{safe(side.detail or side.access)} in {safe(side.function)}, {held}"
+
+
 def short(name: str) -> str:
     """The last two parts of a dotted name: ``Registry.pods``."""
     return ".".join(name.split(".")[-2:])
@@ -106,7 +148,7 @@ def incomplete(result: Result) -> str:
     """What could not be analysed, in words; empty when everything was."""
     paths: dict[str, set[str]] = {kind: set() for kind in _MISSING}
     for problem in result.problems:
-        if problem.rule not in _HARMLESS:
+        if keeps_incomplete(problem):
             kind = next((kind for kind, rules in _MISSING.items() if problem.rule in rules), "analysed")
             paths[kind].add(problem.path)
     words = {"searched": "folder"}
@@ -115,17 +157,26 @@ def incomplete(result: Result) -> str:
     )
 
 
+def keeps_incomplete(problem: Problem) -> bool:
+    """Whether a problem means that something was not analysed."""
+    return problem.rule not in _UNIMPORTANT
+
+
+def problem_severity(problem: Problem) -> Severity:
+    """How grave a problem is: an error when racelint failed, else a warning."""
+    return "error" if problem.rule == INTERNAL_ERROR else "warning"
+
+
 def problem_line(problem: Problem) -> str:
     """A problem on one line: ``path:line: warning[parse-error]: message``."""
-    severity = "error" if problem.rule == INTERNAL_ERROR else "warning"
     where = location(problem.path, problem.line)
-    return f"{where}: {severity}[{safe(problem.rule)}]: {safe(problem.message)}"
+    return _inert(f"{where}: {problem_severity(problem)}[{safe(problem.rule)}]: {safe(problem.message)}")
 
 
 def render_lines(lines: Iterable[Text], color: bool) -> str:
     """Lines as one string, each ended by a newline, with terminal styles when ``color``."""
     if not color:
-        return "".join(f"{line.plain}\n" for line in lines)
+        return "".join(f"{_inert(line.plain)}\n" for line in lines)
     console = Console(
         file=io.StringIO(),
         force_terminal=True,
