@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from racelint.cli import adopt
+from racelint.cli.adopt import Adoption, Focus, adoption_options
 from racelint.cli.app import main
 from racelint.cli.scope import Scope, analyse, find_scope, scope_options, settings_text, sources, split_names, wanted
 from racelint.cli.speak import (
@@ -43,10 +46,14 @@ CHECK_FORMATS = ("full", "concise", "json")
 @click.option("--fail-on", type=SEVERITY, help="Shown findings from here on give exit status 1 [default: warning].")
 @click.option("--min-confidence", type=CONFIDENCE, help="Show findings from here on [default: medium].")
 @click.option("--statistics", is_flag=True, help="Show the number of findings per rule instead of the findings.")
+@adoption_options
 @click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
 @click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
 @click.option("--edits/--no-edits", default=True, show_default=True, help="Work out the edits for JSON as well.")
+@click.option(
+    "--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 when --fix changed a file, also when no finding is left."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings.")
 @click.option("--output-format", type=click.Choice(CHECK_FORMATS), default="full", show_default=True)
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="F", help="Write the report to this file.")
@@ -65,9 +72,11 @@ def check(
     diff: bool,
     edits: bool,
     exit_zero: bool,
+    exit_non_zero_on_fix: bool,
     output_format: str,
     output_file: Path | None,
     show_settings: bool,
+    adoption: Adoption,
     **given: Any,
 ) -> None:
     """Analyse the project and report the findings that touch PATHS (default: all of them)."""
@@ -75,51 +84,67 @@ def check(
     if show_settings:
         write(settings_text(scope), None)
         return
+    focus = adopt.find_focus(scope, adoption, edits=fix or unsafe_fixes or diff)
     if diff:
-        _write_diff(scope, unsafe_fixes, verbose, output_file, exit_zero)
+        _write_diff(focus, unsafe_fixes, verbose, output_file, exit_zero)
         return
     from racelint import select
 
+    changed = False
     with internal_errors(scope.project, verbose):
         if fix or unsafe_fixes:
-            result = _mend(scope, unsafe_fixes)
-        elif edits and output_format == "json":
-            result = _with_fixes(scope)
+            mended = _mend(focus, unsafe_fixes)
+            whole, result = mended.before, focus.still(mended.before, mended.after)
+            changed = bool(mended.changes)
         else:
-            result = analyse(scope)
-        result = select.narrow(result, scope.settings, scope.inside)
+            marks_only = adoption.update_baseline or adoption.add_ignore
+            whole = _with_fixes(focus) if edits and output_format == "json" and not marks_only else analyse(scope)
+            result = focus.narrow(whole)
+        if adoption.add_ignore:
+            left = adopt.add_ignores(scope, select.reported(result.findings), adoption.reason)
+            result = replace(result, findings=left)
         color = not no_color and output_file is None and colored(sys.stdout)
         text = _report(result, scope, output_format, statistics, color, verbose)
         failed = bool(select.failing(result.findings, scope.settings))
     diagnose(result)
-    write(text, output_file)
+    if adoption.update_baseline:
+        adopt.update_baseline(focus, whole)
+    else:
+        adopt.tell(focus, whole, verbose=verbose)
+        if not adoption.add_ignore or result.findings:
+            write(text, output_file)
     from racelint.report.text import INTERNAL_ERROR
 
     if any(problem.rule == INTERNAL_ERROR for problem in result.problems):
         sys.exit(FAILED)
-    if failed and not exit_zero:
+    found = failed and not adoption.update_baseline
+    if (found or (changed and exit_non_zero_on_fix)) and not exit_zero:
         sys.exit(FOUND)
 
 
-def _with_fixes(scope: Scope) -> Result:
+def _with_fixes(focus: Focus) -> Result:
     from racelint import mend
 
+    scope = focus.scope
     with Progress() as progress:
-        return mend.with_fixes(scope.project, scope.settings, wanted(scope), progress.update)
+        return mend.with_fixes(scope.project, scope.settings, wanted(scope), progress.update, narrow=focus.narrow)
 
 
-def _mended(scope: Scope, unsafe: bool) -> Mended:
+def _mended(focus: Focus, unsafe: bool) -> Mended:
     from racelint import mend
 
+    scope = focus.scope
     with Progress() as progress:
-        return mend.mend(scope.project, scope.settings, wanted(scope), unsafe=unsafe, progress=progress.update)
+        return mend.mend(
+            scope.project, scope.settings, wanted(scope), unsafe=unsafe, progress=progress.update, narrow=focus.narrow
+        )
 
 
-def _mend(scope: Scope, unsafe: bool) -> Result:
-    """Write the fixes, say what was changed and what was left, and give the findings that remain."""
+def _mend(focus: Focus, unsafe: bool) -> Mended:
+    """Write the fixes, and say what was changed and what was left."""
     from racelint.fix import write as files
 
-    mended = _mended(scope, unsafe)
+    mended = _mended(focus, unsafe)
     try:
         files.write_all(mended.changes)
     except files.NotWritten as error:
@@ -127,7 +152,7 @@ def _mend(scope: Scope, unsafe: bool) -> Result:
     for offer in mended.done:
         say(f"fixed {offer.plan.place}: {offer.plan.title}")
     _say_left(mended)
-    return mended.after
+    return mended
 
 
 def _say_left(mended: Mended) -> None:
@@ -135,12 +160,12 @@ def _say_left(mended: Mended) -> None:
         say(f"left {left.place} as it is: {left.reason}")
 
 
-def _write_diff(scope: Scope, unsafe: bool, verbose: bool, output_file: Path | None, exit_zero: bool) -> None:
+def _write_diff(focus: Focus, unsafe: bool, verbose: bool, output_file: Path | None, exit_zero: bool) -> None:
     """Show the fixes as a unified diff; exit status 1 when there is something to change."""
     from racelint.fix import write as files
 
-    with internal_errors(scope.project, verbose):
-        mended = _mended(scope, unsafe)
+    with internal_errors(focus.scope.project, verbose):
+        mended = _mended(focus, unsafe)
         text = "".join(files.unified(change) for change in mended.changes)
     diagnose(mended.before)
     _say_left(mended)
