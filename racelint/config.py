@@ -59,9 +59,10 @@ class Settings:
     ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. With ``include_tests`` test code
     is analysed too. ``exclude`` holds patterns as in a ``.gitignore`` of the project folder. ``jobs`` is the number of
     processes, None for one per core. ``baseline`` is the file of known findings, relative to the project.
-    ``per_file_ignores`` pairs patterns, as in a ``.gitignore`` of the project folder, with the rules that are not
-    reported in files they match; with ``!`` in front, in files they do not match. ``tables`` are the user's own framework rows. ``origin`` is the file the settings
-    come from, empty when there is none; ``warnings`` are sentences about that file that deserve to be read.
+    ``per_file_ignores`` pairs patterns like those of ``exclude`` with the rules that are not reported in files they
+    match; with ``!`` in front, in files they do not match. ``tables`` are the user's own framework rows. ``origin`` is
+    the file the settings come from, empty when there is none; ``warnings`` are sentences about that file that deserve
+    to be read.
     """
 
     select: tuple[str, ...] = ()

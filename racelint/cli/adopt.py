@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,23 +55,19 @@ def adoption_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Write `# racelint: ignore[rule] reason` where to act on each finding that would be reported, instead "
             "of reporting it.",
         ),
-        click.option(
-            "--staged",
-            is_flag=True,
-            help="Report only findings with a side, a call on the way to it, or the start of its thread or task on a "
-            "line that is staged for the next commit.",
-        ),
+        click.option("--staged", is_flag=True, help="The same for lines that are staged for the next commit."),
         click.option(
             "--since",
             metavar="REV",
-            help="The same for lines changed since the last common ancestor of HEAD and REV, committed or not, and for "
-            "files unknown to git: what a pull request to REV adds.",
+            help="Report only findings with a side, a call on the way to it, or the start of its thread or task on a "
+            "line changed since the last common ancestor of HEAD and REV, committed or not, as a pull request to REV "
+            "shows it. Files unknown to git count as changed.",
         ),
         click.option(
             "--update-baseline",
             is_flag=True,
-            help="Write what would be reported to the baseline, drop what is gone, and exit with 0. PATHS, --select and "
-            "the like limit what is added and dropped.",
+            help="Write what would be reported to the baseline, drop what is gone, and exit with 0. PATHS, --select "
+            "and the like limit what is added and dropped.",
         ),
         click.option("--no-baseline", is_flag=True, help="Report also what the configured baseline knows."),
         click.option(
@@ -196,9 +193,9 @@ def _baseline(scope: Scope, given: Adoption) -> Baseline | None:
         return None
     from racelint import baseline, config
 
-    if given.update_baseline and not path.exists():
+    if given.update_baseline and not os.path.exists(path):
         return Baseline(path, name, ())
-    if not path.exists():
+    if not os.path.exists(path):
         raise click.UsageError(f"there is no baseline {shown(name)}; --update-baseline makes it")
     try:
         return Baseline(path, name, baseline.parse(config.read_text(path, name), name))

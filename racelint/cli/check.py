@@ -106,13 +106,13 @@ def check(
         color = not no_color and output_file is None and colored(sys.stdout)
         text = _report(result, scope, output_format, statistics, color, verbose)
         failed = bool(select.failing(result.findings, scope.settings))
-    diagnose(result)
-    if adoption.update_baseline:
-        adopt.update_baseline(focus, whole)
-    else:
-        adopt.tell(focus, whole, verbose=verbose)
-        if not adoption.add_ignore or result.findings:
-            write(text, output_file)
+        diagnose(result)
+        if adoption.update_baseline:
+            adopt.update_baseline(focus, whole)
+        else:
+            adopt.tell(focus, whole, verbose=verbose)
+            if not adoption.add_ignore or result.findings:
+                write(text, output_file)
     from racelint.report.text import INTERNAL_ERROR
 
     if any(problem.rule == INTERNAL_ERROR for problem in result.problems):

@@ -11,9 +11,10 @@ import click
 from racelint.changes import Changes, carried, changes, parse, shown_path
 from racelint.cli.speak import Failure, shown
 
-# Settings of the user and the repository that would change the form of a diff, or run a program to make it.
+# Settings of the user and the repository that would change the form of a diff, run a program to make it, or write.
 DIFF = (
-    *("-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "diff", "--unified=0", "--inter-hunk-context=0"),
+    *("-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "diff.autoRefreshIndex=false"),
+    *("diff", "--unified=0", "--inter-hunk-context=0"),
     *("--no-ext-diff", "--no-textconv", "--no-color", "--text", "--find-renames", "--ignore-submodules=all"),
     *("--relative", "--src-prefix=a/", "--dst-prefix=b/"),
 )
