@@ -73,8 +73,12 @@ def at_least(value: str, bound: str, order: Sequence[str]) -> bool:
 
 
 def touches(finding: Finding, paths: Collection[str]) -> bool:
-    """Whether any side of the finding lies in one of ``paths``."""
-    return not paths or any(inside(side.path, paths) for side in finding.sides)
+    """Whether a side, a call on the way to it, or the start of its context lies in one of ``paths``."""
+    return not paths or any(
+        inside(path, paths)
+        for side in finding.sides
+        for path in (side.path, side.context.path, *(step.path for step in side.trace))
+    )
 
 
 def inside(path: str, paths: Collection[str]) -> bool:

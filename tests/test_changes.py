@@ -299,7 +299,7 @@ class TestCommand:
         repository.commit()
         assert found() == []
         repository.write("more.py", guarded.replace("        store.LOCK.acquire()\n", ""))
-        assert len(found()) == len(found("--since", "HEAD")) == 1
+        assert len(found()) == len(found("--since", "HEAD")) == 2
 
     def test_since_is_since_the_common_ancestor(self, repository: Repository) -> None:
         repository.git("checkout", "-q", "-b", "topic")
