@@ -332,7 +332,8 @@ class TestCommand:
 
     def test_paths_narrow_further(self, repository: Repository) -> None:
         repository.write("more.py", MORE)
-        assert found("--since", "HEAD", "app.py") == []
+        repository.write("other.py", "x = 1\n")
+        assert found("--since", "HEAD", "other.py") == []
         assert found("--since", "HEAD", "more.py") == RACES
 
     def test_a_project_below_the_repository(self, repository: Repository) -> None:

@@ -151,9 +151,7 @@ def two_files(repository: Repository) -> Repository:
     repository.write("store.py", STORE)
     repository.write("app.py", APP)
     repository.git("add", "-A")
-    done = repository.commit()
-    assert done.returncode == 0, done.stdout
-    assert "Passed" in done.stdout
+    repository.git("commit", "-q", "--no-verify", "-m", "x")
     return repository
 
 
