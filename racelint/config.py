@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
+import pathspec
 
 from racelint.frameworks.schema import ContextKind, TableError, Tables, parse
 from racelint.model.findings import CONFIDENCES, OUTPUT_FORMATS, SEVERITIES, Confidence, OutputFormat, Severity
@@ -57,8 +58,11 @@ class Settings:
 
     ``select`` and ``ignore`` hold rule names or codes; no ``select`` means all rules. With ``include_tests`` test code
     is analysed too. ``exclude`` holds patterns as in a ``.gitignore`` of the project folder. ``jobs`` is the number of
-    processes, None for one per core. ``tables`` are the user's own framework rows. ``origin`` is the file the settings
-    come from, empty when there is none; ``warnings`` are sentences about that file that deserve to be read.
+    processes, None for one per core. ``baseline`` is the file of known findings, relative to the project.
+    ``per_file_ignores`` pairs patterns like those of ``exclude`` with the rules that are not reported in files they
+    match; with ``!`` in front, in files they do not match. ``tables`` are the user's own framework rows. ``origin`` is
+    the file the settings come from, empty when there is none; ``warnings`` are sentences about that file that deserve
+    to be read.
     """
 
     select: tuple[str, ...] = ()
@@ -71,6 +75,8 @@ class Settings:
     include_tests: bool = False
     exclude: tuple[str, ...] = ()
     jobs: int | None = None
+    baseline: str = ""
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tables: Tables = field(default_factory=Tables)
     entrypoints: tuple[ProjectEntryPoint, ...] = ()
     origin: str = ""
@@ -85,23 +91,23 @@ def load(project: Path, config_file: Path | None = None) -> Settings:
     """The settings of a project, or those in ``config_file``. Raises ConfigError."""
     if config_file is not None:
         name = str(config_file)
-        text = _read(config_file, name)
+        text = read_text(config_file, name)
         if config_file.name != PYPROJECT_NAME:
-            return _settings(_parse(text, name), _Where(name, text, ""))
-        section = _section(_parse(text, name), name)
+            return _settings(parse_toml(text, name), _Where(name, text, ""))
+        section = _section(parse_toml(text, name), name)
         if section is None:
             raise ConfigError(f"{name}: there is no [tool.racelint] section")
         return _settings(section, _Where(name, text, "tool.racelint"))
     own, shared = project / CONFIG_NAME, project / PYPROJECT_NAME
     section, text = None, ""
     if _exists(shared):
-        text = _read(shared, PYPROJECT_NAME)
-        section = _section(_parse(text, PYPROJECT_NAME), PYPROJECT_NAME)
+        text = read_text(shared, PYPROJECT_NAME)
+        section = _section(parse_toml(text, PYPROJECT_NAME), PYPROJECT_NAME)
     if _exists(own):
-        own_text = _read(own, CONFIG_NAME)
+        own_text = read_text(own, CONFIG_NAME)
         ignored = f"{CONFIG_NAME} is used; the [tool.racelint] section of {PYPROJECT_NAME} is not read"
         warnings = () if section is None else (ignored,)
-        return _settings(_parse(own_text, CONFIG_NAME), _Where(CONFIG_NAME, own_text, ""), warnings)
+        return _settings(parse_toml(own_text, CONFIG_NAME), _Where(CONFIG_NAME, own_text, ""), warnings)
     if section is not None:
         return _settings(section, _Where(PYPROJECT_NAME, text, "tool.racelint"))
     return Settings()
@@ -176,7 +182,8 @@ class _Where:
         return f"{self.name}:{line}" if line else self.name
 
 
-def _read(path: Path, name: str) -> str:
+def read_text(path: Path, name: str) -> str:
+    """The text of a file in UTF-8. Raises ConfigError with ``name``."""
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
@@ -185,7 +192,8 @@ def _read(path: Path, name: str) -> str:
         raise ConfigError(f"{name}: is not UTF-8 (byte {error.start})") from None
 
 
-def _parse(text: str, name: str) -> dict[str, Any]:
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """A TOML document. Raises ConfigError with ``name`` and the line."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -206,7 +214,7 @@ def _section(data: Mapping[str, Any], name: str) -> dict[str, Any] | None:
 
 
 def _settings(data: Mapping[str, Any], where: _Where, warnings: tuple[str, ...] = ()) -> Settings:
-    known = [*_READERS, "entrypoints", *Tables.__struct_fields__]
+    known = [*_READERS, "per-file-ignores", "entrypoints", *Tables.__struct_fields__]
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:
@@ -223,6 +231,7 @@ def _settings(data: Mapping[str, Any], where: _Where, warnings: tuple[str, ...] 
     return Settings(
         **values,
         tables=_tables(rows, where),
+        per_file_ignores=_per_file_ignores(data.get("per-file-ignores", {}), where),
         entrypoints=_entrypoints(data.get("entrypoints", []), where),
         origin=where.name,
         warnings=warnings,
@@ -233,6 +242,18 @@ def _names(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
         return tuple(value)
     return None
+
+
+def _path(value: object) -> str | None:
+    return value if isinstance(value, str) and value and "\0" not in value else None
+
+
+def _is_pattern(text: str) -> bool:
+    """Whether a pattern, with or without ``!``, can match something."""
+    try:
+        return any(pattern.include for pattern in pathspec.GitIgnoreSpec.from_lines([text.removeprefix("!")]).patterns)
+    except (ValueError, TypeError):
+        return False
 
 
 def _flag(value: object) -> bool | None:
@@ -262,6 +283,7 @@ _READERS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "include-tests": ("true or false", _flag),
     "exclude": ("an array of patterns", _names),
     "jobs": ("a whole number above 0", _count),
+    "baseline": ("the path of a file", _path),
 }
 
 _TYPES = {str: "a string", bool: "true/false", int: "a number", float: "a number", list: "an array", dict: "a table"}
@@ -325,6 +347,21 @@ def _entrypoints(value: object, where: _Where) -> tuple[ProjectEntryPoint, ...]:
         if not isinstance(why, str):
             raise ConfigError(f"{at}: 'why' of {function} must be a string, not {_shown(why)}")
         found.append(ProjectEntryPoint(function, kind, overlap, why))
+    return tuple(found)
+
+
+def _per_file_ignores(value: object, where: _Where) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    at = where.at(["per-file-ignores"])
+    if not isinstance(value, dict):
+        raise ConfigError(f"{at}: 'per-file-ignores' must be a table, not {_shown(value)}")
+    found = []
+    for pattern, names in value.items():
+        rules = _names(names)
+        if not _is_pattern(pattern):
+            raise ConfigError(f"{at}: '{pattern}' in 'per-file-ignores' is no pattern")
+        if rules is None:
+            raise ConfigError(f"{at}: '{pattern}' in 'per-file-ignores' must be an array of rule names")
+        found.append((pattern, rules))
     return tuple(found)
 
 

@@ -22,6 +22,7 @@ from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, Progress, judge, load, parse, with_deep_stack
 
 Wanted = Callable[[Finding], bool]
+Narrow = Callable[[Result], Result]
 # A plan that did not go with the others may go once they are in; each round mends a place or is the last.
 ROUNDS = 8
 
@@ -68,20 +69,27 @@ class Mended:
 
 
 def mend(
-    project: Path, settings: Settings, wanted: Wanted, *, unsafe: bool = False, progress: Progress | None = None
+    project: Path,
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    unsafe: bool = False,
+    progress: Progress | None = None,
+    narrow: Narrow | None = None,
 ) -> Mended:
-    """Plan, edit and prove the fixes for the findings that ``wanted`` picks."""
+    """Plan, edit and prove the fixes for the findings that ``wanted`` picks, of those that ``narrow`` leaves."""
 
     def work() -> Mended:
         loaded = load(project, settings, progress)
         program, before = judge(loaded, settings, progress)
+        about = _among(before, wanted, narrow)
         original = {item.file.display: item for item in loaded.extracted}
         done: list[Offer] = []
         changed: set[str] = set()
         after = before
         left: tuple[Left, ...] = ()
         for _ in range(ROUNDS):
-            attempt = _attempt(loaded, program, after, settings, wanted, unsafe)
+            attempt = _attempt(loaded, program, after, settings, about, unsafe)
             left = attempt.left
             if not attempt.done:
                 break
@@ -100,16 +108,42 @@ def mend(
     return with_deep_stack(work)
 
 
-def with_fixes(project: Path, settings: Settings, wanted: Wanted, progress: Progress | None = None) -> Result:
+def left_out(before: Result, narrow: Narrow) -> frozenset[str]:
+    """The fingerprints of what was found before any edit and is not what the run is about.
+
+    They are said by fingerprints because what narrows may go by lines, and edits move those.
+    """
+    kept = {finding.fingerprint for finding in narrow(before).findings}
+    return frozenset(finding.fingerprint for finding in before.findings) - kept
+
+
+def _among(before: Result, wanted: Wanted, narrow: Narrow | None) -> Wanted:
+    """``wanted``, without what ``narrow`` leaves out of the findings before any edit."""
+    if narrow is None:
+        return wanted
+    out = left_out(before, narrow)
+    return lambda finding: wanted(finding) and finding.fingerprint not in out
+
+
+def with_fixes(
+    project: Path,
+    settings: Settings,
+    wanted: Wanted,
+    progress: Progress | None = None,
+    *,
+    narrow: Narrow | None = None,
+) -> Result:
     """What is found, each finding that ``wanted`` picks with the edits that would mend its place, or why none would.
 
-    The edits of a finding stand alone; all of them together have been proved. Nothing is written.
+    The edits of a finding stand alone; all of them together have been proved. Nothing is written. ``narrow`` leaves out
+    findings by the whole of what was found.
     """
 
     def work() -> Result:
         started = time.monotonic()
         loaded = load(project, settings, progress)
-        attempt = _attempt(loaded, *judge(loaded, settings, progress), settings, wanted, True)
+        program, found = judge(loaded, settings, progress)
+        attempt = _attempt(loaded, program, found, settings, _among(found, wanted, narrow), True)
         fixes = {left.place: Fix("display", left.reason) for left in attempt.left}
         for offer in attempt.done:
             fixes[offer.plan.place] = Fix(offer.applicability, offer.title, attempt.proof.edits(offer))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import pathspec
 
 from racelint.config import Settings
 from racelint.model.findings import CONFIDENCES, SEVERITIES, EntryPointInfo, Finding, Result, Severity
@@ -27,18 +30,34 @@ def narrow(result: Result, settings: Settings, paths: Collection[str] = ()) -> R
     """
     return replace(
         result,
-        findings=tuple(
-            finding
-            for finding in result.findings
-            if is_selected(finding, settings) and is_grave(finding, settings) and touches(finding, paths)
-        ),
+        findings=tuple(finding for finding in result.findings if is_asked_for(finding, settings, paths)),
     )
 
 
+def is_asked_for(finding: Finding, settings: Settings, paths: Collection[str] = ()) -> bool:
+    """Whether the finding's rule, its gravity and its files are what the run is about."""
+    return is_selected(finding, settings) and is_grave(finding, settings) and touches(finding, paths)
+
+
 def is_selected(finding: Finding, settings: Settings) -> bool:
-    """Whether the finding's rule is wanted."""
+    """Whether the finding's rule is wanted, in general and in the file where to act."""
     names = {finding.rule, finding.code}
-    return (not settings.select or not names.isdisjoint(settings.select)) and names.isdisjoint(settings.ignore)
+    wanted = (not settings.select or not names.isdisjoint(settings.select)) and names.isdisjoint(settings.ignore)
+    return wanted and not any(
+        matches(finding.sides[0].path, pattern)
+        for pattern, rules in settings.per_file_ignores
+        if not names.isdisjoint(rules)
+    )
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a pattern of ``per-file-ignores`` is about a file."""
+    return _spec(pattern.removeprefix("!")).match_file(path) != pattern.startswith("!")
+
+
+@lru_cache
+def _spec(pattern: str) -> pathspec.GitIgnoreSpec:
+    return pathspec.GitIgnoreSpec.from_lines([pattern])
 
 
 def is_grave(finding: Finding, settings: Settings) -> bool:
@@ -54,8 +73,12 @@ def at_least(value: str, bound: str, order: Sequence[str]) -> bool:
 
 
 def touches(finding: Finding, paths: Collection[str]) -> bool:
-    """Whether any side of the finding lies in one of ``paths``."""
-    return not paths or any(inside(side.path, paths) for side in finding.sides)
+    """Whether a side, a call on the way to it, or the start of its context lies in one of ``paths``."""
+    return not paths or any(
+        inside(path, paths)
+        for side in finding.sides
+        for path in (side.path, side.context.path, *(step.path for step in side.trace))
+    )
 
 
 def inside(path: str, paths: Collection[str]) -> bool:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from racelint.config import ENTRY_CONTEXTS, suggestion
 from racelint.frameworks.schema import ContextKind
+from racelint.layout import Layout, layout
 from racelint.model.findings import Finding, Side
 from racelint.model.source import Problem
 
@@ -71,6 +72,29 @@ def parse(line: int, text: str) -> Comment:
     return Comment(line, kind, argument=argument or "", reason=reason)
 
 
+def ignore_text(rules: Iterable[str], reason: str) -> str:
+    """The comment that silences ``rules``."""
+    return f"# racelint: ignore[{', '.join(rules)}] {reason}".rstrip()
+
+
+def extended(text: str, rules: Iterable[str], reason: str) -> str:
+    """A comment with an ``ignore`` of ``rules`` in it, by its own ``ignore`` where it has one, whose reason stays.
+
+    Raises CommentError when it tells racelint something else: there is one comment to racelint on a line.
+    """
+    mark = _MARK.search(text)
+    if mark is None:
+        return f"{text.rstrip()}  {ignore_text(rules, reason)}"
+    known = parse(0, text)
+    if known.kind != "ignore":
+        raise CommentError(f"the comment '{known.kind}' stands there")
+    if not known.rules:
+        return text
+    names = ", ".join([*known.rules, *(rule for rule in rules if rule not in known.rules)])
+    rest = text[text.index("]", mark.end()) + 1 :].rstrip()
+    return f"{text[: mark.end()]}ignore[{names}]{rest if known.reason else f' {reason}'}"
+
+
 def parse_all(comments: Comments, path: str, known_rules: Collection[str]) -> tuple[list[Comment], list[Problem]]:
     """Every comment of one file that can be used, and the problems of the others."""
     found: list[Comment] = []
@@ -114,10 +138,11 @@ def apply(
 ) -> tuple[list[Finding], list[Problem]]:
     """The findings, with the reason on those that a comment silences, and what is wrong with the comments.
 
-    An ``ignore`` is valid at any side of a finding: on one of the side's lines, or alone on the lines directly above.
-    ``known_rules`` are all names and codes. ``sources`` are the lines of each file, by which a comment that stands
-    alone is told from one behind code; a comment of a file without lines counts as both. ``active`` are the rules that
-    have run (default: all): only for these can an ``ignore`` be called unused.
+    An ``ignore`` is valid at any side of a finding: on one of the side's lines, on another line of the statements that
+    begin or end there (a line that ends in a backslash or inside a string can have no comment), or alone on the lines
+    directly above. ``known_rules`` are all names and codes. ``sources`` are the lines of each file, by which statements
+    are known, and a comment that stands alone is told from one behind code; a comment of a file without lines counts as
+    both. ``active`` are the rules that have run (default: all): only for these can an ``ignore`` be called unused.
     """
     ran = frozenset(known_rules if active is None else active)
     problems: list[Problem] = []
@@ -188,6 +213,7 @@ class _Ignores:
     def __init__(self, comments: Iterable[Comment], lines: Sequence[str] | None) -> None:
         self._by_line = {comment.line: comment for comment in comments if comment.kind == "ignore"}
         self._lines = lines
+        self._layout = layout(lines) if self._by_line and lines is not None else Layout({}, frozenset(), {})
         self._used: set[tuple[int, str]] = set()
 
     def reasons(self, side: Side, finding: Finding) -> Iterator[str]:
@@ -213,8 +239,10 @@ class _Ignores:
                     yield line, f"this ignore silences no '{name}'"
 
     def _reach(self, side: Side) -> Iterator[int]:
-        yield from range(side.line, max(side.line, side.end_line) + 1)
-        line = side.line - 1
+        first, _ = self._layout.statement(side.line)
+        _, last = self._layout.statement(max(side.line, side.end_line))
+        yield from range(first, last + 1)
+        line = first - 1
         while self._alone(line):
             yield line
             line -= 1

@@ -69,7 +69,9 @@ def given(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
             calls.append((folder, settings))
             return result(*found, **changes)
 
-        def with_fixes(folder: Path, settings: Settings, _wanted: object, progress: object = None) -> model.Result:
+        def with_fixes(
+            folder: Path, settings: Settings, _wanted: object, progress: object = None, *, narrow: object = None
+        ) -> model.Result:
             return analyse(folder, settings, progress)
 
         monkeypatch.setattr(pipeline, "analyse", analyse)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from racelint.cli import adopt
+from racelint.cli.adopt import Adoption, Focus, adoption_options
 from racelint.cli.app import main
 from racelint.cli.job_summary import append
 from racelint.cli.scope import (
@@ -57,11 +60,15 @@ CONFIDENCE = click.Choice(["low", "medium", "high"])
 @click.option("--fail-on", type=SEVERITY, help="Shown findings from here on give exit status 1 [default: warning].")
 @click.option("--min-confidence", type=CONFIDENCE, help="Show findings from here on [default: medium].")
 @click.option("--statistics", is_flag=True, help="Show the number of findings per rule instead of the findings.")
+@adoption_options
 @click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
 @click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
 @click.option(
     "--edits/--no-edits", default=True, show_default=True, help="Work out the edits, where the format shows them."
+)
+@click.option(
+    "--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 when --fix changed a file, also when no finding is left."
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings.")
 @click.option(
@@ -85,8 +92,10 @@ def check(
     diff: bool,
     edits: bool,
     exit_zero: bool,
+    exit_non_zero_on_fix: bool,
     output_file: Path | None,
     show_settings: bool,
+    adoption: Adoption,
     **given: Any,
 ) -> None:
     """Analyse the project and report the findings that touch PATHS (default: all of them)."""
@@ -94,8 +103,9 @@ def check(
     if show_settings:
         write(settings_text(scope), None)
         return
+    focus = adopt.find_focus(scope, adoption, edits=fix or unsafe_fixes or diff)
     if diff:
-        _write_diff(scope, unsafe_fixes, verbose, output_file, exit_zero)
+        _write_diff(focus, unsafe_fixes, verbose, output_file, exit_zero)
         return
     from racelint import select
 
@@ -103,50 +113,65 @@ def check(
     chosen = formats.FORMATS[name]
     if statistics and chosen.counts:
         chosen = formats.STATISTICS
+    changed = False
     with internal_errors(scope.project, verbose):
         if fix or unsafe_fixes:
-            result = _mend(scope, unsafe_fixes)
-        elif edits and chosen.edits:
-            result = _with_fixes(scope)
+            mended = _mend(focus, unsafe_fixes)
+            whole, result = mended.before, focus.still(mended.before, mended.after)
+            changed = bool(mended.changes)
         else:
-            result = analyse(scope)
-        result = select.narrow(result, scope.settings, scope.inside)
+            marks_only = adoption.update_baseline or adoption.add_ignore
+            whole = _with_fixes(focus) if edits and chosen.edits and not marks_only else analyse(scope)
+            result = focus.narrow(whole)
+        if adoption.add_ignore:
+            left = adopt.add_ignores(scope, select.reported(result.findings), adoption.reason)
+            result = replace(result, findings=left)
         color = not no_color and output_file is None and colored(sys.stdout)
         style = formats.Style(color, verbose, terminal_width(sys.stdout) if color else None)
         shown_result, lines = _as_seen(result, scope, chosen)
         text = chosen.render(shown_result, lines, style)
         failed = bool(select.failing(result.findings, scope.settings))
-    diagnose(result)
-    write(text, output_file)
-    if name == "github":
-        append(shown_result, lines, os.environ.get("GITHUB_STEP_SUMMARY"))
+        diagnose(result)
+        if adoption.update_baseline:
+            adopt.update_baseline(focus, whole)
+        else:
+            adopt.tell(focus, whole, verbose=verbose)
+            if not adoption.add_ignore or result.findings:
+                write(text, output_file)
+                if name == "github":
+                    append(shown_result, lines, os.environ.get("GITHUB_STEP_SUMMARY"))
     from racelint.report.text import INTERNAL_ERROR
 
     if any(problem.rule == INTERNAL_ERROR for problem in result.problems):
         sys.exit(FAILED)
-    if failed and not exit_zero:
+    found = failed and not adoption.update_baseline
+    if (found or (changed and exit_non_zero_on_fix)) and not exit_zero:
         sys.exit(FOUND)
 
 
-def _with_fixes(scope: Scope) -> Result:
+def _with_fixes(focus: Focus) -> Result:
     from racelint import mend
 
+    scope = focus.scope
     with Progress() as progress:
-        return mend.with_fixes(scope.project, scope.settings, wanted(scope), progress.update)
+        return mend.with_fixes(scope.project, scope.settings, wanted(scope), progress.update, narrow=focus.narrow)
 
 
-def _mended(scope: Scope, unsafe: bool) -> Mended:
+def _mended(focus: Focus, unsafe: bool) -> Mended:
     from racelint import mend
 
+    scope = focus.scope
     with Progress() as progress:
-        return mend.mend(scope.project, scope.settings, wanted(scope), unsafe=unsafe, progress=progress.update)
+        return mend.mend(
+            scope.project, scope.settings, wanted(scope), unsafe=unsafe, progress=progress.update, narrow=focus.narrow
+        )
 
 
-def _mend(scope: Scope, unsafe: bool) -> Result:
-    """Write the fixes, say what was changed and what was left, and give the findings that remain."""
+def _mend(focus: Focus, unsafe: bool) -> Mended:
+    """Write the fixes, and say what was changed and what was left."""
     from racelint.fix import write as files
 
-    mended = _mended(scope, unsafe)
+    mended = _mended(focus, unsafe)
     try:
         files.write_all(mended.changes)
     except files.NotWritten as error:
@@ -154,7 +179,7 @@ def _mend(scope: Scope, unsafe: bool) -> Result:
     for offer in mended.done:
         say(f"fixed {offer.plan.place}: {offer.plan.title}")
     _say_left(mended)
-    return mended.after
+    return mended
 
 
 def _say_left(mended: Mended) -> None:
@@ -162,12 +187,12 @@ def _say_left(mended: Mended) -> None:
         say(f"left {left.place} as it is: {left.reason}")
 
 
-def _write_diff(scope: Scope, unsafe: bool, verbose: bool, output_file: Path | None, exit_zero: bool) -> None:
+def _write_diff(focus: Focus, unsafe: bool, verbose: bool, output_file: Path | None, exit_zero: bool) -> None:
     """Show the fixes as a unified diff; exit status 1 when there is something to change."""
     from racelint.fix import write as files
 
-    with internal_errors(scope.project, verbose):
-        mended = _mended(scope, unsafe)
+    with internal_errors(focus.scope.project, verbose):
+        mended = _mended(focus, unsafe)
         text = "".join(files.unified(change) for change in mended.changes)
     diagnose(mended.before)
     _say_left(mended)

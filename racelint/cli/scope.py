@@ -73,6 +73,8 @@ def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | 
         settings = config.load(folder, config_file)
         if settings.select or settings.ignore:
             check_rules([*settings.select, *settings.ignore], known_rules(), settings.origin)
+        for pattern, names in settings.per_file_ignores:
+            check_rules(names, known_rules(), f"{settings.origin}: per-file-ignores of '{shown(pattern)}'")
     except config.ConfigError as error:
         raise click.UsageError(shown(str(error))) from None
     for warning in settings.warnings:
@@ -128,11 +130,13 @@ def settings_text(scope: Scope) -> str:
         "output-format": settings.output_format,
         "library": str(settings.library).lower(),
         "exclude": ", ".join(settings.exclude) or "none",
+        "per-file-ignores": "; ".join(f"{at}: {', '.join(rules)}" for at, rules in settings.per_file_ignores) or "none",
+        "baseline": settings.baseline or "none",
         "jobs": str(settings.jobs or "one per core"),
         "entrypoints": ", ".join(item.function for item in settings.entrypoints) or "none",
         "own table rows": str(sum(len(getattr(settings.tables, name)) for name in settings.tables.__struct_fields__)),
     }
-    return "".join(f"{key:<15} {shown(value)}\n" for key, value in rows.items())
+    return "".join(f"{key:<16} {shown(value)}\n" for key, value in rows.items())
 
 
 def analyse(scope: Scope) -> Result:
@@ -154,7 +158,7 @@ def wanted(scope: Scope) -> Callable[[Finding], bool]:
     """Which findings a run is about."""
     from racelint import select
 
-    return lambda finding: select.is_grave(finding, scope.settings) and select.touches(finding, scope.inside)
+    return lambda finding: select.is_asked_for(finding, scope.settings, scope.inside)
 
 
 def sources(project: Path, findings: Sequence[Finding]) -> dict[str, list[str]]:

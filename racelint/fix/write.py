@@ -6,8 +6,8 @@ import difflib
 import io
 import os
 import re
+import secrets
 import stat
-import tempfile
 import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -91,17 +91,33 @@ def _checked(change: Change) -> Path:
 
 def _replace(change: Change, path: Path) -> None:
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".racelint", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(change.new)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(name, mode)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, change.new)
     except OSError as error:
         raise NotWritten(f"{change.display} cannot be written: {error.strerror or error}") from None
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Make ``data`` the content of a file in one step: a reader sees the old or the new. Raises OSError.
+
+    The mode of the file is kept; a symbolic link stays one.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        mode = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.racelint")
+    # Only the owner may look until the mode of the old file is known to hold; a new file is as the umask wants it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(temporary, flags, 0o666 if mode is None else 0o600)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if mode is not None:
+            os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -88,6 +88,8 @@ class Finding:
 
     ``why`` says why the sides can overlap, ``consequence`` what happens in production, ``help`` what to do,
     ``notes`` whatever else helps to judge it. ``suppressed`` is the reason given in a comment, or None.
+    ``fingerprint`` is made of dotted names, ``local_fingerprint`` of the same names without their modules: it stays
+    when a file is moved, and is shared by what is called alike in several files.
     """
 
     rule: str
@@ -104,6 +106,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     suppressed: str | None = None
     fix: Fix | None = None
+    local_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,13 @@ class Phrasing:
                 return ".".join(parts[index:])
         return parts[-1]
 
+    def local(self, name: str) -> str:
+        """A dotted name without the module it is defined in; nothing for a module itself."""
+        parts = name.split(".")
+        lengths = range(len(parts), 0, -1)
+        known = next((length for length in lengths if ".".join(parts[:length]) in self.world.symbols.modules), 0)
+        return ".".join(parts[known:])
+
     def entry_name(self, reached: Reached) -> str:
         """The entry point an access is reached from, as a bare function name."""
         info = self.world.symbols.functions[reached.state.entry.target.name]
@@ -250,6 +257,7 @@ class Phrasing:
         check = info.facts.events[race.first.touch.event]
         asks = isinstance(check, f.Access) and check.kind == "has"
         instead = alternative(race, self._accesses[race.name], asks)
+        names = (race.name, info.display, self.function(race.second).display)
         return Finding(
             rule=rule,
             code=code,
@@ -257,7 +265,8 @@ class Phrasing:
             confidence=self.confidence(race),
             message=message,
             place=race.name,
-            fingerprint=fingerprint(rule, race.name, info.display, self.function(race.second).display),
+            fingerprint=fingerprint(rule, *names),
+            local_fingerprint=fingerprint(rule, *map(self.local, names)),
             sides=(first, second),
             why=race.why,
             consequence=consequence,

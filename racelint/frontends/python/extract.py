@@ -7,9 +7,11 @@ from typing import Any
 
 import libcst as cst
 
+from racelint.discover import source_lines
 from racelint.frontends.python.builder import Builder
 from racelint.frontends.python.nesting import too_deep
 from racelint.frontends.python.statements import Statements
+from racelint.layout import layout
 from racelint.model import facts as f
 
 COMMENT = re.compile(r"#\s*racelint\s*:")
@@ -53,12 +55,21 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
         classes=tuple(walker.classes),
         imports=tuple(walker.imports),
         public=walker.public,
-        comments=tuple(walker.comments),
+        comments=_comments(source),
     )
 
 
+def _comments(source: bytes) -> tuple[tuple[int, str], ...]:
+    """The comments that are meant for racelint, wherever they stand; few files have any."""
+    if b"racelint" not in source:
+        return ()
+    lines = source_lines(source)
+    found = ((line, lines[line - 1][column:]) for line, column in sorted(layout(lines).comments.items()))
+    return tuple((line, text) for line, text in found if COMMENT.search(text))
+
+
 class ScopeWalker(Statements):
-    """Opens and closes scopes; collects functions, classes, imports and comments."""
+    """Opens and closes scopes; collects functions, classes and imports."""
 
     def __init__(self, module: str, *, is_package: bool) -> None:
         super().__init__()
@@ -68,16 +79,10 @@ class ScopeWalker(Statements):
         self.classes: list[f.Class] = []
         self.imports: list[f.Import] = []
         self.public: tuple[str, ...] | None = None
-        self.comments: list[tuple[int, str]] = []
         self._names: dict[str, int] = {}
         self._annotations: list[tuple[str, int]] = []
         self._methods: list[tuple[str, str]] = []
         self._finished: list[Builder] = []
-
-    def comment(self, line: int, text: str) -> None:
-        """Keep the comments that are meant for racelint."""
-        if COMMENT.search(text):
-            self.comments.append((line, text))
 
     def module(self, tree: cst.Module) -> None:
         """Walk a whole module."""
@@ -169,7 +174,7 @@ class ScopeWalker(Statements):
             self.empty_lines(decorator.leading_lines)
             self.space(decorator.whitespace_after_at)
             nodes.append(self.read(decorator.decorator))
-            self.trailing(decorator.trailing_whitespace)
+            self.trailing()
         return nodes
 
     def _parameters(self, params: cst.Parameters, inner: Builder) -> None:

@@ -64,23 +64,14 @@ class Statements(Expressions, ABC):
     def import_from(self, node: cst.ImportFrom) -> bool:
         """``from a import b``."""
 
-    @abstractmethod
-    def comment(self, line: int, text: str) -> None:
-        """A comment was passed."""
-
     # -- lines --------------------------------------------------------------------------------------------------------
 
     def empty_lines(self, lines: Sequence[cst.EmptyLine]) -> None:
         """Count blank and comment lines."""
-        for entry in lines:
-            if entry.comment is not None:
-                self.comment(self.line, entry.comment.value)
-            self.line += 1
+        self.line += len(lines)
 
-    def trailing(self, whitespace: cst.TrailingWhitespace) -> None:
+    def trailing(self) -> None:
         """The end of a logical line."""
-        if whitespace.comment is not None:
-            self.comment(self.line, whitespace.comment.value)
         self.line += 1
 
     # -- suites -------------------------------------------------------------------------------------------------------
@@ -88,14 +79,14 @@ class Statements(Expressions, ABC):
     def suite(self, body: cst.BaseSuite) -> bool:
         """Walk an indented block or the rest of a line; True when control can fall out of its end."""
         if isinstance(body, cst.IndentedBlock):
-            self.trailing(body.header)
+            self.trailing()
             falls = self.statements(body.body)
             self.empty_lines(body.footer)
             return falls
         assert isinstance(body, cst.SimpleStatementSuite)
         self.space(body.leading_whitespace)
         falls = self._small_statements(body.body)
-        self.trailing(body.trailing_whitespace)
+        self.trailing()
         return falls
 
     def statements(self, body: Sequence[cst.BaseStatement]) -> bool:
@@ -106,7 +97,7 @@ class Statements(Expressions, ABC):
             if isinstance(statement, cst.SimpleStatementLine):
                 self.empty_lines(statement.leading_lines)
                 falls = self._small_statements(statement.body)
-                self.trailing(statement.trailing_whitespace)
+                self.trailing()
             else:
                 falls = self._compound[type(statement)](statement)
         self.b.block = entry
@@ -532,7 +523,7 @@ class Statements(Expressions, ABC):
         self.space(node.whitespace_after_match)
         subject = self.read(node.subject)
         self.space(node.whitespace_before_colon)
-        self.trailing(node.whitespace_after_colon)
+        self.trailing()
         entry_env, entry_held = dict(b.env), b.held
         ends: list[tuple[Env, tuple[int, ...]]] = [(dict(entry_env), entry_held)]
         for case in node.cases:
