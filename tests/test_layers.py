@@ -24,7 +24,7 @@ LEVELS = (
     ("contexts",),
     ("analysis",),
     ("rules",),
-    ("select", "fix", "baseline"),
+    ("select", "fix", "baseline", "graph"),
     ("pipeline",),
     ("mend",),
     ("report", "testing"),
