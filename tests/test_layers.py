@@ -24,7 +24,7 @@ LEVELS = (
     ("contexts",),
     ("analysis",),
     ("rules",),
-    ("select", "fix", "baseline", "graph"),
+    ("select", "fix", "baseline", "graph", "starter"),
     ("pipeline",),
     ("mend",),
     ("report", "testing"),

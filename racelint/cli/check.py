@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import Scope, analyse, find_scope, scope_options, settings_text, sources, split_names, wanted
+from racelint.cli.scope import Scope, analyse, find_scope, rule_option, scope_options, settings_text, sources, wanted
 from racelint.cli.speak import (
     FAILED,
     FOUND,
@@ -35,10 +35,8 @@ CHECK_FORMATS = ("full", "concise", "json")
 
 @main.command()
 @scope_options
-@click.option(
-    "--select", multiple=True, callback=split_names, metavar="RULE", help="Only these rules (names or codes)."
-)
-@click.option("--ignore", multiple=True, callback=split_names, metavar="RULE", help="All rules but these.")
+@rule_option("--select", "Only these rules: names or codes, separated by commas or in several options.")
+@rule_option("--ignore", "All rules but these.")
 @click.option("--min-severity", type=SEVERITY, help="Show findings from here on [default: warning].")
 @click.option("--fail-on", type=SEVERITY, help="Shown findings from here on give exit status 1 [default: warning].")
 @click.option("--min-confidence", type=CONFIDENCE, help="Show findings from here on [default: medium].")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import analyse, check_rules, find_scope, known_rules, scope_options
+from racelint.cli.scope import analyse, check_rules, complete_rules, find_scope, known_rules, scope_options
 from racelint.cli.speak import colored, diagnose, internal_errors, is_terminal, write
 
 TABLE_FORMATS = ("text", "json")
@@ -47,7 +47,7 @@ def entrypoints(
 
 
 @main.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=complete_rules)
 def explain(rule: str) -> None:
     """Explain RULE (a name or code, in any case): what it reports, why that is a bug, how to mend it."""
     rules = known_rules()

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from racelint.cli.speak import Progress, say, shown
 
@@ -18,9 +19,19 @@ if TYPE_CHECKING:
     from racelint.rules import Rule
 
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
 def split_names(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """``--select a,b --select c`` as one tuple."""
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def rule_option(name: str, text: str) -> Callable[[_Command], _Command]:
+    """An option that takes rules."""
+    return click.option(
+        name, multiple=True, callback=split_names, shell_complete=complete_rules, metavar="RULE", help=text
+    )
 
 
 def scope_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,6 +108,17 @@ def _inside(path: Path, project: Path) -> str:
         where = f"{shown(str(path))} lies outside the project {shown(str(project))}"
         raise click.UsageError(f"{where}; name another with --project") from None
     return "" if relative == "." else relative
+
+
+def complete_rules(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The rules whose name or code goes on from what is written, after the last comma; codes only when asked for."""
+    before, comma, last = incomplete.rpartition(",")
+    return [
+        CompletionItem(f"{before}{comma}{name}", help=rule.summary)
+        for rule in known_rules()
+        for name in (rule.name, *([rule.code] if last else []))
+        if name.lower().startswith(last.lower())
+    ]
 
 
 def known_rules() -> tuple[Rule, ...]:

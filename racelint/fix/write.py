@@ -89,13 +89,29 @@ def _checked(change: Change) -> Path:
     return path
 
 
+def create(path: Path, display: str, data: bytes) -> None:
+    """Make a new file in one step, with the mode that new files get. Raises NotWritten, also when there is one."""
+    if os.path.lexists(path):
+        raise NotWritten(f"{display} is there already")
+    mask = os.umask(0)
+    os.umask(mask)
+    _put(path, display, data, 0o666 & ~mask)
+
+
 def _replace(change: Change, path: Path) -> None:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise NotWritten(f"{change.display} cannot be written: {error.strerror or error}") from None
+    _put(path, change.display, change.new, mode)
+
+
+def _put(path: Path, display: str, data: bytes, mode: int) -> None:
+    try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".racelint", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(change.new)
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.chmod(name, mode)
@@ -104,4 +120,4 @@ def _replace(change: Change, path: Path) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise NotWritten(f"{change.display} cannot be written: {error.strerror or error}") from None
+        raise NotWritten(f"{display} cannot be written: {error.strerror or error}") from None

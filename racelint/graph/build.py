@@ -28,9 +28,21 @@ Node = EntryKey | str
 EdgeKey = tuple[Node, str, tuple[str, ...], tuple[str, ...]]
 
 
+def accesses(program: Program) -> list[Reached]:
+    """What is reached, without what only defines a variable: a module or class body before anything is started."""
+    functions = program.world.symbols.functions
+    return [
+        access
+        for access in program.reached
+        if access.touch.effect != "rebind"
+        or access.started
+        or functions[access.touch.fid].facts.kind not in ("module", "class")
+    ]
+
+
 def all_places(program: Program) -> frozenset[str]:
     """Every place that is reached from an entry point and may be seen by others."""
-    return frozenset(access.touch.name for access in program.reached)
+    return frozenset(access.touch.name for access in accesses(program))
 
 
 def shared_places(program: Program) -> frozenset[str]:
@@ -38,7 +50,7 @@ def shared_places(program: Program) -> frozenset[str]:
     groups: dict[str, set[int]] = defaultdict(set)
     changed: dict[str, bool] = defaultdict(bool)
     crowded: set[str] = set()
-    for access in program.reached:
+    for access in accesses(program):
         name = access.touch.name
         groups[name].add(access.group.index)
         changed[name] |= access.touch.effect in MUTATING
@@ -56,7 +68,7 @@ def entry_names(program: Program) -> frozenset[str]:
 def places_in(program: Program, places: Collection[str], is_inside: Callable[[str], bool]) -> frozenset[str]:
     """Those of ``places`` that some code touches in a file of which ``is_inside`` is true."""
     functions = program.world.symbols.functions
-    names = (access.touch.name for access in program.reached if is_inside(functions[access.touch.fid].path))
+    names = (access.touch.name for access in accesses(program) if is_inside(functions[access.touch.fid].path))
     return frozenset(names).intersection(places)
 
 
@@ -67,12 +79,12 @@ def build(program: Program, findings: Iterable[Finding], places: Collection[str]
         if finding.place in by_place:
             by_place[finding.place].append(finding)
     functions = program.world.symbols.functions
-    touched = _touched(functions, program.reached, by_place)
+    touched = _touched(functions, accesses(program), by_place)
     ways = _Ways(program, touched)
-    return _numbered(functions, ways, _accesses(functions, ways, touched, by_place), by_place)
+    return _numbered(functions, ways, _edges(functions, ways, touched, by_place), by_place)
 
 
-# -- which accesses -------------------------------------------------------------------------------------------------------
+# -- which accesses ----------------------------------------------------------------------------------------------------
 
 
 def _touched(
@@ -108,7 +120,7 @@ def _locks(access: Reached) -> tuple[str, ...]:
 
 
 def _racing(
-    functions: dict[str, FunctionInfo], accesses: Sequence[Reached], findings: Sequence[Finding]
+    functions: dict[str, FunctionInfo], touching: Sequence[Reached], findings: Sequence[Finding]
 ) -> dict[int, set[str]]:
     """The accesses (by their position) that are sides of findings, with the fingerprints of these.
 
@@ -118,17 +130,17 @@ def _racing(
     for finding in findings:
         for side in finding.sides:
             by_line: dict[int, list[int]] = defaultdict(list)
-            for index, access in enumerate(accesses):
+            for index, access in enumerate(touching):
                 if _stands_at(functions, access, side):
                     by_line[access.touch.line].append(index)
             for indexes in by_line.values():
-                named = [index for index in indexes if _locks(accesses[index]) == tuple(sorted(side.locks))]
+                named = [index for index in indexes if _locks(touching[index]) == tuple(sorted(side.locks))]
                 for index in named or indexes:
                     found[index].add(finding.fingerprint)
     return found
 
 
-# -- which ways -----------------------------------------------------------------------------------------------------------
+# -- which ways --------------------------------------------------------------------------------------------------------
 
 
 class _Ways:
@@ -146,7 +158,7 @@ class _Ways:
         self.starts: dict[str, set[EntryKey]] = defaultdict(set)
         goals: dict[int, set[str]] = defaultdict(set)
         walked: set[tuple[EntryKey, str]] = set()
-        for access in (access for accesses in touched.values() for access in accesses):
+        for access in (access for touching in touched.values() for access in touching):
             goals[access.group.index].add(access.touch.fid)
             for state in _states(access):
                 key = self._entry(state.entry)
@@ -179,6 +191,7 @@ class _Ways:
     def _add(self, entry: EntryKey, way: Sequence[Step], goal: str) -> None:
         if not way:
             self.starts[goal].add(entry)
+            return
         source: Node = entry
         for (_, line), target in zip(way, [*(fid for fid, _ in way[1:]), goal], strict=True):
             self.calls[source, target] = min(line, self.calls.get((source, target), line))
@@ -232,10 +245,10 @@ def _chain(goal: str, before: dict[str, Step | None]) -> tuple[Step, ...]:
     return tuple(reversed(steps))
 
 
-# -- access edges ---------------------------------------------------------------------------------------------------------
+# -- access edges ------------------------------------------------------------------------------------------------------
 
 
-def _accesses(
+def _edges(
     functions: dict[str, FunctionInfo],
     ways: _Ways,
     touched: dict[str, list[Reached]],
@@ -243,14 +256,14 @@ def _accesses(
 ) -> dict[EdgeKey, list[Reached]]:
     """The accesses of each edge."""
     found: dict[EdgeKey, list[Reached]] = defaultdict(list)
-    for place, accesses in touched.items():
-        racing = _racing(functions, accesses, by_place[place])
-        content = {(access.touch.fid, access.touch.line) for access in accesses if access.touch.content}
+    for place, touching in touched.items():
+        racing = _racing(functions, touching, by_place[place])
+        content = {(access.touch.fid, access.touch.line) for access in touching if access.touch.content}
         # A function may be an entry point and be called as well; its two nodes have what is reached on their own ways.
         own = {
-            (access.touch.fid, access.touch.event, not state.depth) for access in accesses for state in _states(access)
+            (access.touch.fid, access.touch.event, not state.depth) for access in touching for state in _states(access)
         }
-        for index, access in enumerate(accesses):
+        for index, access in enumerate(touching):
             fid, event = access.touch.fid, access.touch.event
             if access.touch.effect == "read" and (fid, access.touch.line) in content:
                 continue  # to look into a container its variable is read: to say so once is enough
@@ -265,13 +278,13 @@ def _accesses(
     return found
 
 
-# -- numbers for nodes ----------------------------------------------------------------------------------------------------
+# -- numbers for nodes -------------------------------------------------------------------------------------------------
 
 
 def _numbered(
     functions: dict[str, FunctionInfo],
     ways: _Ways,
-    accesses: dict[EdgeKey, list[Reached]],
+    edges: dict[EdgeKey, list[Reached]],
     by_place: dict[str, list[Finding]],
 ) -> Graph:
     """The graph, its nodes in order of their names and its edges in order of the nodes."""
@@ -292,8 +305,8 @@ def _numbered(
 
     def as_access(key: EdgeKey) -> Access:
         node, place, locks, races = key
-        kinds = sorted({ACCESS[access.touch.effect] for access in accesses[key]})
-        lines = sorted({access.touch.line for access in accesses[key]})
+        kinds = sorted({ACCESS[access.touch.effect] for access in edges[key]})
+        lines = sorted({access.touch.line for access in edges[key]})
         return Access(ids[node], places[place], tuple(kinds), locks, info(node).path, tuple(lines), races)
 
     return Graph(
@@ -304,7 +317,7 @@ def _numbered(
             Call(ids[source], ids[target], info(source).path, ways.calls[source, target])
             for source, target in sorted(ways.calls, key=lambda ends: (order[ends[0]], order[ends[1]]))
         ),
-        accesses=tuple(as_access(key) for key in sorted(accesses, key=lambda key: (key[1], order[key[0]], *key[2:]))),
+        accesses=tuple(as_access(key) for key in sorted(edges, key=lambda key: (key[1], order[key[0]], *key[2:]))),
         races=tuple(
             Race(race.fingerprint, race.rule, race.code, race.severity, race.confidence, places[name], race.message)
             for name, findings in by_place.items()

@@ -92,7 +92,8 @@ class Graph:
 
     def names(self) -> dict[str, str]:
         """The full name of every node, by its id."""
-        return {node.id: node.name for node in (*self.entries, *self.functions, *self.places)}
+        nodes: tuple[Entry | Function | Place, ...] = (*self.entries, *self.functions, *self.places)
+        return {node.id: node.name for node in nodes}
 
 
 def from_entry(graph: Graph, name: str) -> Graph:

@@ -33,7 +33,7 @@ def render(graph: Graph) -> str:
         mark = f", {RED}" if place.id in racing else ""
         lines.append(f"  {place.id} [{_node(words[place.id])}, shape=cylinder, style=solid{mark}];")
     for call in graph.calls:
-        lines.append(f"  {call.source} -> {call.target} [tooltip={quoted([f'{call.path}:{call.line}'])}];")
+        lines.append(f"  {call.source} -> {call.target} [tooltip={quoted([where(call)])}];")
     for access in graph.accesses:
         mark = f", {RED}, style=bold" if access.races else ""
         text = f"label={quoted(access_label(access))}, tooltip={quoted([where(access)])}"

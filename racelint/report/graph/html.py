@@ -21,7 +21,8 @@ svg text { font: 12px ui-monospace, monospace; fill: #222; }
 .node { fill: #fff; stroke: #555; } .entry { fill: #fffbe0; } .place { fill: #eef4ff; }
 .edge { fill: none; stroke: #999; } .note { font-size: 10px; paint-order: stroke; stroke: #fff; stroke-width: 4px; }
 .race.node, .race.edge { stroke: #c00; stroke-width: 2.5px; } text.race { fill: #c00; }
-table { border-collapse: collapse; margin: 0.5em 0 1.5em; } td, th { border: 1px solid #ddd; padding: 2px 8px; text-align: left; }
+table { border-collapse: collapse; margin: 0.5em 0 1.5em; }
+td, th { border: 1px solid #ddd; padding: 2px 8px; text-align: left; }
 tr.race td { color: #c00; font-weight: bold; } code { font: 12px ui-monospace, monospace; }
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -61,7 +62,7 @@ def embedded(graph: Graph) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-# -- the drawing ----------------------------------------------------------------------------------------------------------
+# -- the drawing -------------------------------------------------------------------------------------------------------
 
 
 def _drawing(graph: Graph) -> Iterator[str]:
@@ -79,7 +80,7 @@ def _drawing(graph: Graph) -> Iterator[str]:
         '<path d="M0 0 L8 4 L0 8 z" fill="#999"/></marker></defs>\n'
     )
     for call in graph.calls:
-        yield _edge(page, call, call.target, f"{safe(call.path)}:{call.line}", (), False)
+        yield _edge(page, call, call.target, where(call), (), False)
     shift: dict[tuple[str, str], int] = {}
     for access in graph.accesses:
         ends = (access.source, access.place)
@@ -124,7 +125,7 @@ def _edge(
     return f'<g><title>{escape(tip)}</title><path d="{path}" class="edge{marked}" marker-end="url(#tip)"/>{note}</g>\n'
 
 
-# -- the tables -----------------------------------------------------------------------------------------------------------
+# -- the tables --------------------------------------------------------------------------------------------------------
 
 
 def _tables(graph: Graph) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from racelint.graph.model import Access, Entry, Graph, Place, Race, short_names
+from racelint.graph.model import Access, Call, Entry, Graph, Place, Race, short_names
 from racelint.report.text import CONTEXT_WORDS, location, safe
 
 
@@ -49,9 +49,10 @@ def held(access: Access) -> str:
     return safe("holding " + ", ".join(names)) if access.locks else "no lock"
 
 
-def where(access: Access) -> str:
+def where(edge: Call | Access) -> str:
     """``path:line, line``."""
-    return f"{safe(access.path)}:{', '.join(map(str, access.lines))}"
+    lines = (edge.line,) if isinstance(edge, Call) else edge.lines
+    return f"{safe(edge.path)}:{', '.join(map(str, lines))}"
 
 
 def races_of(graph: Graph, place: Place) -> tuple[Race, ...]:
