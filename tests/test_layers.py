@@ -17,7 +17,7 @@ PACKAGE = Path(racelint.__file__).parent
 LEVELS = (
     ("model",),
     ("frameworks.schema",),
-    ("config", "discover", "suppress", "cache"),
+    ("config", "config_schema", "discover", "suppress", "cache"),
     ("frontends",),
     ("frameworks",),
     ("link",),

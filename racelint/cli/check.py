@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import Scope, analyse, find_scope, rule_option, scope_options, settings_text, sources, wanted
+from racelint.cli.help import Sectioned
+from racelint.cli.scope import Scope, analyse, find_scope, rule_option, scope_options, sources, wanted
+from racelint.cli.settings import settings_text
 from racelint.cli.speak import (
     FAILED,
     FOUND,
@@ -33,22 +35,59 @@ CONFIDENCE = click.Choice(["low", "medium", "high"])
 CHECK_FORMATS = ("full", "concise", "json")
 
 
-@main.command()
+SECTIONS = {
+    "What is analysed": ("--project", "--config", "--library"),
+    "What is reported": ("--select", "--ignore", "--min-severity", "--min-confidence"),
+    "How it is reported": (
+        "--output-format",
+        "--output-file",
+        "--statistics",
+        "--edits",
+        "--verbose",
+        "--no-color",
+    ),
+    "Fixes": ("--fix", "--unsafe-fixes", "--diff"),
+    "Exit status": ("--fail-on", "--exit-zero"),
+}
+
+
+@main.command(cls=Sectioned, sections=SECTIONS)
 @scope_options
-@rule_option("--select", "Only these rules: names or codes, separated by commas or in several options.")
+@rule_option("--select", "Only these rules: names or codes, with commas between them or in several options.")
 @rule_option("--ignore", "All rules but these.")
-@click.option("--min-severity", type=SEVERITY, help="Show findings from here on [default: warning].")
-@click.option("--fail-on", type=SEVERITY, help="Shown findings from here on give exit status 1 [default: warning].")
-@click.option("--min-confidence", type=CONFIDENCE, help="Show findings from here on [default: medium].")
+@click.option("--min-severity", type=SEVERITY, help="Show findings of this severity or above [default: warning].")
+@click.option(
+    "--fail-on", type=SEVERITY, help="Exit with 1 for shown findings of this severity or above [default: warning]."
+)
+@click.option("--min-confidence", type=CONFIDENCE, help="Show findings that are at least this sure [default: medium].")
 @click.option("--statistics", is_flag=True, help="Show the number of findings per rule instead of the findings.")
 @click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
-@click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
-@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
-@click.option("--edits/--no-edits", default=True, show_default=True, help="Work out the edits for JSON as well.")
+@click.option(
+    "--unsafe-fixes",
+    is_flag=True,
+    help="Mend also where a reader must judge whether the change is right; with --diff, show these changes as well.",
+)
+@click.option(
+    "--diff",
+    is_flag=True,
+    help="Show what --fix would change, and change nothing. Exit with 1 if it would change anything.",
+)
+@click.option(
+    "--edits/--no-edits",
+    default=True,
+    show_default=True,
+    help="Put the edits of fixes into JSON. Working them out takes time: the project is analysed again.",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings.")
-@click.option("--output-format", type=click.Choice(CHECK_FORMATS), default="full", show_default=True)
+@click.option(
+    "--output-format",
+    type=click.Choice(CHECK_FORMATS),
+    default="full",
+    show_default=True,
+    help="full: code and call paths of both sides; concise: one line for each finding; json: for programs.",
+)
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="F", help="Write the report to this file.")
-@click.option("--show-settings", is_flag=True, help="Show the settings in use and stop.")
+@click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, and stop.")
 def check(
     paths: tuple[Path, ...],
     project: Path | None,
@@ -68,7 +107,11 @@ def check(
     show_settings: bool,
     **given: Any,
 ) -> None:
-    """Analyse the project and report the findings that touch PATHS (default: all of them)."""
+    """Analyse the project and report the findings that touch PATHS (default: all of them).
+
+    The whole project is analysed in any case, since a changed file can race with an unchanged one. Options win over
+    the configuration.
+    """
     scope = find_scope(paths, project, config_file, {**given, "library": library, "jobs": jobs})
     if show_settings:
         write(settings_text(scope), None)

@@ -23,7 +23,14 @@ NAMES_SHOWN = 5
 
 @main.command()
 @scope_options
-@click.option("--format", "output_format", type=click.Choice(FORMATS), default="dot", show_default=True)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(FORMATS),
+    default="dot",
+    show_default=True,
+    help="dot: for Graphviz; mermaid: for Markdown; json: for programs; html: a page of its own.",
+)
 @click.option(
     "--focus",
     metavar="NAME",
@@ -48,8 +55,9 @@ def graph(
 
     Shown are the places that findings are about, in files in PATHS (default: all of them); races are red and bold.
 
-    Draw it with `racelint graph | dot -Tsvg > graph.svg`, paste it into Markdown with `--format mermaid`, or open
-    what `--format html --output-file graph.html` writes.
+    \b
+    racelint graph | dot -Tsvg > graph.svg
+    racelint graph --format html --output-file graph.html
     """
     scope = find_scope(paths, project, config_file, {"library": library, "jobs": jobs})
     with internal_errors(scope.project, verbose):

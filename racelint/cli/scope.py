@@ -37,9 +37,11 @@ def rule_option(name: str, text: str) -> Callable[[_Command], _Command]:
 def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     """What every command that analyses a project takes."""
     for option in (
-        click.option("--verbose", is_flag=True, help="Show whole call paths; on an internal error, the traceback."),
+        click.option("--verbose", is_flag=True, help="Whole call paths in reports; the traceback of internal errors."),
         click.option("--no-color", is_flag=True, help="No colours, also on a terminal."),
-        click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes."),
+        click.option(
+            "--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes [default: one per core]."
+        ),
         click.option(
             "--library",
             is_flag=True,
@@ -47,13 +49,17 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Every public function may be called from several threads at once.",
         ),
         click.option(
-            "--config", "config_file", type=click.Path(path_type=Path), metavar="F", help="The configuration file."
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="F",
+            help="The configuration [default: racelint.toml or pyproject.toml in the project].",
         ),
         click.option(
             "--project",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help="What to analyse [default: the nearest folder with a configuration or version control root].",
+            help="The folder to analyse [default: the nearest with a configuration or version control root].",
         ),
         click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
     ):
@@ -63,11 +69,15 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a run is about: the project, its settings, and the paths (relative to it) the report is limited to."""
+    """What a run is about: the project, its settings, and the paths (relative to it) the report is limited to.
+
+    ``given`` names the settings that were given on the command line.
+    """
 
     project: Path
     settings: Settings
     inside: tuple[str, ...]
+    given: frozenset[str] = frozenset()
 
 
 def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | None, given: dict[str, Any]) -> Scope:
@@ -95,7 +105,7 @@ def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | 
         settings = replace(settings, ignore=())
     wanted = {key: value for key, value in given.items() if value not in (None, ())}
     settings = replace(settings, **wanted)
-    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths))
+    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths), frozenset(wanted))
 
 
 def _inside(path: Path, project: Path) -> str:
@@ -134,26 +144,6 @@ def check_rules(names: Collection[str], rules: Sequence[Rule], where: str) -> No
         config.check_rules(names, [name for rule in rules for name in (rule.name, rule.code)], where)
     except config.ConfigError as error:
         raise click.UsageError(shown(str(error))) from None
-
-
-def settings_text(scope: Scope) -> str:
-    settings = scope.settings
-    rows = {
-        "project": str(scope.project),
-        "configuration": settings.origin or "none",
-        "paths": ", ".join(path or "." for path in scope.inside) or "the project",
-        "select": ", ".join(settings.select) or "all rules",
-        "ignore": ", ".join(settings.ignore) or "none",
-        "min-severity": settings.min_severity,
-        "fail-on": settings.fail_on,
-        "min-confidence": settings.min_confidence,
-        "library": str(settings.library).lower(),
-        "exclude": ", ".join(settings.exclude) or "none",
-        "jobs": str(settings.jobs or "one per core"),
-        "entrypoints": ", ".join(item.function for item in settings.entrypoints) or "none",
-        "own table rows": str(sum(len(getattr(settings.tables, name)) for name in settings.tables.__struct_fields__)),
-    }
-    return "".join(f"{key:<15} {shown(value)}\n" for key, value in rows.items())
 
 
 def analyse(scope: Scope) -> Result:

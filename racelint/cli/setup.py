@@ -23,7 +23,7 @@ SHELLS = ("bash", "zsh", "fish")
     "--project",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The project [default: the nearest folder with a configuration or version control root].",
+    help="The folder to set up [default: the nearest with a configuration or version control root].",
 )
 @click.option("--force", is_flag=True, help="Replace a configuration that is there.")
 def init(project: Path | None, force: bool) -> None:
