@@ -29,6 +29,7 @@ FOREIGN_FOLDER = re.compile(r"_?vendor(ed)?|third_?party|_?generated|migrations|
 # What protoc and its plugins write (https://protobuf.dev/reference/python/python-generated/).
 GENERATED_FILES = ("*_pb2.py", "*_pb2_grpc.py")
 TEST_FOLDERS = ("test", "tests")
+TEST_FILES = ("conftest.py", "test_*.py", "*_test.py")
 SECTION = "tool.racelint"
 _HEADER = re.compile(rb"[ \t]*\[")
 _OWN_HEADER = re.compile(rb"[ \t]*\[{1,2}[ \t]*tool[ \t]*\.[ \t]*racelint[ \t]*[\].]")
@@ -67,7 +68,7 @@ def detect(project: Path, is_test: Callable[[str], bool]) -> Detected:
     for file in files:
         path = PurePosixPath(file.display)
         if is_test(file.display):
-            tests.add(next((f"{part}/" for part in path.parts[:-1] if part in TEST_FOLDERS), path.name))
+            tests.add(_test_pattern(path))
             continue
         folders.update(path.parts[:-1])
         patterns.update(pattern for pattern in GENERATED_FILES if path.match(pattern))
@@ -80,6 +81,12 @@ def detect(project: Path, is_test: Callable[[str], bool]) -> Detected:
     foreign = {f"{folder}/" for folder in folders if FOREIGN_FOLDER.fullmatch(folder)}
     beliefs = _believed(builtin().entry, Uses(frozenset(names), frozenset(attributes)))
     return Detected(tuple(beliefs), tuple(sorted(tests)), tuple(sorted(foreign | patterns)))
+
+
+def _test_pattern(path: PurePosixPath) -> str:
+    """What makes a file test code: its folder, or the form of its name, but never the name itself."""
+    folder = next((f"{part}/" for part in path.parts[:-1] if part in TEST_FOLDERS), None)
+    return folder or next((pattern for pattern in TEST_FILES if path.match(pattern)), "others")
 
 
 @dataclass(frozen=True, slots=True)
