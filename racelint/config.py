@@ -30,7 +30,7 @@ OVERLAPPING_CONTEXTS = frozenset({"pool", "any"})
 
 _SECTION = re.compile(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _POSITION = re.compile(r"\s*\(at line (\d+), column (\d+)\)|\s*\(at end of document\)")
-_DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 _T = TypeVar("_T")
 
@@ -62,7 +62,7 @@ class Settings:
     ``per_file_ignores`` pairs patterns like those of ``exclude`` with the rules that are not reported in files they
     match; with ``!`` in front, in files they do not match. ``tables`` are the user's own framework rows. ``origin`` is
     the file the settings come from, empty when there is none; ``warnings`` are sentences about that file that deserve
-    to be read.
+    to be read, ``stated`` the keys that it has.
     """
 
     select: tuple[str, ...] = ()
@@ -81,6 +81,7 @@ class Settings:
     entrypoints: tuple[ProjectEntryPoint, ...] = ()
     origin: str = ""
     warnings: tuple[str, ...] = ()
+    stated: tuple[str, ...] = field(default=(), compare=False)
 
     def entrypoint_specs(self) -> list[tuple[str, ContextKind, bool, str]]:
         """The project's own entry points as plain tuples: function, context, self-overlap, why."""
@@ -214,18 +215,17 @@ def _section(data: Mapping[str, Any], name: str) -> dict[str, Any] | None:
 
 
 def _settings(data: Mapping[str, Any], where: _Where, warnings: tuple[str, ...] = ()) -> Settings:
-    known = [*_READERS, "per-file-ignores", "entrypoints", *Tables.__struct_fields__]
+    known = [*KEYS, "per-file-ignores", "entrypoints", *Tables.__struct_fields__]
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:
             if key == "tool" and not where.prefix:
                 raise ConfigError(f"{where.at([key])}: in this file the keys stand at the top, without [tool.racelint]")
             raise ConfigError(f"{where.at([key])}: unknown key '{key}'{suggestion(key, known)}")
-        if key in _READERS:
-            expected, read = _READERS[key]
-            read_value = read(value)
+        if key in KEYS:
+            read_value = KEYS[key].read(value)
             if read_value is None:
-                raise ConfigError(f"{where.at([key])}: '{key}' must be {expected}, not {_shown(value)}")
+                raise ConfigError(f"{where.at([key])}: '{key}' must be {KEYS[key].expected}, not {_shown(value)}")
             values[key.replace("-", "_")] = read_value
     rows = {key: data[key] for key in Tables.__struct_fields__ if key in data}
     return Settings(
@@ -235,6 +235,7 @@ def _settings(data: Mapping[str, Any], where: _Where, warnings: tuple[str, ...] 
         entrypoints=_entrypoints(data.get("entrypoints", []), where),
         origin=where.name,
         warnings=warnings,
+        stated=tuple(data),
     )
 
 
@@ -272,18 +273,36 @@ def _listed(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(f"'{choice}'" for choice in choices)
 
 
-_READERS: Mapping[str, tuple[str, Callable[[object], object]]] = {
-    "select": ("an array of rule names", _names),
-    "ignore": ("an array of rule names", _names),
-    "min-severity": (_listed(SEVERITIES), _one_of(SEVERITIES)),
-    "fail-on": (_listed(SEVERITIES), _one_of(SEVERITIES)),
-    "min-confidence": (_listed(CONFIDENCES), _one_of(CONFIDENCES)),
-    "output-format": (_listed(OUTPUT_FORMATS), _one_of(OUTPUT_FORMATS)),
-    "library": ("true or false", _flag),
-    "include-tests": ("true or false", _flag),
-    "exclude": ("an array of patterns", _names),
-    "jobs": ("a whole number above 0", _count),
-    "baseline": ("the path of a file", _path),
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A plain key: what its value must be, in words and as JSON schema, and how it is read (None: it is not that)."""
+
+    expected: str
+    read: Callable[[object], object]
+    schema: Mapping[str, Any]
+
+
+def _choice(choices: Sequence[str]) -> Key:
+    return Key(_listed(choices), _one_of(choices), {"enum": list(choices)})
+
+
+def _list_of(what: str) -> Key:
+    return Key(f"an array of {what}", _names, {"type": "array", "items": {"type": "string", "minLength": 1}})
+
+
+_FLAG = Key("true or false", _flag, {"type": "boolean"})
+KEYS: Mapping[str, Key] = {
+    "select": _list_of("rule names"),
+    "ignore": _list_of("rule names"),
+    "min-severity": _choice(SEVERITIES),
+    "fail-on": _choice(SEVERITIES),
+    "min-confidence": _choice(CONFIDENCES),
+    "output-format": _choice(OUTPUT_FORMATS),
+    "library": _FLAG,
+    "include-tests": _FLAG,
+    "exclude": _list_of("patterns"),
+    "jobs": Key("a whole number above 0", _count, {"type": "integer", "minimum": 1}),
+    "baseline": Key("the path of a file", _path, {"type": "string", "minLength": 1}),
 }
 
 _TYPES = {str: "a string", bool: "true/false", int: "a number", float: "a number", list: "an array", dict: "a table"}
@@ -334,7 +353,7 @@ def _entrypoints(value: object, where: _Where) -> tuple[ProjectEntryPoint, ...]:
         at = where.at(["entrypoints"], index)
         _check_keys(row, known, "entrypoints", where, index)
         function, context = row.get("function"), row.get("context")
-        if not isinstance(function, str) or not _DOTTED_NAME.fullmatch(function):
+        if not isinstance(function, str) or not DOTTED_NAME.fullmatch(function):
             raise ConfigError(f"{at}: 'function' must be a dotted name such as \"pkg.module.Class.method\"")
         kind = next((kind for kind in ENTRY_CONTEXTS if kind == context), None)
         if kind is None:

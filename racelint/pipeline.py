@@ -166,7 +166,7 @@ def analyse_program(
 
 def analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
     """Analyse a project: every finding of the selected rules, suppressed ones marked, in a stable order."""
-    return with_deep_stack(lambda: _analyse(project, settings, progress))
+    return with_deep_stack(lambda: examine(project, settings, progress)[1])
 
 
 def with_deep_stack(work: Callable[[], _T]) -> _T:
@@ -244,10 +244,11 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
     return program, result
 
 
-def _analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
+def examine(project: Path, settings: Settings, progress: Progress | None = None) -> tuple[Program, Result]:
+    """The program that a project is, beside the result of analysing it; to be run by ``with_deep_stack``."""
     started = time.monotonic()
-    _, result = judge(load(project, settings, progress), settings, progress)
-    return replace(result, elapsed_s=time.monotonic() - started)
+    program, result = judge(load(project, settings, progress), settings, progress)
+    return program, replace(result, elapsed_s=time.monotonic() - started)
 
 
 def distinct(findings: Iterable[Finding]) -> list[Finding]:

@@ -241,8 +241,9 @@ class TestSettings:
         assert shown.exit_code == 0
         lines = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines())
         assert lines["project"] == str(project)
-        assert (lines["configuration"], lines["select"], lines["exclude"]) == ("racelint.toml", "RL102", "vendor/")
-        assert lines["library"] == "true"
+        assert (lines["configuration"], lines["select"]) == ("racelint.toml", "RL102  (command line)")
+        assert lines["exclude"] == "vendor/  (racelint.toml)"
+        assert (lines["library"], lines["fail-on"]) == ("true  (command line)", "warning  (default)")
         assert calls == []
 
     def test_the_project_can_be_named(self, project: Path, tmp_path: Path, given: Any) -> None:

@@ -10,13 +10,16 @@ import click
 from racelint import __version__
 from racelint.cli.speak import FAILED, INTERRUPTED
 
+# Asks for completion instead of a run, whatever name racelint was started by; the scripts for shells set it.
+COMPLETE_VARIABLE = "_RACELINT_COMPLETE"
+
 
 class Group(click.Group):
     """A group whose interruption is no finding: exit status 1 is kept for those."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+            status = super().main(*args, **{"complete_var": COMPLETE_VARIABLE, **kwargs, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
             sys.exit(FAILED)

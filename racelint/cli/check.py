@@ -13,18 +13,19 @@ import click
 from racelint.cli import adopt
 from racelint.cli.adopt import Adoption, Focus, adoption_options
 from racelint.cli.app import main
+from racelint.cli.help import Sectioned
 from racelint.cli.job_summary import append
 from racelint.cli.scope import (
     Scope,
     analyse,
     find_scope,
     folder_in_checkout,
+    rule_option,
     scope_options,
-    settings_text,
     sources,
-    split_names,
     wanted,
 )
+from racelint.cli.settings import settings_text
 from racelint.cli.speak import (
     FAILED,
     FOUND,
@@ -50,22 +51,59 @@ SEVERITY = click.Choice(["note", "warning", "error"])
 CONFIDENCE = click.Choice(["low", "medium", "high"])
 
 
-@main.command()
+SECTIONS = {
+    "What is analysed": ("--project", "--config", "--library"),
+    "What is reported": (
+        "--select",
+        "--ignore",
+        "--min-severity",
+        "--min-confidence",
+        "--baseline",
+        "--no-baseline",
+        "--since",
+        "--staged",
+    ),
+    "Known findings": ("--update-baseline", "--add-ignore", "--reason"),
+    "How it is reported": (
+        "--output-format",
+        "--output-file",
+        "--statistics",
+        "--edits",
+        "--verbose",
+        "--no-color",
+    ),
+    "Fixes": ("--fix", "--unsafe-fixes", "--diff"),
+    "Exit status": ("--fail-on", "--exit-zero", "--exit-non-zero-on-fix"),
+}
+
+
+@main.command(cls=Sectioned, sections=SECTIONS)
 @scope_options
+@rule_option("--select", "Only these rules: names or codes, with commas between them or in several options.")
+@rule_option("--ignore", "All rules but these.")
+@click.option("--min-severity", type=SEVERITY, help="Show findings of this severity or above [default: warning].")
 @click.option(
-    "--select", multiple=True, callback=split_names, metavar="RULE", help="Only these rules (names or codes)."
+    "--fail-on", type=SEVERITY, help="Exit with 1 for shown findings of this severity or above [default: warning]."
 )
-@click.option("--ignore", multiple=True, callback=split_names, metavar="RULE", help="All rules but these.")
-@click.option("--min-severity", type=SEVERITY, help="Show findings from here on [default: warning].")
-@click.option("--fail-on", type=SEVERITY, help="Shown findings from here on give exit status 1 [default: warning].")
-@click.option("--min-confidence", type=CONFIDENCE, help="Show findings from here on [default: medium].")
+@click.option("--min-confidence", type=CONFIDENCE, help="Show findings that are at least this sure [default: medium].")
 @click.option("--statistics", is_flag=True, help="Show the number of findings per rule instead of the findings.")
 @adoption_options
 @click.option("--fix", is_flag=True, help="Mend what can be mended safely, then report what is left.")
-@click.option("--unsafe-fixes", is_flag=True, help="Also fixes that need a reader's eye (with --fix or --diff).")
-@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
 @click.option(
-    "--edits/--no-edits", default=True, show_default=True, help="Work out the edits, where the format shows them."
+    "--unsafe-fixes",
+    is_flag=True,
+    help="Mend also where a reader must judge whether the change is right; with --diff, show these changes as well.",
+)
+@click.option(
+    "--diff",
+    is_flag=True,
+    help="Show what --fix would change, and change nothing. Exit with 1 if it would change anything.",
+)
+@click.option(
+    "--edits/--no-edits",
+    default=True,
+    show_default=True,
+    help="Work out the edits of fixes where the format shows them. It takes time: the project is analysed again.",
 )
 @click.option(
     "--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 when --fix changed a file, also when no finding is left."
@@ -74,10 +112,11 @@ CONFIDENCE = click.Choice(["low", "medium", "high"])
 @click.option(
     "--output-format",
     type=click.Choice(OUTPUT_FORMATS),
-    help="How to report [default: full]; auto: github or azure where these run, else full.",
+    help="full: code and call paths of both sides; concise: one line for each finding; json: for programs; the others: "
+    "for what they are named after; auto: github or azure where these run, else full [default: full].",
 )
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="F", help="Write the report to this file.")
-@click.option("--show-settings", is_flag=True, help="Show the settings in use and stop.")
+@click.option("--show-settings", is_flag=True, help="Show every setting and where it comes from, and stop.")
 def check(
     paths: tuple[Path, ...],
     project: Path | None,
@@ -98,7 +137,11 @@ def check(
     adoption: Adoption,
     **given: Any,
 ) -> None:
-    """Analyse the project and report the findings that touch PATHS (default: all of them)."""
+    """Analyse the project and report the findings that touch PATHS (default: all of them).
+
+    The whole project is analysed in any case, since a changed file can race with an unchanged one. Options win over
+    the configuration.
+    """
     scope = find_scope(paths, project, config_file, {**given, "library": library, "jobs": jobs})
     if show_settings:
         write(settings_text(scope), None)

@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import analyse, check_rules, find_scope, known_rules, scope_options
+from racelint.cli.scope import analyse, check_rules, complete_rules, find_scope, known_rules, scope_options
 from racelint.cli.speak import colored, diagnose, internal_errors, is_terminal, write
 
 TABLE_FORMATS = ("text", "json")
+FORMAT_HELP = "text: a table; json: for programs."
 
 
 @main.command()
 @scope_options
-@click.option("--output-format", type=click.Choice(TABLE_FORMATS), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(TABLE_FORMATS), default="text", show_default=True, help=FORMAT_HELP)
 def entrypoints(
     paths: tuple[Path, ...],
     project: Path | None,
@@ -27,7 +28,10 @@ def entrypoints(
     verbose: bool,
     output_format: str,
 ) -> None:
-    """List what runs concurrently, where that is said, and why."""
+    """List what runs concurrently, where that is said, and why.
+
+    PATHS limit the list to what becomes concurrent in them (default: everything).
+    """
     scope = find_scope(paths, project, config_file, {"library": library, "jobs": jobs})
     from racelint import select
 
@@ -47,9 +51,12 @@ def entrypoints(
 
 
 @main.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=complete_rules)
 def explain(rule: str) -> None:
-    """Explain RULE (a name or code, in any case): what it reports, why that is a bug, how to mend it."""
+    """Explain RULE (a name or code, in any case): what it reports, why that is a bug, how to mend it.
+
+    `racelint rules` lists them.
+    """
     rules = known_rules()
     by_name = {name.lower(): known for known in rules for name in (known.name, known.code)}
     wanted = by_name.get(rule.lower())
@@ -67,7 +74,7 @@ def explain(rule: str) -> None:
 
 
 @main.command("rules")
-@click.option("--output-format", type=click.Choice(TABLE_FORMATS), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(TABLE_FORMATS), default="text", show_default=True, help=FORMAT_HELP)
 def list_rules(output_format: str) -> None:
     """List the rules: code, name, severity, and what they report."""
     rules = known_rules()

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from racelint.cli.speak import Progress, say, shown
 
@@ -18,17 +19,29 @@ if TYPE_CHECKING:
     from racelint.rules import Rule
 
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
 def split_names(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """``--select a,b --select c`` as one tuple."""
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
+def rule_option(name: str, text: str) -> Callable[[_Command], _Command]:
+    """An option that takes rules."""
+    return click.option(
+        name, multiple=True, callback=split_names, shell_complete=complete_rules, metavar="RULE", help=text
+    )
+
+
 def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     """What every command that analyses a project takes."""
     for option in (
-        click.option("--verbose", is_flag=True, help="Show whole call paths; on an internal error, the traceback."),
+        click.option("--verbose", is_flag=True, help="Whole call paths in reports; the traceback of internal errors."),
         click.option("--no-color", is_flag=True, help="No colours, also on a terminal."),
-        click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes."),
+        click.option(
+            "--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes [default: one per core]."
+        ),
         click.option(
             "--library",
             is_flag=True,
@@ -36,13 +49,17 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Every public function may be called from several threads at once.",
         ),
         click.option(
-            "--config", "config_file", type=click.Path(path_type=Path), metavar="F", help="The configuration file."
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="F",
+            help="The configuration [default: racelint.toml or pyproject.toml in the project].",
         ),
         click.option(
             "--project",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help="What to analyse [default: the nearest folder with a configuration or version control root].",
+            help="The folder to analyse [default: the nearest with a configuration or version control root].",
         ),
         click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
     ):
@@ -52,11 +69,15 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a run is about: the project, its settings, and the paths (relative to it) the report is limited to."""
+    """What a run is about: the project, its settings, and the paths (relative to it) the report is limited to.
+
+    ``given`` names the settings that were given on the command line.
+    """
 
     project: Path
     settings: Settings
     inside: tuple[str, ...]
+    given: frozenset[str] = frozenset()
 
 
 def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | None, given: dict[str, Any]) -> Scope:
@@ -86,7 +107,7 @@ def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | 
         settings = replace(settings, ignore=())
     wanted = {key: value for key, value in given.items() if value not in (None, ())}
     settings = replace(settings, **wanted)
-    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths))
+    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths), frozenset(wanted))
 
 
 def _inside(path: Path, project: Path) -> str:
@@ -99,6 +120,17 @@ def _inside(path: Path, project: Path) -> str:
         where = f"{shown(str(path))} lies outside the project {shown(str(project))}"
         raise click.UsageError(f"{where}; name another with --project") from None
     return "" if relative == "." else relative
+
+
+def complete_rules(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The rules whose name or code goes on from what is written, after the last comma; codes only when asked for."""
+    before, comma, last = incomplete.rpartition(",")
+    return [
+        CompletionItem(f"{before}{comma}{name}", help=rule.summary)
+        for rule in known_rules()
+        for name in (rule.name, *([rule.code] if last else []))
+        if name.lower().startswith(last.lower())
+    ]
 
 
 def known_rules() -> tuple[Rule, ...]:
@@ -114,29 +146,6 @@ def check_rules(names: Collection[str], rules: Sequence[Rule], where: str) -> No
         config.check_rules(names, [name for rule in rules for name in (rule.name, rule.code)], where)
     except config.ConfigError as error:
         raise click.UsageError(shown(str(error))) from None
-
-
-def settings_text(scope: Scope) -> str:
-    settings = scope.settings
-    rows = {
-        "project": str(scope.project),
-        "configuration": settings.origin or "none",
-        "paths": ", ".join(path or "." for path in scope.inside) or "the project",
-        "select": ", ".join(settings.select) or "all rules",
-        "ignore": ", ".join(settings.ignore) or "none",
-        "min-severity": settings.min_severity,
-        "fail-on": settings.fail_on,
-        "min-confidence": settings.min_confidence,
-        "output-format": settings.output_format,
-        "library": str(settings.library).lower(),
-        "exclude": ", ".join(settings.exclude) or "none",
-        "per-file-ignores": "; ".join(f"{at}: {', '.join(rules)}" for at, rules in settings.per_file_ignores) or "none",
-        "baseline": settings.baseline or "none",
-        "jobs": str(settings.jobs or "one per core"),
-        "entrypoints": ", ".join(item.function for item in settings.entrypoints) or "none",
-        "own table rows": str(sum(len(getattr(settings.tables, name)) for name in settings.tables.__struct_fields__)),
-    }
-    return "".join(f"{key:<16} {shown(value)}\n" for key, value in rows.items())
 
 
 def analyse(scope: Scope) -> Result:

@@ -73,7 +73,7 @@ def write_all(changes: Iterable[Change]) -> None:
     """
     checked = [(change, _checked(change)) for change in changes]
     for change, path in checked:
-        _replace(change, path)
+        _put(path, change.display, change.new)
 
 
 def _checked(change: Change) -> Path:
@@ -89,11 +89,18 @@ def _checked(change: Change) -> Path:
     return path
 
 
-def _replace(change: Change, path: Path) -> None:
+def create(path: Path, display: str, data: bytes) -> None:
+    """Make a new file in one step, with the mode that new files get. Raises NotWritten, also when there is one."""
+    if os.path.lexists(path):
+        raise NotWritten(f"{display} is there already")
+    _put(path, display, data)
+
+
+def _put(path: Path, display: str, data: bytes) -> None:
     try:
-        write_whole(path, change.new)
+        write_whole(path, data)
     except OSError as error:
-        raise NotWritten(f"{change.display} cannot be written: {error.strerror or error}") from None
+        raise NotWritten(f"{display} cannot be written: {error.strerror or error}") from None
 
 
 def write_whole(path: Path, data: bytes) -> None:

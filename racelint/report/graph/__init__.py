@@ -1,0 +1,1 @@
+"""Renderers of the graph of ``racelint graph``, one module per format; all are pure functions of it."""
