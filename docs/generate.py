@@ -89,6 +89,8 @@ def configuration() -> str:
     ]
     for key in KEYS:
         parts.append(f"\n### {key}\n\n{_text(MEANINGS[key].text)}\n\n```toml\n{MEANINGS[key].example}\n```\n")
+    meaning = MEANINGS["per-file-ignores"]
+    parts.append(f"\n## per-file-ignores\n\n{_text(meaning.text)}\n\n```toml\n{meaning.example}\n```\n")
     meaning = MEANINGS["entrypoints"]
     row = found["properties"]["entrypoints"]["items"]
     parts.append(

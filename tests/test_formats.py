@@ -205,7 +205,7 @@ class TestCommandLine:
         def analyse(*_: object) -> object:
             return result(finding())
 
-        def with_fixes(*_: object) -> object:
+        def with_fixes(*_: object, **__: object) -> object:
             return result(finding(fix=fix))
 
         monkeypatch.setattr(pipeline, "analyse", analyse)
@@ -238,7 +238,7 @@ class TestCommandLine:
         (project / "racelint.toml").write_text('output-format = "concise"\n')
         assert len(self.check().stdout.splitlines()) == 2
         assert json.loads(self.check("--output-format", "json").stdout)["version"] == 1
-        assert re.search("^output-format +concise$", self.check("--show-settings").stdout, re.MULTILINE)
+        assert re.search("^output-format +concise ", self.check("--show-settings").stdout, re.MULTILINE)
 
     def test_an_unknown_one_is_refused(self, project: Path) -> None:
         assert self.check("--output-format", "yaml").exit_code == 2

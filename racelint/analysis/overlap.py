@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
 from racelint.analysis.origins import Provenance
 from racelint.analysis.sharing import Sharing
@@ -33,6 +34,7 @@ class Overlap:
         made: Mapping[str, int],
         active: frozenset[str],
         provenance: Provenance,
+        dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
         self.handed = Handed(world, sharing)
@@ -42,6 +44,7 @@ class Overlap:
         self.made = made
         self.active = active
         self.provenance = provenance
+        self.dedicated = dedicated
         # Main programs: functions that nobody calls and that start something.
         self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 
@@ -61,9 +64,7 @@ class Overlap:
                 if self._coroutine(first) and self._coroutine(second):
                     return None  # they run on the loop of its user
                 return "public functions of a library may be called by several threads of its user"
-            if not (self._of_owner(a, group.api) and self._of_owner(b, group.api)):
-                return None
-            return _owns(group.api)
+            return _owns(group.api) if self._meant(a, group.api) and self._meant(b, group.api) else None
         if first.exclusive and first.lane == second.lane and second.exclusive:
             return None
         return None if first is second and self._apart(first, a, b) else first.why
@@ -74,6 +75,10 @@ class Overlap:
 
     def _coroutine(self, entry: EntryPoint) -> bool:
         return self.symbols.functions[entry.target.name].facts.is_async
+
+    def _meant(self, reached: Reached, owner: str) -> bool:
+        """Whether a class or module that owns a lock means this place to be used by several threads."""
+        return self._of_owner(reached, owner) and not self.dedicated.for_others(owner, reached.touch)
 
     def _of_owner(self, reached: Reached, owner: str) -> bool:
         """Whether a place belongs to the class or module ``owner``."""
@@ -135,7 +140,7 @@ class Overlap:
                 return None
         elif other.state.entry.target.name not in self.api_threads.get(api.group.api, frozenset()):
             if api.group.self_overlap and other.state.entry.kind in ("thread", "pool"):
-                if self._of_owner(api, api.group.api) and self._of_owner(other, api.group.api):
+                if self._meant(api, api.group.api) and self._meant(other, api.group.api):
                     return _owns(api.group.api)
             return None
         if self.before(api, other.state.entry):

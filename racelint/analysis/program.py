@@ -9,6 +9,7 @@ from functools import cached_property
 
 import networkx as nx
 
+from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
@@ -88,9 +89,10 @@ class Analysis:
             reached.extend(walker.walk(group))
         told = (world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
         provenance = Provenance(world, self.graph, walker.effects)
-        overlap = Overlap(*told, provenance)
+        dedicated = Dedicated(world, self.lock_owners)
+        overlap = Overlap(*told, provenance, dedicated)
         races = list(Races(world, overlap, self._singletons()).find(reached))
-        turns = Turns(*told, provenance)
+        turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
         for race in TaskRaces(world, turns, self._singletons()).find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
@@ -252,17 +254,18 @@ class Analysis:
         return None
 
     @cached_property
-    def lock_owners(self) -> dict[str, None]:
-        """Classes and modules that hold a lock for threads."""
+    def lock_owners(self) -> dict[str, tuple[str, ...]]:
+        """Classes and modules that hold a lock for threads, with the names of their locks."""
         world = self.world
-        found: dict[str, None] = {}
+        found: dict[str, tuple[str, ...]] = {}
         for cell, objs in world.cells.items():
             if cell[0] not in ("a", "k", "g"):
                 continue
             for obj in objs:
                 row = world.guards.first(obj.name) if obj.kind == "ext" else None
                 if row is not None and row.threads and not row.process_only:
-                    found[str(cell[1])] = None
+                    owner, name = str(cell[1]), str(cell[2])
+                    found[owner] = (*found.get(owner, ()), name)
                     break
         return found
 

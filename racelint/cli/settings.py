@@ -15,7 +15,7 @@ ABOUT = ("origin", "warnings", "stated")
 # What "nothing said" means for a setting.
 UNSET = {"select": "all rules", "jobs": "one per core"}
 DEFAULT, COMMAND_LINE = "default", "command line"
-COLUMN = 16
+COLUMN = 17
 
 
 def settings_text(scope: Scope) -> str:
@@ -42,7 +42,7 @@ def _value(scope: Scope, name: str) -> str:
         return "; ".join(value) or "none"
     elif name == "tables":
         return str(sum(len(getattr(value, table)) for table in value.__struct_fields__))
-    if value is None or value == ():
+    if value in (None, (), ""):
         return UNSET.get(name, "none")
     if isinstance(value, bool):
         return str(value).lower()
