@@ -1,0 +1,158 @@
+"""The pages in docs/ that are written by hand show what really happens.
+
+In a page, a block ``console`` is a session: lines that start with ``$ `` are run, one after the other, in a copy of
+``fixtures/submariner``, and what follows them is their output. A line ``...`` stands for any number of lines. A block of
+another language whose first line is a comment with a path is that file, written when the session gets there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import racelint
+from racelint import cli
+
+ROOT = Path(racelint.__file__).parent.parent
+DOCS = ROOT / "docs"
+CUT = "..."
+BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a page, without the indent it stands at."""
+
+    language: str
+    text: str
+
+
+def blocks(page: str) -> Iterator[Block]:
+    """The fenced blocks of a page in their order."""
+    for indent, language, text in BLOCK.findall(page):
+        yield Block(language, re.sub(rf"^{indent}", "", text, flags=re.MULTILINE))
+
+
+def session(text: str) -> list[tuple[str, list[str]]]:
+    """Commands and the output shown for each."""
+    steps: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            steps.append((line[2:], []))
+        else:
+            steps[-1][1].append(line.rstrip())
+    return steps
+
+
+def matches(shown: Sequence[str], real: Sequence[str]) -> bool:
+    """Whether ``shown`` is ``real``, where a line ``...`` may be any lines or none."""
+    pattern = "".join(r"(?:.*\n)*?" if line == CUT else re.escape(line) + r"\n" for line in shown)
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in real)) is not None
+
+
+class Shell:
+    """Runs the commands of a page in a folder: racelint, python, git, and ``echo $?``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._status = 0
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(folder.parent),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{who}_NAME": "someone" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "someone@example.org" for who in ("AUTHOR", "COMMITTER")},
+        }
+
+    def run(self, command: str) -> list[str]:
+        """What the command prints, on both streams."""
+        if command == "echo $?":
+            return [str(self._status)]
+        program, *words = shlex.split(command)
+        if program == "racelint":
+            result = CliRunner().invoke(cli.main, words, prog_name="racelint")
+            if result.exception is not None and not isinstance(result.exception, SystemExit):
+                raise result.exception
+            self._status = result.exit_code
+            return result.output.splitlines()
+        done = subprocess.run(
+            [{"python": sys.executable, "git": "git"}[program], *words],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self._status = done.returncode
+        return done.stdout.splitlines()
+
+
+def by_hand() -> list[Path]:
+    """The pages that ``docs/generate.py`` does not make."""
+    return [path for path in sorted(DOCS.glob("*.md")) if not path.read_text("utf-8").startswith("<!-- Made by")]
+
+
+SESSIONS = [path for path in by_hand() if "```console" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda path: path.stem)
+def test_the_sessions_are_real(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "submariner"
+    shutil.copytree(ROOT / "fixtures" / "submariner", folder)
+    monkeypatch.chdir(folder)
+    shell = Shell(folder)
+    for block in blocks(page.read_text("utf-8")):
+        if block.language != "console":
+            if file := FILE.match(block.text):
+                path = folder / file[1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text[file.end() :], encoding="utf-8")
+            continue
+        for command, shown in session(block.text):
+            real = shell.run(command)
+            assert matches(shown, real), f"$ {command}\n" + "\n".join(real)
+
+
+def test_the_tutorial_goes_all_the_way() -> None:
+    commands = [
+        command
+        for block in blocks((DOCS / "tutorial.md").read_text("utf-8"))
+        if block.language == "console"
+        for command, _ in session(block.text)
+    ]
+    assert {"racelint check", "racelint check --diff", "racelint check --fix"} <= set(commands)
+    assert any(command.startswith("racelint explain ") for command in commands)
+    assert any(command.startswith("racelint entrypoints") for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("shown", "real", "same"),
+    [
+        (["a", "b"], ["a", "b "], True),
+        (["a"], ["a", "b"], False),
+        (["a", "..."], ["a", "b", "c"], True),
+        (["...", "c"], ["a", "b", "c"], True),
+        (["a", "...", "c"], ["a", "c"], True),
+        (["a", "...", "d"], ["a", "b", "c"], False),
+        (["a.c"], ["abc"], False),
+        ([], ["a"], False),
+        ([], [], True),
+    ],
+)
+def test_outputs_that_differ_are_told_apart(shown: list[str], real: list[str], same: bool) -> None:
+    assert matches(shown, real) is same
