@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
+from pre_commit.clientlib import load_config, load_manifest
 
 import racelint
 from racelint import cli
@@ -156,3 +158,89 @@ def test_the_tutorial_goes_all_the_way() -> None:
 )
 def test_outputs_that_differ_are_told_apart(shown: list[str], real: list[str], same: bool) -> None:
     assert matches(shown, real) is same
+
+
+CI = (DOCS / "ci.md").read_text("utf-8")
+RECIPES = [block for block in blocks(CI) if block.language in ("yaml", "groovy")]
+HOOKS = [block for page in by_hand() for block in blocks(page.read_text("utf-8")) if "# .pre-commit-" in block.text]
+CHECK_HELP = CliRunner().invoke(cli.main, ["check", "--help"]).output
+
+
+def options(text: str) -> set[str]:
+    """The long options of a command line, a help or a recipe."""
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+
+
+def lines_for_racelint(text: str) -> list[str]:
+    """What a recipe hands to ``racelint check``: command lines, ``args`` of a hook or of the action."""
+    commands = re.findall(r"racelint check(.*)$", text, re.MULTILINE)
+    hooks = re.findall(r"args: \[(.*)\]$", text, re.MULTILINE)
+    inputs = re.findall(r"args: \|\n((?: +--.*\n)+)", text)
+    return [*commands, *hooks, *inputs]
+
+
+@pytest.mark.parametrize("block", [b for b in RECIPES if b.language == "yaml"], ids=lambda block: block.text[:40])
+def test_recipes_are_yaml(block: Block) -> None:
+    assert isinstance(yaml.safe_load(block.text), dict)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*by_hand(), ROOT / "README.md"],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_every_option_shown_exists(page: Path) -> None:
+    text = page.read_text("utf-8")
+    shown = [*lines_for_racelint(text), *re.findall(r"`(--[a-z][^`]*)`", text)]
+    other = {"--hook-type"}
+    wanted = {option for line in shown for option in options(line)} - other
+    assert wanted <= options(CHECK_HELP) | options(everything())
+
+
+def everything() -> str:
+    """The help of all commands."""
+    return "".join(CliRunner().invoke(cli.main, [name, "--help"]).output for name in cli.main.commands)
+
+
+def test_recipes_use_only_options_of_check_and_formats_there_are() -> None:
+    handed = [line for block in RECIPES for line in lines_for_racelint(block.text)]
+    assert len(handed) >= 8
+    assert {option for line in handed for option in options(line)} <= options(CHECK_HELP)
+    formats = re.findall(r"--output-format (\w+)", "\n".join(handed))
+    assert {"github", "sarif", "gitlab", "junit", "azure"} == set(formats)
+    known = re.search(r"\[full\|([a-z|]+)\]", CHECK_HELP)
+    assert known is not None
+    assert set(formats) <= set(known[1].split("|"))
+
+
+def test_recipes_use_only_inputs_of_the_action_and_the_page_lists_all() -> None:
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))["inputs"]
+    used = [
+        step.get("with", {})
+        for block in RECIPES
+        if "uses: OWNER/racelint" in block.text
+        for step in yaml.safe_load(block.text)["jobs"]["racelint"]["steps"]
+        if step.get("uses", "").startswith("OWNER/racelint")
+    ]
+    assert used
+    assert {name for given in used for name in given} <= set(inputs)
+    rows = re.findall(r"^\| `([\w-]+)` \| (?:`(.*?)` )?\|", CI, re.MULTILINE)
+    assert dict(rows) == {name: spec["default"] for name, spec in inputs.items()}
+
+
+def test_recipes_put_no_value_of_an_event_into_a_script() -> None:
+    for block in RECIPES:
+        assert not re.search(r"(?:run|script): .*\$\{\{", block.text)
+
+
+@pytest.mark.parametrize("block", HOOKS, ids=range(len(HOOKS)))
+def test_pre_commit_takes_the_configurations(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / ".pre-commit-config.yaml"
+    path.write_text(block.text, encoding="utf-8")
+    (repository,) = load_config(path)["repos"]
+    known = {hook["id"] for hook in load_manifest(ROOT / ".pre-commit-hooks.yaml")}
+    assert {hook["id"] for hook in repository["hooks"]} <= known
+
+
+def test_there_are_hooks_to_test() -> None:
+    assert len(HOOKS) >= 3
