@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from pre_commit.clientlib import load_config, load_manifest
 
 import racelint
-from racelint import cli
+from racelint import cli, config
 
 ROOT = Path(racelint.__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -244,3 +244,17 @@ def test_pre_commit_takes_the_configurations(block: Block, tmp_path: Path) -> No
 
 def test_there_are_hooks_to_test() -> None:
     assert len(HOOKS) >= 3
+
+
+SETTINGS = [
+    pytest.param(block.text, id=f"{page.stem}-{number}")
+    for page in by_hand()
+    for number, block in enumerate(blocks(page.read_text("utf-8")))
+    if block.language == "toml" and page.stem != "architecture"
+]
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_configurations_shown_are_valid(text: str, tmp_path: Path) -> None:
+    (tmp_path / config.CONFIG_NAME).write_text(text, encoding="utf-8")
+    config.load(tmp_path)
