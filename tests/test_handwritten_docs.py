@@ -258,3 +258,20 @@ SETTINGS = [
 def test_configurations_shown_are_valid(text: str, tmp_path: Path) -> None:
     (tmp_path / config.CONFIG_NAME).write_text(text, encoding="utf-8")
     config.load(tmp_path)
+
+
+def test_the_index_names_every_page() -> None:
+    named = set(re.findall(r"\]\(([\w.-]+\.md)\)", (DOCS / "README.md").read_text("utf-8")))
+    assert named == {path.name for path in DOCS.glob("*.md")} - {"README.md"}
+
+
+def test_limits_lists_the_misses_of_the_rules() -> None:
+    misses = [
+        f"- `{rule}`: {why}."
+        for path in sorted((ROOT / "racelint" / "rules").glob("*.md"))
+        for rule, why in re.findall(r"# missed: ([\w-]+) (.+)", path.read_text("utf-8"))
+    ]
+    assert misses
+    assert [line for line in (DOCS / "limits.md").read_text("utf-8").splitlines() if line.startswith("- `")][
+        : len(misses)
+    ] == misses
