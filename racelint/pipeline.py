@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from racelint import discover, suppress
 from racelint.analysis.program import Analysis, Program
-from racelint.config import Settings
+from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
 from racelint.frontends.python.extract import SyntaxProblem, UnreadableSource, extract
@@ -126,7 +126,12 @@ def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, Context
                 if function.kind == "function" and function.line in (line, line + 1):
                     name = f"{item.facts.module}.{function.qualname.replace('.<locals>', '')}"
                     found.append(
-                        (name, kind, kind == "pool", f"marked as an entry point at {item.file.display}:{line}")
+                        (
+                            name,
+                            kind,
+                            kind in OVERLAPPING_CONTEXTS,
+                            f"marked as an entry point at {item.file.display}:{line}",
+                        )
                     )
     return found
 

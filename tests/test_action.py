@@ -1,7 +1,7 @@
 """The composite action and the workflows: they parse, no input becomes script, and the action's script does its work.
 
-The script is run by bash with the environment that the runner would set. ``pip install`` is answered by a stand-in, which
-writes down what it was to install; racelint itself is the one under test.
+The script is run by bash with the environment that the runner would set. ``pip install`` is answered by a stand-in,
+which writes down what it was to install; racelint itself is the one under test.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ def test_ci_runs_what_must_pass_on_every_version() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
     check = workflow["jobs"]["check"]
     pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert check["strategy"]["matrix"]["python"] == re.findall(r'"Programming Language :: Python :: (3\.\d+)"', pyproject)
+    assert check["strategy"]["matrix"]["python"] == re.findall(
+        r'"Programming Language :: Python :: (3\.\d+)"', pyproject
+    )
     assert list(scripts(check)) == [".ci/run"]
 
 
@@ -172,7 +174,9 @@ def test_workflows_ask_for_no_more_than_they_need(path: Path) -> None:
 def test_findings_fail_the_step_and_are_annotated(runner: Runner) -> None:
     ran = runner.run()
     assert (ran.status, ran.stderr) == (1, "")
-    assert re.search(r"^::error file=counter\.py,line=8,.*title=racelint read-modify-write \(RL103\)::", ran.stdout, re.M)
+    assert re.search(
+        r"^::error file=counter\.py,line=8,.*title=racelint read-modify-write \(RL103\)::", ran.stdout, re.M
+    )
     assert ran.installed == str(ROOT)
 
 
@@ -198,14 +202,18 @@ def test_paths_options_and_formats_are_handed_over(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("name", ["version", "project", "paths", "args", "output_format", "fail"])
-@pytest.mark.parametrize("value", ["$(touch run)`touch run`; touch run", "\"; touch run; \"' ; touch run; '\ntouch run"])
+@pytest.mark.parametrize(
+    "value", ["$(touch run)`touch run`; touch run", "\"; touch run; \"' ; touch run; '\ntouch run"]
+)
 def test_no_value_is_run(runner: Runner, name: str, value: str) -> None:
     ran = runner.run(**{name: value})
     assert not (runner.workspace / "run").exists()
     assert ran.status == 2
 
 
-@pytest.mark.parametrize("value", ["racelint @ https://example.org/x.whl", "1.0,<2", "1.0 other", "--index-url=x", "./x"])
+@pytest.mark.parametrize(
+    "value", ["racelint @ https://example.org/x.whl", "1.0,<2", "1.0 other", "--index-url=x", "./x"]
+)
 def test_a_version_is_nothing_else(runner: Runner, value: str) -> None:
     ran = runner.run(version=value)
     assert ran.status == 2

@@ -1,8 +1,8 @@
 """The pages in docs/ that are written by hand show what really happens.
 
 In a page, a block ``console`` is a session: lines that start with ``$ `` are run, one after the other, in a copy of
-``fixtures/submariner``, and what follows them is their output. A line ``...`` stands for any number of lines. A block of
-another language whose first line is a comment with a path is that file, written when the session gets there.
+``fixtures/submariner``, and what follows them is their output. A line ``...`` stands for any number of lines. A block
+of another language whose first line is a comment with a path is that file, written when the session gets there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from pre_commit.clientlib import load_config, load_manifest
+from pre_commit.clientlib import load_config, load_manifest  # type: ignore[import-untyped]
 
 import racelint
 from racelint import cli, config
