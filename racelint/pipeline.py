@@ -125,14 +125,8 @@ def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, Context
             for function in item.facts.functions:
                 if function.kind == "function" and function.line in (line, line + 1):
                     name = f"{item.facts.module}.{function.qualname.replace('.<locals>', '')}"
-                    found.append(
-                        (
-                            name,
-                            kind,
-                            kind in OVERLAPPING_CONTEXTS,
-                            f"marked as an entry point at {item.file.display}:{line}",
-                        )
-                    )
+                    why = f"marked as an entry point at {item.file.display}:{line}"
+                    found.append((name, kind, kind in OVERLAPPING_CONTEXTS, why))
     return found
 
 
