@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from racelint import discover, suppress
 from racelint.analysis.program import Analysis, Program
-from racelint.config import Settings
+from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
 from racelint.frontends.python.extract import SyntaxProblem, UnreadableSource, extract
@@ -125,9 +125,8 @@ def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, Context
             for function in item.facts.functions:
                 if function.kind == "function" and function.line in (line, line + 1):
                     name = f"{item.facts.module}.{function.qualname.replace('.<locals>', '')}"
-                    found.append(
-                        (name, kind, kind == "pool", f"marked as an entry point at {item.file.display}:{line}")
-                    )
+                    why = f"marked as an entry point at {item.file.display}:{line}"
+                    found.append((name, kind, kind in OVERLAPPING_CONTEXTS, why))
     return found
 
 
