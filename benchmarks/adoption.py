@@ -77,7 +77,8 @@ class Trial:
         if done.status != 0:
             raise done.refused()
         reported = tuple(entry.path for entry in self.known())
-        return Step("update-baseline", done.seconds, self.baseline.stat().st_size, reported)
+        size = self.baseline.stat().st_size
+        return Step("update-baseline", done.seconds, size, reported, "" if reported else "no finding is known")
 
     def check(self, name: str, form: str, expected: Sequence[str], *options: str) -> Step:
         """A check that must report findings in exactly the ``expected`` files. Raises ToolError when there is no
