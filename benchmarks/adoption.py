@@ -81,8 +81,10 @@ class Trial:
         return Step("update-baseline", done.seconds, size, reported, "" if reported else "no finding is known")
 
     def check(self, name: str, form: str, expected: Sequence[str], *options: str) -> Step:
-        """A check that must report findings in exactly the ``expected`` files. Raises ToolError when there is no
-        report."""
+        """A check that must report findings in exactly the ``expected`` files.
+
+        Raises ToolError when racelint did not come to its end.
+        """
         done = execute([*self._check(), "--output-format", form, *options])
         if done.status not in (0, 1):
             raise done.refused()

@@ -22,8 +22,10 @@ class ReportError(ValueError):
 
 
 def paths(form: str, text: str) -> list[str]:
-    """The path of each finding's first side, in the order of the report. Problems and suppressed findings are no
-    findings. Raises ReportError."""
+    """The path of each finding's first side, in the order of the report. Raises ReportError.
+
+    Problems and suppressed findings do not count.
+    """
     try:
         return list(READERS[form](text))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

@@ -36,10 +36,9 @@ class Answer:
     peak_mb: float
     total_mb: float
 
-    def refused(self, why: str = "") -> ToolError:
+    def refused(self) -> ToolError:
         """The error that says that this is not what was promised."""
-        reason = f" {why}:" if why else ""
-        return ToolError(f"{shlex.join(self.command)}: exit {self.status}:{reason} {self.complaint.strip()[-1500:]}")
+        return ToolError(f"{shlex.join(self.command)}: exit {self.status}: {self.complaint.strip()[-1500:]}")
 
 
 @dataclass(frozen=True, slots=True)

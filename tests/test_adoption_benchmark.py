@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from handmade import finding, hostile, result, side
 
 from benchmarks import adoption
 from benchmarks.adoption import ADDED, RACE, Trial, forms_of, lines_in, wrong
@@ -16,7 +17,6 @@ from benchmarks.reports import READERS, ReportError, paths
 from racelint.model.findings import Finding, OutputFormat
 from racelint.model.source import Problem
 from racelint.report.formats import FORMATS, Style
-from tests.handmade import finding, hostile, result, side
 
 FORMS: list[OutputFormat] = [name for name in FORMATS if name in READERS]
 PROBLEM = Problem(path="op/broken.py", rule="parse-error", message="cannot be parsed", line=3)
