@@ -25,6 +25,23 @@ class ToolError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command said, its exit status and what it cost; the memory is that of a Run."""
+
+    command: tuple[str, ...]
+    status: int
+    out: bytes
+    complaint: str
+    seconds: float
+    peak_mb: float
+    total_mb: float
+
+    def refused(self) -> ToolError:
+        """The error that says that this is not what was promised."""
+        return ToolError(f"{shlex.join(self.command)}: exit {self.status}: {self.complaint.strip()[-1500:]}")
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One report (JSON, version 1) and what it cost.
 
@@ -98,9 +115,18 @@ def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
         *mode,
         str(tree),
     ]
+    done = execute(full)
+    report = _parsed(done.out) if done.status == 0 else None
+    if report is None:
+        raise done.refused()
+    return Run(report, done.seconds, done.peak_mb, done.total_mb)
+
+
+def execute(command: Sequence[str]) -> Answer:
+    """Run a command in a process of its own, to its end."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.monotonic()
-        process = subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT)
         watch = _MemoryWatch(process.pid)
         watch.start()
         # wait4 and not wait: it also tells the memory of exactly this process and the children it waited for.
@@ -111,11 +137,8 @@ def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
         out.seek(0)
         err.seek(0)
         answer, complaint = out.read(), err.read().decode(errors="replace")
-    report = _parsed(answer) if process.returncode == 0 else None
-    if report is None:
-        raise ToolError(f"{shlex.join(full)}: exit {process.returncode}: {complaint.strip()[-1500:]}")
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Run(report, seconds, usage.ru_maxrss / unit, watch.peak_mb)
+    return Answer(tuple(command), process.returncode, answer, complaint, seconds, usage.ru_maxrss / unit, watch.peak_mb)
 
 
 def _parsed(answer: bytes) -> dict[str, Any] | None:
