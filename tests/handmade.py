@@ -28,6 +28,21 @@ def side(path: str = "op/registry.py", line: int = 3, column: int = 12, **change
     return Side(path=path, line=line, column=column, **values)
 
 
+# The two sides of the race that most tests report.
+SWEEP = side(
+    "op/gc.py",
+    2,
+    19,
+    end_column=27,
+    function="op.gc.sweep",
+    access="delete",
+    locks=("op.registry.Registry._lock",),
+    context=Context("op.gc.sweep", "thread", "op/main.py", 10, THREAD_WHY),
+    trace=(),
+)
+CHECK = side(line=3, column=24, end_line=4, end_column=35, detail="check, then insert")
+
+
 def finding(*sides: Side, **changes: Any) -> Finding:
     """A check-then-act on ``Registry.pods``; ``changes`` replace parts of it."""
     values: dict[str, Any] = {

@@ -10,12 +10,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from handmade import THREAD_WHY, entry_point, finding, hostile, result, side
+from handmade import CHECK, SWEEP, entry_point, finding, hostile, result, side
 from hypothesis import given
 from hypothesis import strategies as st
 
 from racelint import __version__
-from racelint.model.findings import Context, Edit, Finding, Fix, Step
+from racelint.model.findings import Edit, Finding, Fix, Step
 from racelint.model.source import Problem
 from racelint.report import concise, entry_points, full, statistics
 from racelint.report import json as json_report
@@ -31,18 +31,6 @@ SOURCES = {
     ],
     "op/gc.py": ["", "\tfor größe in 日本: reg.pods.pop(größe)", ""],
 }
-SWEEP = side(
-    "op/gc.py",
-    2,
-    19,
-    end_column=27,
-    function="op.gc.sweep",
-    access="delete",
-    locks=("op.registry.Registry._lock",),
-    context=Context("op.gc.sweep", "thread", "op/main.py", 10, THREAD_WHY),
-    trace=(),
-)
-CHECK = side(line=3, column=24, end_line=4, end_column=35, detail="check, then insert")
 RACE = finding(CHECK, SWEEP, notes=("4 of 5 accesses hold `_lock`",))
 HOSTILE = "\x1b[31m\x07\x9b2J\r\n\u202e\u2028\u200b\ud800\x00"
 FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")

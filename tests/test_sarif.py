@@ -12,30 +12,18 @@ from urllib.parse import unquote
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from handmade import THREAD_WHY, finding, hostile, result, side
+from handmade import CHECK, SWEEP, THREAD_WHY, finding, hostile, result, side
 from test_cli import RACY
 from test_formats import ATTACKS
 
 from racelint import __version__, cli
-from racelint.model.findings import Context, Edit, Finding, Fix
+from racelint.model.findings import Edit, Finding, Fix
 from racelint.model.source import Problem
 from racelint.report import sarif
 from racelint.rules import all_rules
 
 SCHEMA = json.loads(Path(__file__).parent.joinpath("schemas", "sarif-2.1.0.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft4Validator(SCHEMA, format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER)
-SWEEP = side(
-    "op/gc.py",
-    2,
-    19,
-    end_column=27,
-    function="op.gc.sweep",
-    access="delete",
-    locks=("op.registry.Registry._lock",),
-    context=Context("op.gc.sweep", "thread", "op/main.py", 10, THREAD_WHY),
-    trace=(),
-)
-CHECK = side(line=3, column=24, end_line=4, end_column=35, detail="check, then insert")
 # Section 3.11.6: embedded links.
 LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(([^)]*)\)")
 

@@ -13,7 +13,7 @@ import pytest
 import xmlschema
 from build_servers import Command, azure_commands, github_commands
 from click.testing import CliRunner
-from handmade import THREAD_WHY, finding, hostile, result, side
+from handmade import CHECK, SWEEP, finding, hostile, result, side
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -22,24 +22,12 @@ from test_cli import RACY
 from test_formats import ATTACKS
 
 from racelint import cli
-from racelint.model.findings import Context, Edit, Finding, Fix
+from racelint.model.findings import Edit, Finding, Fix
 from racelint.model.source import Problem
 from racelint.report import azure, github, gitlab, junit, markdown, rdjson
 from racelint.report.text import safe
 
 SCHEMAS = Path(__file__).parent / "schemas"
-SWEEP = side(
-    "op/gc.py",
-    2,
-    19,
-    end_column=27,
-    function="op.gc.sweep",
-    access="delete",
-    locks=("op.registry.Registry._lock",),
-    context=Context("op.gc.sweep", "thread", "op/main.py", 10, THREAD_WHY),
-    trace=(),
-)
-CHECK = side(line=3, column=24, end_line=4, end_column=35, detail="check, then insert")
 RACE = finding(CHECK, SWEEP)
 WARNING = finding(severity="warning", rule="unguarded-write", code="RL101", fingerprint="w")
 QUIET = finding(suppressed="one writer", message="Registry.pods: silenced")

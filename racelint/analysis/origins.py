@@ -68,10 +68,11 @@ NOWHERE: frozenset[Origin] = frozenset()
 class Provenance:
     """Follows values back to what made them."""
 
-    def __init__(self, world: World, graph: nx.MultiDiGraph[str], effects: Effects) -> None:
+    def __init__(self, world: World, graph: nx.MultiDiGraph[str], plain: nx.DiGraph[str], effects: Effects) -> None:
         self.world = world
         self.effects = effects
         self.graph = graph
+        self.plain = plain
         self._evaluators: dict[str, Evaluator] = {}
         self._made: dict[str, Made] = {}
         self._reach: dict[tuple[str, int], frozenset[str]] = {}
@@ -80,10 +81,10 @@ class Provenance:
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects that different calls have made."""
         first = self.of(a)
-        if not first:
+        second = self.of(b) if first else None
+        if not first or not second:
             return False
-        second = self.of(b)
-        return second is not None and bool(second) and all(self._distinct(x, y) for x in first for y in second)
+        return all(self._distinct(x, y) for x in first for y in second)
 
     def of(self, access: Reached) -> Origins:
         """What made the object an access is to (or the object that it is a part of)."""
@@ -92,7 +93,7 @@ class Provenance:
             node = self._receiver(access.touch)
             frame = self._frame(access.state)
             known = node >= 0 and access.touch.base is not None
-            self._found[key] = self._owner(frame, node, access.touch) if known else None
+            self._found[key] = self._owner(frame, node, access.touch, 0) if known else None
         return self._found[key]
 
     def _distinct(self, x: Origin, y: Origin) -> bool:
@@ -110,13 +111,9 @@ class Provenance:
             every: set[str] = set()
             for callee in self.world.callees.get(key, ()):
                 for target in targets(self.world, callee):
-                    every |= {target.name, *nx.descendants(self._plain, target.name)}
+                    every |= {target.name, *nx.descendants(self.plain, target.name)}
             found = self._reach[key] = frozenset(every)
         return found
-
-    @cached_property
-    def _plain(self) -> nx.DiGraph[str]:
-        return nx.DiGraph(self.graph)
 
     # -- accesses -----------------------------------------------------------------------------------------------------
 
@@ -140,13 +137,15 @@ class Provenance:
         caller = None if state.parent is None else self._frame(state.parent)
         return Frame(state.fid, caller, state.event)
 
-    def _owner(self, frame: Frame, node: int, touch: Touch) -> Origins:
+    def _owner(self, frame: Frame, node: int, touch: Touch, depth: int) -> Origins:
         """What made a touched object, or the object it is a part of and was made with."""
+        if depth > MAX_DEPTH:  # what a loop rebinds is made of itself
+            return None
         nodes = self._facts(frame.fid).nodes
         value = nodes[node]
         if isinstance(value, f.Phi):
             ways = [option for option in value.options if not declared(nodes[option]) and option != node]
-            return _union(self._owner(frame, option, touch) for option in ways[:MANY])
+            return _union(self._owner(frame, option, touch, depth + 1) for option in ways[:MANY])
         found = self._of(frame, node, 0)
         if isinstance(value, f.Attr) and touch.base is not None:
             whole = self._part(frame, value.base, 0)

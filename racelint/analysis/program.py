@@ -88,7 +88,7 @@ class Analysis:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
         told = (world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
-        provenance = Provenance(world, self.graph, walker.effects)
+        provenance = Provenance(world, self.graph, self._plain, walker.effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
         races = list(Races(world, overlap, self._singletons()).find(reached))
