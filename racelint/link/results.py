@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from racelint.link.objects import Obj, Objs
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import EMPTY, Cell, World, const_text
+from racelint.link.world import EMPTY, Cell, World, const_text, literal_key
 from racelint.model import facts as f
 
 SNAPSHOT_TYPES = {
@@ -47,6 +47,10 @@ class CallResults(ABC):
     @abstractmethod
     def elements(self, obj: Obj) -> Objs:
         """What a container holds."""
+
+    @abstractmethod
+    def value(self, obj: Obj, key: str | None) -> Objs:
+        """What a container holds under a literal key."""
 
     @abstractmethod
     def elements_of(self, objs: Iterable[Obj]) -> Objs:
@@ -231,7 +235,8 @@ class CallResults(ABC):
         if effect == "self":
             return {receiver: None}
         if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
-            found = dict(self.elements(receiver))
+            key = literal_key(self.nodes, call.args[0]) if row.mapping and call.args else None
+            found = dict(self.value(receiver, key))
             if method in ("get", "setdefault", "pop") and len(call.args) > 1:
                 found.update(self.eval(call.args[1]))
             return found
