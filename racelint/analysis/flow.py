@@ -245,6 +245,19 @@ class Flow:
         pairs += [(x, y) for (_, x), (_, y) in zip(first.kwargs, second.kwargs, strict=True)]
         return all(self.same_path(x, y, depth + 1) for x, y in pairs)
 
+    def completes(self, event: int) -> bool:
+        """Whether what an access stores gets its attributes only afterwards: others may see it half made."""
+        stored = self.facts.events[event]
+        assert isinstance(stored, f.Access)
+        for later in self.facts.events[event + 1 :]:
+            if isinstance(later, f.Access) and later.kind == "store":
+                slot = self.facts.nodes[later.target]
+                if isinstance(slot, f.Attr) and (
+                    self.same_path(slot.base, stored.target) or self.same_value(slot.base, stored.value)
+                ):
+                    return True
+        return False
+
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
         access = self.facts.events[event]

@@ -70,7 +70,9 @@ class Harmless:
                 return False
         elif touch.effect != "rebind":
             return False
-        if flow.is_constant(touch.value):
+        if flow.is_constant(touch.value) or (
+            isinstance(flow.facts.events[touch.event], f.Access) and flow.completes(touch.event)
+        ):
             return False
         asked, done = check.touch.event, touch.event
         if not flow.asks_only(asked, done) and not flow.recomputed(touch.value, asked, done):

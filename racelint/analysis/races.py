@@ -531,7 +531,7 @@ class Races:
             if writes and self.harmless.resets(access):
                 continue
             test = touch.effect == "read" and self.flows[touch.fid].tested(touch.event)
-            if not writes and self._prechecks(access, holders):
+            if not writes and (self._prechecks(access, holders) or self._made_sure(access, holders)):
                 continue
             candidates = [
                 other
@@ -557,6 +557,26 @@ class Races:
             and other.touch.effect == access.touch.effect
             and self.flows[other.touch.fid].tested(other.touch.event)
             for other in holders
+        )
+
+    def _made_sure(self, access: Reached, holders: list[Reached]) -> bool:
+        """An unlocked read of what the same function has just tested and, if need be, made under the lock.
+
+        Nobody else assigns it, so it stays what it is.
+        """
+        fid, event = access.touch.fid, access.touch.event
+        if access.touch.effect != "read" or access.touch.content:
+            return False
+        tested = any(
+            other.touch.fid == fid
+            and other.touch.event < event
+            and other.touch.effect == "read"
+            and self.flows[fid].tested(other.touch.event)
+            for other in holders
+        )
+        writers = self._with_effects(access, MUTATING)
+        return tested and all(
+            other.touch.fid == fid and not self.flows[fid].is_none(other.touch.value) for other in writers
         )
 
     def _writes(self, name: str, accesses: list[Reached], done: set[tuple[str, int]]) -> Iterator[Race]:

@@ -15,6 +15,8 @@ MAX_OWNER_DEPTH = 3
 CROWD = 6
 # Wrappers around wrappers that are looked through for what a call returns.
 CLOSURE_DEPTH = 3
+# The base of every class that names no other.
+OBJECT = ("object",)
 # Cells of places: what is found in one is there for everybody who gets to the place.
 FOUND = ("a", "k", "g", "e", "m", "x", "o")
 
@@ -538,9 +540,10 @@ class Evaluator(Annotations, CallResults):
                 method = world.method(info.metaclass, name)
                 if method is not None:
                     return {world.heap.make("bound", method, owner=obj, func=world.heap.make("func", method)): None}
-            for base in info.external:
+            bases = info.external or (OBJECT if name == "__new__" else ())
+            for base in bases:
                 found[world.heap.make("symbol", f"{base}.{name}")] = None
-            if not info.external:
+            if not bases:
                 found[world.heap.make("opaque", f"{obj.name}\0{name}")] = None
         return found
 
@@ -559,7 +562,8 @@ class Evaluator(Annotations, CallResults):
                 return {self._bind(target, fid, receiver): None for target in self.function_objects(fid)}
         info = world.class_of(cid) if cid in world.symbols.classes else None
         if info is not None:
-            return {world.heap.make("member", f"{base}.{name}", owner=receiver): None for base in info.external}
+            bases = info.external or (OBJECT if name == "__new__" else ())
+            return {world.heap.make("member", f"{base}.{name}", owner=receiver): None for base in bases}
         return EMPTY
 
     # -- derived values -----------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class CallResults(ABC):
         if maker is not None:
             from_new = self.cell(("r", maker))
             instances = {obj: None for obj in from_new if obj.kind == "inst" and obj.name == callee.name}
-            if instances:
+            if instances and self._hands_out(maker):
                 return instances
         meta = world.class_of(callee.name).metaclass
         if meta is not None:
@@ -129,6 +129,12 @@ class CallResults(ABC):
                 # A metaclass that controls instantiation: every call may return the same instance.
                 return {world.heap.make("inst", callee.name, (method, -1)): None}
         return {made: None}
+
+    def _hands_out(self, maker: str) -> bool:
+        """Whether a ``__new__`` may return what it has found somewhere, and not only what it has just made."""
+        facts = self.world.symbols.functions[maker].facts
+        returned = [facts.nodes[event.value] for event in facts.events if isinstance(event, f.Return)]
+        return not all(isinstance(node, f.Result) for node in returned)
 
     def external_result(self, dotted: str, receiver: Obj | None, call: f.Call, event: int) -> Objs:
         """What a library call returns: by the tables, else an instance named after what was called."""
@@ -139,6 +145,10 @@ class CallResults(ABC):
             special = self._builtin_result(dotted, call, site)
             if special is not None:
                 return special
+        if dotted.endswith(".__new__"):
+            classes = [obj for obj in self.argument(call, 0, None) if obj.kind == "class"]
+            if classes:
+                return {heap.make("inst", cls.name, site, fresh=self.owners): None for cls in classes}
         row = world.results.first(dotted)
         if row is not None:
             if row.same_as is not None:
