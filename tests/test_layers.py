@@ -22,6 +22,7 @@ LEVELS = (
     ("frameworks",),
     ("link",),
     ("contexts",),
+    ("serving",),
     ("analysis",),
     ("rules",),
     ("select", "fix", "baseline", "changes", "graph", "starter"),
