@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from racelint.analysis.effects import MUTATING, RESIZING, Kind
+from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
@@ -85,6 +86,7 @@ class Races:
     """Finds the races among reached accesses."""
 
     harmless: Harmless
+    first_use: FirstUse
 
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
@@ -105,14 +107,17 @@ class Races:
         late: dict[str, list[Reached]] = defaultdict(list)
         reached = tuple(reached)
         self.harmless = Harmless(self.world, self.flows, reached)
+        self.first_use = FirstUse(self.world, self.flows, reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)
             if access.touch.content and not access.late and self._made_once(access.touch.place):
                 self._contents[access.touch.place, access.touch.effect].append(access)
         self._late_ones = late
-        for name in sorted(by_name):
-            for race in self._place(name, by_name[name]):
+        found = [race for name in sorted(by_name) for race in self._place(name, by_name[name])]
+        for race in found:
+            changes = [access for access in race.reached if access.touch.effect in MUTATING]
+            if not self.first_use.follows(changes):
                 yield replace(race, guess=self.overlap.guess(race.first, race.second))
 
     def _made_once(self, place: Cell) -> bool:
@@ -374,6 +379,9 @@ class Races:
                 candidates = _without(act, candidates)
             hit = self._collide(covering, act, candidates)
             if hit is None:
+                continue
+            self.first_use.note(check, act)
+            if self.first_use.by_import(check, act, hit[0]):
                 continue
             singleton = (
                 not act.touch.content
