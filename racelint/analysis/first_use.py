@@ -1,9 +1,9 @@
 """What is set up on first use: who the first user is, and what else the set-up changes.
 
 A check with a set-up behind it (``if not self._ready: self._load(); self._ready = True``) races when two contexts can
-be first. They cannot when the program itself is first, in code that every import of a module runs. And when they can, what
-the set-up changes on its way (the tables that ``_load`` fills) is changed twice because of that one race: the lock that
-mends the check mends them all.
+be first. They cannot when the program itself is first, in code that every import of a module runs. And when they can,
+what the set-up changes on its way (the tables that ``_load`` fills) is changed twice because of that one race: the lock
+that mends the check mends them all.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FirstUse:
         flow = self.flows[touch.fid]
         if touch.effect not in ("rebind", "insert") or (touch.content and not self._names_one(flow, touch.key)):
             return False
-        if not flow.asks_only(check.touch.event, touch.event):
+        if not check.touch.content and not flow.asks_only(check.touch.event, touch.event):
             return False
         return self._imported(touch.fid, act.state.bindings)
 
@@ -66,7 +66,7 @@ class FirstUse:
 
     def _names_one(self, flow: Flow, key: int) -> bool:
         """Whether a key is the same in every call: a literal, or what the enclosing function was given."""
-        return flow.constants(key) is not None or (key >= 0 and isinstance(flow.facts.nodes[key], f.Captured))
+        return flow.constants(key) is not None or flow.captured(key)
 
     def _one(self, base: Obj | None) -> bool:
         """Whether an access is to the one object of its kind: a class, a module, a singleton, what these hold."""
@@ -131,22 +131,13 @@ class FirstUse:
         """Whether a branch is taken when a slot has nothing yet: ``if not app``, ``if cls._instance is None``."""
         if flow.facts.blocks[block].kind not in ("then", "else"):
             return False
-        slots = [
-            index
-            for index in sorted(flow.deps(flow.facts.blocks[block].test))
-            if isinstance(found := flow.facts.events[index], f.Access) and found.kind in ("load", "has", "get")
-        ]
-        asked = [index for index in slots if index < event and flow.asks_only(index, event)]
-        stored = {
-            self._slot(flow, found.target)
-            for found in flow.facts.events[event:]
-            if isinstance(found, f.Access) and found.kind in ("store", "set")
-        }
-        return any(
-            self._slot(flow, found.target) in stored
-            for index in asked
-            if isinstance(found := flow.facts.events[index], f.Access)
-        )
-
-    def _slot(self, flow: Flow, node: int) -> f.Node:
-        return flow.facts.nodes[node]
+        events = flow.facts.events
+        stores = [later for later in events[event:] if isinstance(later, f.Access) and later.kind in ("store", "set")]
+        for index in flow.deps(flow.facts.blocks[block].test):
+            asked = events[index]
+            if not isinstance(asked, f.Access) or index >= event:
+                continue
+            if asked.kind == "has" or (asked.kind in ("load", "get") and flow.asks_only(index, event)):
+                if any(flow.same_path(asked.target, later.target) for later in stores):
+                    return True
+        return False

@@ -306,6 +306,10 @@ class Flow:
             case _:
                 return None
 
+    def captured(self, node: int) -> bool:
+        """Whether a node is a variable of an enclosing function: the same in every call of one closure."""
+        return node >= 0 and isinstance(self.facts.nodes[node], f.Captured)
+
     def _all_constants(self, nodes: Iterable[int], depth: int) -> frozenset[str] | None:
         found: frozenset[str] = frozenset()
         for node in nodes:

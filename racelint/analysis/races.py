@@ -598,7 +598,11 @@ class Races:
             if touch.fid in found or touch.fid in covered or touch.effect == "claim":
                 continue
             if touch.atomic:
-                candidates = self._with_effects(access, REORDERING, "harmful")
+                candidates = tuple(
+                    other
+                    for other in self._with_effects(access, REORDERING, "harmful")
+                    if not self.harmless.other_closure(access, other)
+                )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
             if touch.effect in EMPTYING:  # in which order they are done makes no difference

@@ -118,10 +118,9 @@ class CallResults(ABC):
         made: Obj = world.heap.make("inst", callee.name, (self.info.id, event), fresh=self.owners)
         maker = world.method(callee.name, "__new__")
         if maker is not None:
-            from_new = self.cell(("r", maker))
-            instances = {obj: None for obj in from_new if obj.kind == "inst" and obj.name == callee.name}
-            if instances and self._hands_out(maker):
-                return instances
+            found = {obj: None for obj in self.cell(("r", maker)) if obj.kind == "inst" and obj.name == callee.name}
+            if self._hands_out(maker):
+                return found or {world.heap.make("inst", callee.name, (maker, -1)): None}
         meta = world.class_of(callee.name).metaclass
         if meta is not None:
             method = world.method(meta, "__call__")
@@ -148,6 +147,8 @@ class CallResults(ABC):
         if dotted.endswith(".__new__"):
             classes = [obj for obj in self.argument(call, 0, None) if obj.kind == "class"]
             if classes:
+                if self.info.facts.name == "__new__" and self._hands_out(self.info.id):
+                    site = (self.info.id, -1)
                 return {heap.make("inst", cls.name, site, fresh=self.owners): None for cls in classes}
         row = world.results.first(dotted)
         if row is not None:
