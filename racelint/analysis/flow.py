@@ -355,6 +355,21 @@ class Flow:
             return any(self.is_none(option) for option in value.options)
         return False
 
+    def given(self, node: int) -> frozenset[str]:
+        """The parameters (but the receiver) that a value is made of."""
+        found: set[str] = set()
+        stack, seen = [node], set()
+        while stack:
+            current = stack.pop()
+            if current < 0 or current in seen:
+                continue
+            seen.add(current)
+            value = self.facts.nodes[current]
+            if isinstance(value, f.Param):
+                found.add(value.name)
+            stack.extend(self.children(value))
+        return frozenset(found) - {"self", "cls"}
+
     def param_names(self, node: int) -> frozenset[str]:
         """Names of parameters (and constant attribute or item steps on them) a key is made of."""
         found: set[str] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from racelint.analysis.effects import Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
@@ -24,6 +25,7 @@ class Harmless:
         self.values = Values(world)
         self.frozen = Frozen(world, self.values, reached)
         self._constant: dict[tuple[str, int], bool] = {}
+        self._answer: dict[tuple[str, int], bool] = {}
 
     def resets(self, access: Reached) -> bool:
         """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
@@ -61,22 +63,61 @@ class Harmless:
     def same_either_way(self, check: Reached, act: Reached) -> bool:
         """A plain value, or data nobody changes, filled in on first use or read again: done twice it is done once.
 
-        An entry with a constant key is a field of a record, and counts as an attribute does.
+        An entry with a constant key is a field of a record, and counts as an attribute does. So does one of a memo: its
+        value is made of nothing but the key, and nothing else is done for it.
         """
         touch = act.touch
         flow = self.flows[touch.fid]
-        if touch.content:
-            if touch.effect != "insert" or flow.constants(touch.key) is None:
-                return False
-        elif touch.effect != "rebind":
-            return False
-        if flow.is_constant(touch.value) or (
-            isinstance(flow.facts.events[touch.event], f.Access) and flow.completes(touch.event)
-        ):
-            return False
         asked, done = check.touch.event, touch.event
+        if not isinstance(flow.facts.events[done], f.Access) or flow.is_constant(touch.value) or flow.completes(done):
+            return False
+        if touch.content and flow.constants(touch.key) is None:
+            return self._answers(act)
+        if touch.effect != ("insert" if touch.content else "rebind"):
+            return False
         if not flow.asks_only(asked, done) and not flow.recomputed(touch.value, asked, done):
             return False
+        return self._data(flow, touch)
+
+    def as_good(self, a: Reached, b: Reached) -> bool:
+        """Whether two entries stored by key are answers of a memo: each is as good as the other."""
+        return self._answers(a) and self._answers(b)
+
+    def _answers(self, access: Reached) -> bool:
+        touch = access.touch
+        key = (touch.fid, touch.event)
+        if key not in self._answer:
+            flow = self.flows[touch.fid]
+            self._answer[key] = (
+                touch.content
+                and touch.effect == "insert"
+                and not touch.aug
+                and isinstance(flow.facts.events[touch.event], f.Access)
+                and not flow.is_constant(touch.value)
+                and self._memo(flow, access)
+                and self._data(flow, touch)
+            )
+        return self._answer[key]
+
+    def _memo(self, flow: Flow, act: Reached) -> bool:
+        """Whether what is stored under a key is made of the key, and nothing but reports goes with it."""
+        touch = act.touch
+        if not flow.given(touch.value) <= flow.given(touch.key) or self._reads(flow, act):
+            return False
+        return all(self.values.report(touch.fid, event) for _, event in _done_beside(flow, act))
+
+    def _reads(self, flow: Flow, act: Reached) -> bool:
+        """Whether a stored value is made of what the container had: a count, a longer list."""
+        container = flow.facts.events[act.touch.event]
+        assert isinstance(container, f.Access)
+        return any(
+            isinstance(event, f.Access)
+            and event.kind in ("get", "iter")
+            and flow.same_path(event.target, container.target)
+            for event in (flow.facts.events[index] for index in flow.deps(act.touch.value))
+        )
+
+    def _data(self, flow: Flow, touch: Touch) -> bool:
         return (
             self.values.plain(touch.fid, touch.value)
             or self.values.returned_plain(touch.fid, flow, touch.event)

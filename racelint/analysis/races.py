@@ -376,7 +376,9 @@ class Races:
                 continue
             if self.harmless.same_either_way(check, act):
                 self._filled_in.add((act.touch.fid, act.touch.event))
-                candidates = _without(act, candidates)
+                candidates = tuple(
+                    other for other in _without(act, candidates) if not self.harmless.as_good(act, other)
+                )
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
@@ -567,6 +569,11 @@ class Races:
             for other in holders
         )
 
+    def _same_memo(self, a: Reached, b: Reached) -> bool:
+        """Both store answers, and one of them is seen to be asked for first."""
+        sites = {(access.touch.fid, access.touch.event) for access in (a, b)}
+        return not sites.isdisjoint(self._filled_in) and self.harmless.as_good(a, b)
+
     def _made_sure(self, access: Reached, holders: list[Reached]) -> bool:
         """An unlocked read of what the same function has just tested and, if need be, made under the lock.
 
@@ -601,7 +608,7 @@ class Races:
                 candidates = tuple(
                     other
                     for other in self._with_effects(access, REORDERING, "harmful")
-                    if not self.harmless.other_closure(access, other)
+                    if not self.harmless.other_closure(access, other) and not self._same_memo(access, other)
                 )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
