@@ -79,9 +79,10 @@ def _fixture(fixture: Path, scratch: Path, command: Sequence[str]) -> Iterator[C
     if lines_of(races):
         shutil.copytree(broken, repaired)
         done = execute([*command, "check", "--project", str(repaired), "--fix", "--unsafe-fixes"])
-        if done.status != 0:
+        if done.status not in (0, 1):
             raise done.refused()
-        yield Case(fixture.name, "repaired fixture", repaired, ())
+        if done.status == 0:
+            yield Case(fixture.name, "repaired fixture", repaired, ())
 
 
 def examples() -> Iterator[tuple[str, Origin, Example]]:

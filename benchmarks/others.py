@@ -69,7 +69,7 @@ class Tool:
         """What the tool reports on the Python files in a folder. ``scratch`` is for its files. Raises NoReport."""
         report, empty = scratch / "report", scratch / "empty"
         empty.touch()
-        words = [word.format(report=report, empty=empty, scratch=scratch / "own") for word in self.command]
+        words = [word.format(report=report, empty=empty, kept=programs.parent / "kept") for word in self.command]
         try:
             done = subprocess.run(
                 [str(programs / words[0]), *words[1:]],
