@@ -55,13 +55,13 @@ def _name(case: ElementTree.Element) -> str:
     return f"{case.get('classname')}::{case.get('name')}"
 
 
-def environment(package: Mapping[str, Any], folder: Path) -> Path:
+def environment(package: Mapping[str, Any], folder: Path, interpreter: str = sys.executable) -> Path:
     """The interpreter of an environment with the package's dependencies and what its tests need; made once."""
     python = folder / "bin" / "python"
     ready = folder / "ready"
     if not ready.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([interpreter, "-m", "venv", str(folder)], check=True)
         extras = f"[{package['extras']}]" if "extras" in package else ""
         wanted = [f"{package['name']}{extras}=={package['version']}", *package["needs"]]
         subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)

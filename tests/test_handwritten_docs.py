@@ -25,6 +25,11 @@ from pre_commit.clientlib import load_config, load_manifest  # type: ignore[impo
 import racelint
 from racelint import cli, config
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(racelint.__file__).parent.parent
 DOCS = ROOT / "docs"
 CUT = "..."
@@ -166,6 +171,12 @@ HOOKS = [block for page in by_hand() for block in blocks(page.read_text("utf-8")
 CHECK_HELP = CliRunner().invoke(cli.main, ["check", "--help"]).output
 
 
+# Where the project is to be had: said in pyproject.toml, or else to be put in by the reader.
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+HOME = METADATA.get("urls", {}).get("Source", "https://github.com/OWNER/racelint")
+PROJECT = HOME.removeprefix("https://github.com/")
+
+
 def options(text: str) -> set[str]:
     """The long options of a command line, a help or a recipe."""
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
@@ -218,14 +229,22 @@ def test_recipes_use_only_inputs_of_the_action_and_the_page_lists_all() -> None:
     used = [
         step.get("with", {})
         for block in RECIPES
-        if "uses: OWNER/racelint" in block.text
+        if f"uses: {PROJECT}" in block.text
         for step in yaml.safe_load(block.text)["jobs"]["racelint"]["steps"]
-        if step.get("uses", "").startswith("OWNER/racelint")
+        if step.get("uses", "").startswith(PROJECT)
     ]
     assert used
     assert {name for given in used for name in given} <= set(inputs)
     rows = re.findall(r"^\| `([\w-]+)` \| (?:`(.*?)` )?\|", CI, re.MULTILINE)
     assert dict(rows) == {name: spec["default"] for name, spec in inputs.items()}
+
+
+def test_every_recipe_has_racelint_from_the_one_home_there_is() -> None:
+    text = "\n".join(block.text for block in [*RECIPES, *HOOKS])
+    sources = re.findall(r"racelint @ git\+(\S+)@REF|uses: (\S+/racelint)@REF|repo: (\S+)\n +rev: REF", text)
+    assert len(sources) >= 8
+    assert {source for found in sources for source in found if source} <= {HOME, PROJECT}
+    assert ("OWNER" in HOME) is ("OWNER" in CI)
 
 
 def test_recipes_put_no_value_of_an_event_into_a_script() -> None:

@@ -58,18 +58,19 @@ def test_the_schema_is_closed() -> None:
         VALIDATOR.validate(document)
 
 
-def test_the_rules() -> None:
-    driver = run()["tool"]["driver"]
+def test_a_rule() -> None:
+    driver = run(finding())["tool"]["driver"]
     assert (driver["name"], driver["version"]) == ("racelint", __version__)
-    assert [rule["id"] for rule in driver["rules"]] == [rule.code for rule in all_rules()]
-    (rule,) = (rule for rule in driver["rules"] if rule["id"] == "RL102")
-    assert rule["name"] == "check-then-act"
+    (rule,) = driver["rules"]
+    assert (rule["id"], rule["name"]) == ("RL102", "check-then-act")
     assert rule["shortDescription"]["text"] == (
         "A check and the step that relies on it can be separated by another context."
     )
     assert rule["fullDescription"]["text"].startswith("Reports code that looks at shared state and then acts on what")
+    assert rule["help"]["text"].startswith(rule["fullDescription"]["text"] + " Do it in one step that cannot be split")
+    assert rule["help"]["text"].endswith(" More: racelint explain check-then-act")
     assert rule["help"]["markdown"].startswith("# check-then-act (RL102)\n")
-    assert rule["help"]["text"]
+    assert rule["help"]["markdown"].endswith("\n\nMore examples: `racelint explain check-then-act`.\n")
     assert rule["defaultConfiguration"] == {"level": "error"}
     assert rule["properties"] == {
         "tags": ["concurrency", "external/cwe/cwe-362", "external/cwe/cwe-367"],
@@ -78,15 +79,57 @@ def test_the_rules() -> None:
     }
 
 
-@pytest.mark.parametrize("rule", run()["tool"]["driver"]["rules"], ids=lambda rule: str(rule["id"]))
+def of_every_rule() -> list[Finding]:
+    """A finding of each rule, the last rule first."""
+    return [
+        finding(rule=rule.name, code=rule.code, fingerprint=f"{number:016x}")
+        for number, rule in enumerate(reversed(all_rules()))
+    ]
+
+
+def test_only_the_rules_with_results_are_there_and_each_result_has_its_own() -> None:
+    assert run(problems=(Problem("a.py", 1, "parse-error", "no"),))["tool"]["driver"]["rules"] == []
+    for findings in (of_every_rule(), of_every_rule()[1:4], [*of_every_rule()[:2], *of_every_rule()[:2]]):
+        whole = run(*findings)
+        rules = whole["tool"]["driver"]["rules"]
+        assert [rule["id"] for rule in rules] == sorted({found.code for found in findings})
+        for found, each in zip(whole["results"], findings, strict=True):
+            assert found["ruleId"] == rules[found["ruleIndex"]]["id"] == each.code
+
+
+def test_the_rule_of_a_suppressed_finding_is_there() -> None:
+    whole = run(finding(suppressed="one writer"))
+    assert whole["tool"]["driver"]["rules"][whole["results"][0]["ruleIndex"]]["id"] == "RL102"
+
+
+@pytest.mark.parametrize("rule", run(*of_every_rule())["tool"]["driver"]["rules"], ids=lambda rule: str(rule["id"]))
 def test_every_rule_is_described_and_none_is_called_a_security_rule(rule: dict[str, Any]) -> None:
     assert rule["fullDescription"]["text"].startswith("Reports ")
     assert not {"security", "security-severity"} & {*rule["properties"], *rule["properties"]["tags"]}
 
 
+@pytest.mark.parametrize("rule", run(*of_every_rule())["tool"]["driver"]["rules"], ids=lambda rule: str(rule["id"]))
+def test_every_rule_has_what_github_shows_and_no_more(rule: dict[str, Any]) -> None:
+    # The sizes are those of
+    # https://docs.github.com/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+    assert 0 < len(rule["name"]) <= 255
+    assert 0 < len(rule["shortDescription"]["text"]) <= 1024
+    assert 0 < len(rule["fullDescription"]["text"]) <= 1024
+    assert 0 < len(rule["help"]["text"]) <= 1024
+    headings = re.findall(r"^## (.+)$", rule["help"]["markdown"], re.MULTILINE)
+    assert headings[0] == "What it does"
+    assert headings[-1] == "Fix safety"
+    assert "Fix" in headings
+
+
+def test_a_log_is_small() -> None:
+    """Long texts of rules once made 325 kB of one finding."""
+    assert len(sarif.render(result(finding(CHECK, SWEEP)))) < 20_000
+    assert len(sarif.render(result())) < 2_000
+
+
 def test_a_whole_result() -> None:
     found = one(finding(CHECK, SWEEP))
-    (rule,) = (index for index, rule in enumerate(all_rules()) if rule.code == "RL102")
     here = {
         "physicalLocation": {
             "artifactLocation": {"uri": "op/registry.py", "uriBaseId": "SRCROOT"},
@@ -111,7 +154,7 @@ def test_a_whole_result() -> None:
 
     assert found == {
         "ruleId": "RL102",
-        "ruleIndex": rule,
+        "ruleIndex": 0,
         "level": "error",
         "rank": 90.0,
         "message": {

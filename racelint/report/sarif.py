@@ -36,7 +36,9 @@ def render(result: Result, sources: Sources | None = None) -> str:
 
 def document(result: Result) -> Object:
     """The result as plain data."""
-    rules = all_rules()
+    reported = {finding.code for finding in result.findings}
+    # Only rules with results: the texts of all would outweigh the results of most runs.
+    rules = [rule for rule in all_rules() if rule.code in reported]
     indexes = {rule.code: index for index, rule in enumerate(rules)}
     problems = sorted({problem.rule for problem in result.problems})
     run = {
@@ -62,13 +64,22 @@ def document(result: Result) -> Object:
 
 
 def _rule(rule: Rule) -> Object:
+    """What a viewer needs beside a result.
+
+    There is no ``helpUri``: it must be an absolute address (GitHub refuses others), and the pages have none yet.
+    """
     text = rule.documentation()
+    what = _first_paragraph(text, "What it does") or _sentence(rule.summary)
+    more = f"racelint explain {rule.name}"
     return {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": {"text": _sentence(rule.summary)},
-        "fullDescription": {"text": _what_it_does(text) or _sentence(rule.summary)},
-        "help": {"text": text, "markdown": text},
+        "fullDescription": {"text": what},
+        "help": {
+            "text": f"{what} {_first_paragraph(text, 'Fix')} More: {more}",
+            "markdown": f"{_without_examples(text)}\nMore examples: `{more}`.\n",
+        },
         "defaultConfiguration": {"level": rule.severity},
         "properties": {
             "tags": ["concurrency", *(f"external/cwe/cwe-{number}" for number in rule.cwe)],
@@ -82,10 +93,15 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _what_it_does(documentation: str) -> str:
-    """The first paragraph of the section of that name."""
-    found = re.search(r"^## What it does\n+(.+?)(?:\n\n|\Z)", documentation, re.MULTILINE | re.DOTALL)
+def _first_paragraph(documentation: str, section: str) -> str:
+    """The first paragraph of a section, on one line."""
+    found = re.search(rf"^## {section}\n+(.+?)(?:\n\n|\Z)", documentation, re.MULTILINE | re.DOTALL)
     return " ".join(found[1].split()) if found else ""
+
+
+def _without_examples(documentation: str) -> str:
+    """The text up to the long sections of examples, which are the tests of the rule."""
+    return documentation.partition("## Harmful\n")[0]
 
 
 def _result(finding: Finding, index: int) -> Object:
