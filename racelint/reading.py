@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import msgspec
 
 from racelint.cache import Cache
-from racelint.discover import source_lines
 from racelint.frontends.python.version import version
 from racelint.model.facts import ModuleFacts
-from racelint.model.source import Problem, SourceFile
+from racelint.model.source import Problem, SourceFile, source_lines
 
 Progress = Callable[[str, int, int], None]
 Read = Callable[[Sequence[SourceFile], Progress | None], "list[Extracted]"]

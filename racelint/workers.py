@@ -170,9 +170,8 @@ def serve() -> None:
     calls = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get among the answers
-    with suppress(BrokenPipeError):  # nobody waits for the answer any more
+    with suppress(BrokenPipeError), answers:  # broken: nobody waits for the answer any more
         with_deep_stack(lambda: _answer(calls, answers))
-    os._exit(0)
 
 
 def _answer(calls: IO[bytes], answers: IO[bytes]) -> None:

@@ -65,12 +65,12 @@ def given(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     def give(*found: model.Finding, **changes: Any) -> list[tuple[Path, Settings]]:
         calls: list[tuple[Path, Settings]] = []
 
-        def analyse(folder: Path, settings: Settings, progress: object = None) -> model.Result:
+        def analyse(folder: Path, settings: Settings, progress: object = None, read: object = None) -> model.Result:
             calls.append((folder, settings))
             return result(*found, **changes)
 
         def with_fixes(
-            folder: Path, settings: Settings, _wanted: object, progress: object = None, *, narrow: object = None
+            folder: Path, settings: Settings, _wanted: object, progress: object = None, **_: object
         ) -> model.Result:
             return analyse(folder, settings, progress)
 

@@ -239,7 +239,7 @@ def wanted(scope: Scope) -> Callable[[Finding], bool]:
 
 def sources(project: Path, findings: Sequence[Finding]) -> dict[str, list[str]]:
     """The lines of the files that findings lie in; a file that has gone meanwhile is left out."""
-    from racelint.discover import source_lines
+    from racelint.model.source import source_lines
 
     paths = {side.path for finding in findings if finding.suppressed is None for side in finding.sides}
     found: dict[str, list[str]] = {}

@@ -11,7 +11,6 @@ from racelint import __version__
 
 # Every file of racelint that has a part in extraction; a test compares them with what ``extract`` imports.
 SOURCES = (
-    ("racelint", "discover.py"),
     ("racelint", "layout.py"),
     ("racelint.frontends.python", "builder.py"),
     ("racelint.frontends.python", "expressions.py"),
