@@ -594,8 +594,9 @@ class TestTwoFiles:
         assert shown.stdout.endswith("1 finding (1 error) in 3 files\n")
 
     def test_two_runs_say_the_same(self, project: Path) -> None:
+        options = ("--output-format", "json")
         texts = [
-            process("-m", "racelint", "check", "--output-format", "json", cwd=project, PYTHONHASHSEED=seed).stdout
+            process("-m", "racelint", "check", "--no-cache", *options, cwd=project, PYTHONHASHSEED=seed).stdout
             for seed in ("1", "2")
         ]
         documents = [json.loads(text) for text in texts]

@@ -67,7 +67,7 @@ def compare(project: Path, cache: Path, seed: int, edits: int) -> None:
     chance = random.Random(seed)
     done = ["nothing"]
     for _ in range(edits + 1):
-        for output_format in FORMATS if edits < 4 or done[-1] == "nothing" else FORMATS[:1]:
+        for output_format in FORMATS if done == ["nothing"] else FORMATS[:1]:
             cold = answer(project, "--no-cache", "--jobs", "1", output_format=output_format)
             kept = ["--cache-dir", str(cache)]
             assert answer(project, *kept, "--jobs", "2", output_format=output_format) == cold, done
@@ -75,13 +75,11 @@ def compare(project: Path, cache: Path, seed: int, edits: int) -> None:
         done.append(edit(project, chance))
 
 
-@pytest.mark.parametrize("name", ["submariner"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_edits_of_a_small_project(name: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edits_of_a_small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "WORTH_SHARING_BYTES", 1)
     project = tmp_path / "project"
-    shutil.copytree(FIXTURES / name, project)
-    compare(project, tmp_path / "cache", seed, edits=6)
+    shutil.copytree(FIXTURES / "submariner", project)
+    compare(project, tmp_path / "cache", 1, edits=5)
 
 
 @pytest.mark.network
