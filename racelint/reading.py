@@ -184,6 +184,7 @@ def _outcomes(
     jobs = sorted(jobs, key=lambda job: (-len(job.source), job.file.display))
     if executor is not None and len(jobs) > 1 and sum(len(job.source) for job in jobs) >= WORTH_SHARING_BYTES:
         lost: list[_Job] = []
+        why = ""
         futures = {executor.submit(encoded_outcome, *job.arguments): job for job in jobs}
         for future in as_completed(futures):
             job = futures.pop(future)
@@ -191,11 +192,13 @@ def _outcomes(
                 done = _decoder.decode(future.result())
             except BrokenExecutor as error:
                 lost.append(job)
-                if tell is not None:
-                    tell(f"a process that read {job.file.display} was lost ({error}): the file is read again")
+                why = why or str(error)
                 continue
             yield job, done
         jobs = sorted(lost, key=lambda job: job.file.display)
+        if jobs and tell is not None:
+            more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+            tell(f"the process that was to read {jobs[0].file.display}{more} {why}: that is done again, by this one")
     for number, job in enumerate(jobs, start=1):
         yield job, outcome(*job.arguments)
         if number % COLLECT_AFTER == 0:

@@ -10,6 +10,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 STACK_BYTES = 512 * 1024 * 1024
 RECURSION_LIMIT = 50_000
+LOOK_UP_S = 0.2
 
 
 def with_deep_stack(work: Callable[[], _T]) -> _T:
@@ -31,7 +32,9 @@ def with_deep_stack(work: Callable[[], _T]) -> _T:
     try:
         worker = threading.Thread(target=run, name="racelint", daemon=True)
         worker.start()
-        worker.join()
+        # A signal that comes just before a wait begins does not end it (on Windows none does): look up now and then.
+        while worker.is_alive():
+            worker.join(LOOK_UP_S)
     finally:
         threading.stack_size(size)
         sys.setrecursionlimit(limit)

@@ -8,7 +8,8 @@ parent that is killed, and take the work of all of them along when one dies. Her
 - a process imports from where this one does, and from nowhere else;
 - it ends when its input does, so it never outlives the process it works for;
 - it is no part of the terminal's foreground, so that Ctrl-C reaches only who started it;
-- when it dies, only the call it was about fails, and another one is started for the next.
+- when it dies, only the call it was about fails, and another one is started for the next, unless it could not even
+  begin.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ _T = TypeVar("_T")
 LENGTH_BYTES = 8
 # Trees of LibCST hold on to themselves; calls after which they are looked for.
 COLLECT_AFTER = 400
+# How long a process may take to end once it has closed its side.
+ENDING_S = 5
 
 
 def cores() -> int:
     """How many processes can run at once, as far as this one may use them; 1 when no other can be started."""
     if not sys.executable:  # Python is part of another program
         return 1
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -60,6 +65,8 @@ class Workers(Executor):
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
+        # Why no process gets as far as taking calls; no other one is tried then.
+        self._useless = ""
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
         """Call a function of an importable module in one of the processes."""
@@ -90,13 +97,7 @@ class Workers(Executor):
     def _call(self, fn: Callable[..., _T], args: Any, kwargs: Any) -> _T:
         message = pickle.dumps((fn, args, kwargs), pickle.HIGHEST_PROTOCOL)
         process = self._process()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            _send(process.stdin, message)
-            answer = _receive(process.stdout)
-        except (OSError, ValueError):  # the pipe is broken, or closed by ``stop``
-            answer = None
+        answer = _ask(process, message)
         if answer is None:
             raise self._loss(process)
         done, value = pickle.loads(answer)
@@ -113,8 +114,18 @@ class Workers(Executor):
         with self._lock:
             if self._stopped:
                 raise CancelledError
-            process = self._mine.process = _start()
+            if self._useless:
+                raise WorkerDied(self._useless)
+            try:
+                process = self._mine.process = _start()
+            except OSError as error:
+                self._useless = f"cannot be started: {error.strerror or error}"
+                raise WorkerDied(self._useless) from None
             self._processes.add(process)
+        if _ask(process, None) is None:
+            loss = self._loss(process)
+            self._useless = str(loss)
+            raise loss
         return process
 
     def _loss(self, process: subprocess.Popen[bytes]) -> Exception:
@@ -124,8 +135,11 @@ class Workers(Executor):
             if self._stopped:
                 return CancelledError()
             self._processes.discard(process)
-        process.kill()
-        status = process.wait()
+        try:
+            status = process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
         _close(process)
         return WorkerDied(f"ended by signal {-status}" if status < 0 else f"ended with status {status}")
 
@@ -147,6 +161,18 @@ def _close(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with suppress(OSError):  # what was still to be sent cannot be any more
                 stream.close()
+
+
+def _ask(process: subprocess.Popen[bytes], message: bytes | None) -> bytes | None:
+    """What a process says next, to ``message`` if there is one; None when it says nothing any more."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        if message is not None:
+            _send(process.stdin, message)
+        return _receive(process.stdout)
+    except (OSError, ValueError):  # the pipe is broken, or closed by ``stop``
+        return None
 
 
 def _send(stream: IO[bytes], message: bytes) -> None:
@@ -175,6 +201,7 @@ def serve() -> None:
 
 
 def _answer(calls: IO[bytes], answers: IO[bytes]) -> None:
+    _send(answers, b"")  # from here on it is a call that ends the process
     gc.disable()
     for number in itertools.count(1):
         message = _receive(calls)

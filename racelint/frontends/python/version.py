@@ -36,5 +36,9 @@ def version() -> str:
             digest.update((resources.files(package) / name).read_bytes())
         except OSError:  # racelint was installed without its sources: its number has to do
             digest.update(b"\0")
+    try:
+        libcst = metadata.version("libcst")
+    except metadata.PackageNotFoundError:  # bundled into one program, together with racelint
+        libcst = "bundled"
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"racelint {__version__} {digest.hexdigest()}, libcst {metadata.version('libcst')}, {python}"
+    return f"racelint {__version__} {digest.hexdigest()}, libcst {libcst}, {python}"
