@@ -123,10 +123,15 @@ def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
 
 
 def execute(command: Sequence[str]) -> Answer:
-    """Run a command in a process of its own, to its end."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    """Run a command in a process of its own, to its end; it finds nothing in its cache."""
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        tempfile.TemporaryDirectory(prefix="racelint-") as cache,
+    ):
+        environment = {**os.environ, "RACELINT_CACHE_DIR": cache}
         started = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT, env=environment)
         watch = _MemoryWatch(process.pid)
         watch.start()
         # wait4 and not wait: it also tells the memory of exactly this process and the children it waited for.

@@ -57,9 +57,12 @@ def rule_names() -> list[str]:
 def command_line() -> str:
     """``cli.md``: the help of every command."""
     parts = [NOTE, "# The command line\n\n", _help(cli.main, "racelint")]
-    for name in sorted(cli.main.commands):
+    for name, command in cli.main.all_commands().items():
         parts.append(f"\n## racelint {name}\n\n")
-        parts.append(_help(cli.main.commands[name], f"racelint {name}"))
+        parts.append(_help(command, f"racelint {name}"))
+        for inner in command.commands.values() if isinstance(command, click.Group) else ():
+            parts.append(f"\n### racelint {name} {inner.name}\n\n")
+            parts.append(_help(inner, f"racelint {name} {inner.name}"))
     return "".join(parts)
 
 

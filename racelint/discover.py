@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import sys
-import tokenize
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -84,18 +82,6 @@ def module_aliases(files: Iterable[SourceFile], reserved: Collection[str] = froz
         for alias, modules in sorted(claims.items())
         if len(modules) == 1 and alias not in taken and not _foreign(alias.partition(".")[0], reserved)
     }
-
-
-def source_lines(data: bytes) -> list[str]:
-    """The lines of a Python file, without their ends; bytes that cannot be decoded are replaced.
-
-    They are split where Python splits them: ``str.splitlines`` would also split at form feeds and the like.
-    """
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    except SyntaxError:
-        encoding = "utf-8"
-    return data.decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _foreign(top: str, reserved: Collection[str]) -> bool:

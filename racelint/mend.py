@@ -19,7 +19,9 @@ from racelint.fix.safety import Doubt, Safety, Verdict
 from racelint.fix.tasks import TaskPlanner
 from racelint.fix.write import Change, replacements
 from racelint.model.findings import Edit, Finding, Fix, Result
-from racelint.pipeline import Loaded, Progress, judge, load, parse, with_deep_stack
+from racelint.pipeline import Loaded, judge, load
+from racelint.reading import Progress, Read, parse, read_all
+from racelint.stack import with_deep_stack
 
 Wanted = Callable[[Finding], bool]
 Narrow = Callable[[Result], Result]
@@ -76,11 +78,12 @@ def mend(
     unsafe: bool = False,
     progress: Progress | None = None,
     narrow: Narrow | None = None,
+    read: Read = read_all,
 ) -> Mended:
     """Plan, edit and prove the fixes for the findings that ``wanted`` picks, of those that ``narrow`` leaves."""
 
     def work() -> Mended:
-        loaded = load(project, settings, progress)
+        loaded = load(project, settings, progress, read)
         program, before = judge(loaded, settings, progress)
         about = _among(before, wanted, narrow)
         original = {item.file.display: item for item in loaded.extracted}
@@ -132,6 +135,7 @@ def with_fixes(
     progress: Progress | None = None,
     *,
     narrow: Narrow | None = None,
+    read: Read = read_all,
 ) -> Result:
     """What is found, each finding that ``wanted`` picks with the edits that would mend its place, or why none would.
 
@@ -141,7 +145,7 @@ def with_fixes(
 
     def work() -> Result:
         started = time.monotonic()
-        loaded = load(project, settings, progress)
+        loaded = load(project, settings, progress, read)
         program, found = judge(loaded, settings, progress)
         attempt = _attempt(loaded, program, found, settings, _among(found, wanted, narrow), True)
         fixes = {left.place: Fix("display", left.reason) for left in attempt.left}

@@ -2,93 +2,24 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from racelint import discover, suppress
 from racelint.analysis.program import Analysis, Program
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
-from racelint.frontends.python.extract import SyntaxProblem, UnreadableSource, extract
 from racelint.link.program import link
 from racelint.link.world import World
-from racelint.model.facts import ModuleFacts
 from racelint.model.findings import EntryPointInfo, Finding, Result
-from racelint.model.source import Problem, SourceFile
+from racelint.model.source import Problem
+from racelint.reading import Extracted, Progress, Read, read_all
 from racelint.rules import Rule, all_rules
 from racelint.rules.phrasing import Phrasing
-
-Progress = Callable[[str, int, int], None]
-_T = TypeVar("_T")
-STACK_BYTES = 512 * 1024 * 1024
-RECURSION_LIMIT = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Extracted:
-    """What reading one file gave: facts, or the problem that kept them from being had; its bytes, and text by lines."""
-
-    file: SourceFile
-    facts: ModuleFacts | None
-    problem: Problem | None
-    text: tuple[str, ...]
-    source: bytes = b""
-
-
-def read(file: SourceFile) -> Extracted:
-    """Facts of one file; a file that cannot be read or parsed gives a problem instead."""
-    try:
-        source = file.path.read_bytes()
-    except OSError as error:
-        return Extracted(file, None, Problem(file.display, 0, "unreadable-file", error.strerror or str(error)), ())
-    return parse(file, source)
-
-
-def parse(file: SourceFile, source: bytes) -> Extracted:
-    """Facts of one file, whose content may be another than on disk."""
-    text = tuple(discover.source_lines(source))
-    try:
-        facts = extract(source, file.module, is_package=file.is_package)
-    except SyntaxProblem as error:
-        return Extracted(file, None, Problem(file.display, error.line, "parse-error", str(error)), text, source)
-    except UnreadableSource as error:
-        return Extracted(file, None, Problem(file.display, 1, "unreadable-file", str(error)), text, source)
-    except RecursionError:
-        return Extracted(
-            file, None, Problem(file.display, 1, "parse-error", "nested too deeply to be analysed"), text, source
-        )
-    except Exception as error:  # a fault of racelint in one file must not cost the others
-        message = f"this is a bug in racelint: {type(error).__name__}: {error}"
-        return Extracted(file, None, Problem(file.display, 0, "internal-error", message), text, source)
-    return Extracted(file, facts, None, text, source)
-
-
-def extract_all(files: Sequence[SourceFile], progress: Progress | None = None) -> list[Extracted]:
-    """Read every file, in order."""
-    found: list[Extracted] = []
-    gc.collect()
-    gc.freeze()
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for done, file in enumerate(files):
-            if progress is not None:
-                progress("reading", done, len(files))
-            found.append(read(file))
-            if done % 400 == 399:
-                gc.collect()
-    finally:
-        if collecting:
-            gc.enable()
-        gc.unfreeze()
-    return found
+from racelint.stack import with_deep_stack
 
 
 def entry_infos(world: World, entries: Iterable[EntryPoint]) -> tuple[EntryPointInfo, ...]:
@@ -163,37 +94,9 @@ def analyse_program(
     return analysis.run(report)
 
 
-def analyse(project: Path, settings: Settings, progress: Progress | None = None) -> Result:
+def analyse(project: Path, settings: Settings, progress: Progress | None = None, read: Read = read_all) -> Result:
     """Analyse a project: every finding of the selected rules, suppressed ones marked, in a stable order."""
-    return with_deep_stack(lambda: examine(project, settings, progress)[1])
-
-
-def with_deep_stack(work: Callable[[], _T]) -> _T:
-    """Run ``work`` in a thread with a stack that deeply nested source does not overflow; its exceptions pass through.
-
-    LibCST's parser is recursive native code: on an ordinary stack a few thousand brackets end the whole process.
-    """
-    outcome: list[_T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as error:
-            failure.append(error)
-
-    limit, size = sys.getrecursionlimit(), threading.stack_size(STACK_BYTES)
-    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
-    try:
-        worker = threading.Thread(target=run, name="racelint", daemon=True)
-        worker.start()
-        worker.join()
-    finally:
-        threading.stack_size(size)
-        sys.setrecursionlimit(limit)
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    return with_deep_stack(lambda: examine(project, settings, progress, read)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +108,10 @@ class Loaded:
     aliases: dict[str, str]
 
 
-def load(project: Path, settings: Settings, progress: Progress | None = None) -> Loaded:
-    """Find and read the files of a project."""
+def load(project: Path, settings: Settings, progress: Progress | None = None, read: Read = read_all) -> Loaded:
+    """Find the files of a project, and read them as ``read`` does it."""
     files, problems = discover.discover(project, settings.exclude)
-    extracted = extract_all(files, progress)
+    extracted = read(files, progress)
     problems = [*problems, *(item.problem for item in extracted if item.problem is not None)]
     reserved = {name.partition(".")[0] for row in merge([settings.tables, builtin()]).entry for name in row.name}
     return Loaded(tuple(extracted), tuple(problems), discover.module_aliases(files, reserved))
@@ -239,14 +142,17 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
         ),
         entry_points=entry_infos(program.world, program.entries),
         elapsed_s=time.monotonic() - started,
+        from_cache=sum(item.cached for item in extracted),
     )
     return program, result
 
 
-def examine(project: Path, settings: Settings, progress: Progress | None = None) -> tuple[Program, Result]:
+def examine(
+    project: Path, settings: Settings, progress: Progress | None = None, read: Read = read_all
+) -> tuple[Program, Result]:
     """The program that a project is, beside the result of analysing it; to be run by ``with_deep_stack``."""
     started = time.monotonic()
-    program, result = judge(load(project, settings, progress), settings, progress)
+    program, result = judge(load(project, settings, progress, read), settings, progress)
     return program, replace(result, elapsed_s=time.monotonic() - started)
 
 

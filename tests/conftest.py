@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 
@@ -21,3 +23,10 @@ def no_build_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports do not depend on the server that the tests happen to run on, and write nothing there."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "TF_BUILD", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test keeps anything in the user's cache, or reads what another test has kept."""
+    folder = tmp_path_factory.getbasetemp() / "caches" / secrets.token_hex(8)
+    monkeypatch.setenv("RACELINT_CACHE_DIR", str(folder))

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from racelint import cli, select, suppress
 from racelint.config import ConfigError, Settings, load
-from racelint.discover import source_lines
 from racelint.fix.ignore import NotMarked, marked
 from racelint.layout import layout
+from racelint.model.source import source_lines
 
 RACY = """\
 import threading

@@ -65,12 +65,12 @@ def given(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     def give(*found: model.Finding, **changes: Any) -> list[tuple[Path, Settings]]:
         calls: list[tuple[Path, Settings]] = []
 
-        def analyse(folder: Path, settings: Settings, progress: object = None) -> model.Result:
+        def analyse(folder: Path, settings: Settings, progress: object = None, read: object = None) -> model.Result:
             calls.append((folder, settings))
             return result(*found, **changes)
 
         def with_fixes(
-            folder: Path, settings: Settings, _wanted: object, progress: object = None, *, narrow: object = None
+            folder: Path, settings: Settings, _wanted: object, progress: object = None, **_: object
         ) -> model.Result:
             return analyse(folder, settings, progress)
 
@@ -594,8 +594,9 @@ class TestTwoFiles:
         assert shown.stdout.endswith("1 finding (1 error) in 3 files\n")
 
     def test_two_runs_say_the_same(self, project: Path) -> None:
+        options = ("--output-format", "json")
         texts = [
-            process("-m", "racelint", "check", "--output-format", "json", cwd=project, PYTHONHASHSEED=seed).stdout
+            process("-m", "racelint", "check", "--no-cache", *options, cwd=project, PYTHONHASHSEED=seed).stdout
             for seed in ("1", "2")
         ]
         documents = [json.loads(text) for text in texts]

@@ -9,7 +9,7 @@ import pytest
 
 from racelint import discover
 from racelint.discover import module_aliases
-from racelint.model.source import Problem
+from racelint.model.source import Problem, source_lines
 
 
 def tree(root: Path, *paths: str) -> Path:
@@ -311,7 +311,7 @@ class TestProblems:
 
 
 def test_lines_are_split_where_python_splits_them() -> None:
-    assert discover.source_lines(b"a\n\x0cb\r\nc\rd\x1c\xe2\x80\xa8\n") == ["a", "\x0cb", "c", "d\x1c\u2028", ""]
-    assert discover.source_lines(b"# coding: latin-1\n\xe9") == ["# coding: latin-1", "é"]
-    assert discover.source_lines(b"\xef\xbb\xbfx") == ["x"]
-    assert discover.source_lines(b"# coding: nonsense\n\xe9") == ["# coding: nonsense", "\ufffd"]
+    assert source_lines(b"a\n\x0cb\r\nc\rd\x1c\xe2\x80\xa8\n") == ["a", "\x0cb", "c", "d\x1c\u2028", ""]
+    assert source_lines(b"# coding: latin-1\n\xe9") == ["# coding: latin-1", "é"]
+    assert source_lines(b"\xef\xbb\xbfx") == ["x"]
+    assert source_lines(b"# coding: nonsense\n\xe9") == ["# coding: nonsense", "\ufffd"]

@@ -59,16 +59,16 @@ def test_the_script_checks() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", sorted(cli.main.commands))
+@pytest.mark.parametrize("name", cli.main.all_commands())
 def test_every_option_is_in_the_page_of_commands(name: str) -> None:
     section = PAGES["cli.md"].split(f"## racelint {name}\n")[1].split("\n## ")[0]
-    options = [parameter for parameter in cli.main.commands[name].params if isinstance(parameter, click.Option)]
+    options = [parameter for parameter in cli.main.all_commands()[name].params if isinstance(parameter, click.Option)]
     assert [option.opts[0] for option in options if option.opts[0] not in section] == []
 
 
-@pytest.mark.parametrize("name", sorted(cli.main.commands))
+@pytest.mark.parametrize("name", cli.main.all_commands())
 def test_every_option_and_command_has_a_help_text(name: str) -> None:
-    command = cli.main.commands[name]
+    command = cli.main.all_commands()[name]
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert command.help
     assert [option.opts[0] for option in options if not option.help] == []

@@ -210,7 +210,7 @@ def test_every_option_shown_exists(page: Path) -> None:
 
 def everything() -> str:
     """The help of all commands."""
-    return "".join(CliRunner().invoke(cli.main, [name, "--help"]).output for name in cli.main.commands)
+    return "".join(CliRunner().invoke(cli.main, [name, "--help"]).output for name in cli.main.all_commands())
 
 
 def test_recipes_use_only_options_of_check_and_formats_there_are() -> None:

@@ -18,8 +18,10 @@ from racelint.cli.job_summary import append
 from racelint.cli.scope import (
     Scope,
     analyse,
+    cache_folder,
     find_scope,
     folder_in_checkout,
+    reading,
     rule_option,
     scope_options,
     sources,
@@ -123,6 +125,8 @@ def check(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
     no_color: bool,
     verbose: bool,
     statistics: bool,
@@ -142,7 +146,9 @@ def check(
     The whole project is analysed in any case, since a changed file can race with an unchanged one. Options win over
     the configuration.
     """
-    scope = find_scope(paths, project, config_file, {**given, "library": library, "jobs": jobs})
+    scope = find_scope(
+        paths, project, config_file, {**given, "library": library, "jobs": jobs}, cache_folder(cache_dir, no_cache)
+    )
     if show_settings:
         write(settings_text(scope), None)
         return
@@ -196,17 +202,25 @@ def _with_fixes(focus: Focus) -> Result:
     from racelint import mend
 
     scope = focus.scope
-    with Progress() as progress:
-        return mend.with_fixes(scope.project, scope.settings, wanted(scope), progress.update, narrow=focus.narrow)
+    with Progress() as progress, reading(scope) as read:
+        return mend.with_fixes(
+            scope.project, scope.settings, wanted(scope), progress.update, narrow=focus.narrow, read=read
+        )
 
 
 def _mended(focus: Focus, unsafe: bool) -> Mended:
     from racelint import mend
 
     scope = focus.scope
-    with Progress() as progress:
+    with Progress() as progress, reading(scope) as read:
         return mend.mend(
-            scope.project, scope.settings, wanted(scope), unsafe=unsafe, progress=progress.update, narrow=focus.narrow
+            scope.project,
+            scope.settings,
+            wanted(scope),
+            unsafe=unsafe,
+            progress=progress.update,
+            narrow=focus.narrow,
+            read=read,
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import Scope, find_scope, scope_options
+from racelint.cli.scope import Scope, cache_folder, find_scope, reading, scope_options
 from racelint.cli.speak import Progress, diagnose, internal_errors, shown, write
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def graph(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
     no_color: bool,
     verbose: bool,
     output_format: str,
@@ -59,7 +61,9 @@ def graph(
     racelint graph | dot -Tsvg > graph.svg
     racelint graph --format html --output-file graph.html
     """
-    scope = find_scope(paths, project, config_file, {"library": library, "jobs": jobs})
+    scope = find_scope(
+        paths, project, config_file, {"library": library, "jobs": jobs}, cache_folder(cache_dir, no_cache)
+    )
     with internal_errors(scope.project, verbose):
         drawn, result = _draw(scope, focus, every)
         text: str = import_module(f"racelint.report.graph.{output_format}").render(drawn)
@@ -69,14 +73,15 @@ def graph(
 
 def _draw(scope: Scope, focus: str | None, every: bool) -> tuple[Graph, Result]:
     from racelint import pipeline
+    from racelint.stack import with_deep_stack
 
-    with Progress() as progress:
+    with Progress() as progress, reading(scope) as read:
 
         def work() -> tuple[Graph, Result]:
-            program, result = pipeline.examine(scope.project, scope.settings, progress.update)
+            program, result = pipeline.examine(scope.project, scope.settings, progress.update, read)
             return _part(program, result, scope, focus, every), result
 
-        return pipeline.with_deep_stack(work)
+        return with_deep_stack(work)
 
 
 def _part(program: Program, result: Result, scope: Scope, focus: str | None, every: bool) -> Graph:

@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import analyse, check_rules, complete_rules, find_scope, known_rules, scope_options
+from racelint.cli.scope import (
+    analyse,
+    cache_folder,
+    check_rules,
+    complete_rules,
+    find_scope,
+    known_rules,
+    scope_options,
+)
 from racelint.cli.speak import colored, diagnose, internal_errors, is_terminal, write
 
 TABLE_FORMATS = ("text", "json")
@@ -24,6 +32,8 @@ def entrypoints(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
     no_color: bool,
     verbose: bool,
     output_format: str,
@@ -32,7 +42,9 @@ def entrypoints(
 
     PATHS limit the list to what becomes concurrent in them (default: everything).
     """
-    scope = find_scope(paths, project, config_file, {"library": library, "jobs": jobs})
+    scope = find_scope(
+        paths, project, config_file, {"library": library, "jobs": jobs}, cache_folder(cache_dir, no_cache)
+    )
     from racelint import select
 
     with internal_errors(scope.project, verbose):

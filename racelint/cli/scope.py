@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,9 @@ from racelint.cli.speak import Progress, say, shown
 if TYPE_CHECKING:
     from racelint.config import Settings
     from racelint.model.findings import Finding, Result
+    from racelint.model.source import SourceFile
+    from racelint.reading import Extracted, Read
+    from racelint.reading import Progress as Report
     from racelint.rules import Rule
 
 
@@ -34,11 +38,25 @@ def rule_option(name: str, text: str) -> Callable[[_Command], _Command]:
     )
 
 
+def cache_dir_option() -> Callable[[_Command], _Command]:
+    """Where facts are kept."""
+    return click.option(
+        "--cache-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="RACELINT_CACHE_DIR",
+        show_envvar=True,
+        metavar="D",
+        help="Where what was read from files is kept from run to run [default: a folder of the user].",
+    )
+
+
 def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     """What every command that analyses a project takes."""
     for option in (
         click.option("--verbose", is_flag=True, help="Whole call paths in reports; the traceback of internal errors."),
         click.option("--no-color", is_flag=True, help="No colours, also on a terminal."),
+        click.option("--no-cache", is_flag=True, help="Read every file anew, and keep nothing for the next run."),
+        cache_dir_option(),
         click.option(
             "--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes [default: one per core]."
         ),
@@ -71,16 +89,24 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
 class Scope:
     """What a run is about: the project, its settings, and the paths (relative to it) the report is limited to.
 
-    ``given`` names the settings that were given on the command line.
+    ``given`` names the settings that were given on the command line. ``cache`` is where facts are kept, None for
+    nowhere.
     """
 
     project: Path
     settings: Settings
     inside: tuple[str, ...]
     given: frozenset[str] = frozenset()
+    cache: Path | None = None
 
 
-def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | None, given: dict[str, Any]) -> Scope:
+def find_scope(
+    paths: Sequence[Path],
+    project: Path | None,
+    config_file: Path | None,
+    given: dict[str, Any],
+    cache: Path | None = None,
+) -> Scope:
     """Check what was asked for. Raises click.UsageError."""
     from racelint import config
 
@@ -107,7 +133,7 @@ def find_scope(paths: Sequence[Path], project: Path | None, config_file: Path | 
         settings = replace(settings, ignore=())
     wanted = {key: value for key, value in given.items() if value not in (None, ())}
     settings = replace(settings, **wanted)
-    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths), frozenset(wanted))
+    return Scope(folder, settings, tuple(_inside(path, folder) for path in paths), frozenset(wanted), cache)
 
 
 def _inside(path: Path, project: Path) -> str:
@@ -151,8 +177,49 @@ def check_rules(names: Collection[str], rules: Sequence[Rule], where: str) -> No
 def analyse(scope: Scope) -> Result:
     from racelint import pipeline
 
-    with Progress() as progress:
-        return pipeline.analyse(scope.project, scope.settings, progress.update)
+    with Progress() as progress, reading(scope) as read:
+        return pipeline.analyse(scope.project, scope.settings, progress.update, read)
+
+
+@contextmanager
+def reading(scope: Scope) -> Iterator[Read]:
+    """How files are read in a run: by as many processes as are wanted, and what is in the cache not at all.
+
+    No process is left over, however the block is left.
+    """
+    from racelint.cache import Cache
+    from racelint.reading import read_all
+    from racelint.workers import Workers, cores
+
+    cache = None if scope.cache is None else Cache(scope.cache)
+    jobs = scope.settings.jobs or cores()
+    workers = Workers(jobs) if jobs > 1 else None
+
+    def read(files: Sequence[SourceFile], progress: Report | None = None) -> list[Extracted]:
+        found = read_all(files, progress, cache=cache, executor=workers, tell=say)
+        if workers is not None:
+            workers.shutdown()  # the analysis needs their memory
+        return found
+
+    try:
+        yield read
+    finally:
+        if workers is not None:
+            workers.stop()
+    if cache is not None and cache.failure:
+        say(f"nothing can be kept in the cache {shown(str(cache.folder))}: {cache.failure}")
+
+
+def cache_folder(cache_dir: Path | None, no_cache: bool = False) -> Path | None:
+    """Where facts are kept: nowhere, in the folder that was named, or in the user's folder for such things."""
+    if no_cache:
+        return None
+    if cache_dir is not None:
+        return cache_dir.absolute()
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("racelint", appauthor=False)
+    return folder if folder.is_absolute() else None  # a user without a home
 
 
 def folder_in_checkout(project: Path) -> str:
@@ -172,7 +239,7 @@ def wanted(scope: Scope) -> Callable[[Finding], bool]:
 
 def sources(project: Path, findings: Sequence[Finding]) -> dict[str, list[str]]:
     """The lines of the files that findings lie in; a file that has gone meanwhile is left out."""
-    from racelint.discover import source_lines
+    from racelint.model.source import source_lines
 
     paths = {side.path for finding in findings if finding.suppressed is None for side in finding.sides}
     found: dict[str, list[str]] = {}

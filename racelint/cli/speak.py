@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from racelint.model.findings import Result
 
 FOUND, FAILED, INTERRUPTED = 1, 2, 130
@@ -68,9 +68,11 @@ def internal_errors(project: Path, verbose: bool) -> Iterator[None]:
     except click.ClickException:
         raise
     except (Exception, RecursionError) as error:
+        import traceback
+
         notes = [str(note) for note in getattr(error, "__notes__", ())]
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
         say(f"this is a bug in racelint: {type(error).__name__}: {error} (in {where}, while analysing {project})")
         for note in notes:
             say(note)

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from racelint.discover import source_lines
 from racelint.layout import Layout, layout
 from racelint.model.findings import Finding
+from racelint.model.source import source_lines
 from racelint.suppress import CommentError, extended, ignore_text
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")

@@ -1,7 +1,9 @@
-"""Source files and what went wrong while reading them."""
+"""Source files, their lines, and what went wrong while reading them."""
 
 from __future__ import annotations
 
+import io
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,3 +40,15 @@ class Problem:
     line: int
     rule: str
     message: str
+
+
+def source_lines(data: bytes) -> list[str]:
+    """The lines of a Python file, without their ends; bytes that cannot be decoded are replaced.
+
+    They are split where Python splits them: ``str.splitlines`` would also split at form feeds and the like.
+    """
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError:
+        encoding = "utf-8"
+    return data.decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")

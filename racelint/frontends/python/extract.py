@@ -7,12 +7,12 @@ from typing import Any
 
 import libcst as cst
 
-from racelint.discover import source_lines
 from racelint.frontends.python.builder import Builder
 from racelint.frontends.python.nesting import too_deep
 from racelint.frontends.python.statements import Statements
 from racelint.layout import layout
 from racelint.model import facts as f
+from racelint.model.source import source_lines
 
 COMMENT = re.compile(r"#\s*racelint\s*:")
 
