@@ -12,7 +12,7 @@ from racelint.analysis import lock_order
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
 from racelint.config import Settings
-from racelint.fix.edit import edit
+from racelint.fix.edit import edit, holds
 from racelint.fix.plan import Plan, Planner
 from racelint.fix.regions import NotPlaced
 from racelint.fix.safety import Doubt, Safety, Verdict
@@ -20,7 +20,7 @@ from racelint.fix.tasks import TaskPlanner
 from racelint.fix.write import Change, replacements
 from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, judge, load
-from racelint.reading import Progress, Read, parse, read_all
+from racelint.reading import Extracted, Progress, Read, parse, read_all
 from racelint.stack import with_deep_stack
 
 Wanted = Callable[[Finding], bool]
@@ -236,7 +236,7 @@ def _quicker(plan: Plan, verdict: Verdict, sources: Mapping[str, bytes], safety:
 
 def _tried(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Verdict:
     """What the statements do that a plan holds. Raises NotPlaced."""
-    return safety.judge(plan, [held for path in sorted(plan.paths) for held in edit(sources[path], path, [plan])[1]])
+    return safety.judge(plan, [held for path in sorted(plan.paths) for held in holds(sources[path], path, [plan])])
 
 
 class _Proof:
@@ -260,6 +260,7 @@ class _Proof:
         self._own_fault: set[str] = set()
         self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): program.reached}
         self._states: dict[tuple[str, ...], tuple[Loaded, Result]] = {(): (loaded, before)}
+        self._files: dict[tuple[object, ...], Extracted] = {}
 
     def largest(self, offers: Sequence[Offer]) -> tuple[list[Offer], list[Left]]:
         """The offers that hold together, and why each of the others does not.
@@ -344,7 +345,7 @@ class _Proof:
         """What one offer by itself changes."""
         found: list[Edit] = []
         for path in sorted(offer.plan.paths):
-            found.extend(replacements(path, self.sources[path], edit(self.sources[path], path, [offer.plan])[0]))
+            found.extend(replacements(path, self.sources[path], edit(self.sources[path], path, [offer.plan])))
         return tuple(found)
 
     def state(self, offers: Iterable[Offer]) -> tuple[Loaded, Result]:
@@ -353,17 +354,24 @@ class _Proof:
         plans = [offer.plan for offer in offers]
         key = _key(offers)
         if key not in self._states:
-            paths = sorted({path for plan in plans for path in plan.paths})
-            new = {path: edit(self.sources[path], path, plans)[0] for path in paths}
+            paths = {path for plan in plans for path in plan.paths}
             extracted = tuple(
-                parse(item.file, new[item.file.display]) if item.file.display in new else item
-                for item in self.loaded.extracted
+                self._edited(item, plans) if item.file.display in paths else item for item in self.loaded.extracted
             )
             problems = {item.problem for item in extracted if item.problem is not None}
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
             program, result = judge(loaded, self.settings)
             self._states[key], self._reached[key] = (loaded, result), program.reached
         return self._states[key]
+
+    def _edited(self, item: Extracted, plans: Sequence[Plan]) -> Extracted:
+        """A file with the plans in it that are about it, parsed again; what was asked before is not done again."""
+        path = item.file.display
+        plans = [plan for plan in plans if path in plan.paths]
+        key = (path, tuple((plan.place, plan.lock) for plan in plans))
+        if key not in self._files:
+            self._files[key] = parse(item.file, edit(self.sources[path], path, plans))
+        return self._files[key]
 
 
 def _key(offers: Iterable[Offer]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import libcst as cst
 from racelint.fix import shapes
 from racelint.fix.define import Definitions, with_import, with_slots
 from racelint.fix.plan import Hold, Plan
-from racelint.fix.regions import Cover, Layout, NotPlaced, merged
+from racelint.fix.regions import Cover, Layout, NotPlaced, layout_of, merged
 
 # Of two ways to cover the same statement the first is taken.
 ORDER: tuple[shapes.How, ...] = (
@@ -54,10 +54,21 @@ class _Covered:
     awaited: bool = False
 
 
-def edit(source: bytes, path: str, plans: Iterable[Plan]) -> tuple[bytes, tuple[Held, ...]]:
-    """``source`` with the edits of all plans for ``path``, and what they hold. Raises NotPlaced."""
-    layout = Layout(source)
-    edits = _Edits(layout)
+def edit(source: bytes, path: str, plans: Iterable[Plan]) -> bytes:
+    """``source`` with the edits of all plans for ``path``. Raises NotPlaced."""
+    edits = _planned(source, path, plans)
+    return spliced(source, edits.layout.text, edits.applied().bytes)
+
+
+def holds(source: bytes, path: str, plans: Iterable[Plan]) -> tuple[Held, ...]:
+    """What the edits of all plans for ``path`` would hold. Raises NotPlaced."""
+    edits = _planned(source, path, plans)
+    edits.applied()
+    return tuple(edits.held(path, item) for item in edits.covered)
+
+
+def _planned(source: bytes, path: str, plans: Iterable[Plan]) -> _Edits:
+    edits = _Edits(layout_of(source))
     for plan in plans:
         edits.hold(plan, path)
         if plan.made is not None and plan.made.path == path:
@@ -65,9 +76,7 @@ def edit(source: bytes, path: str, plans: Iterable[Plan]) -> tuple[bytes, tuple[
         for wanted in plan.imports:
             if wanted.path == path:
                 edits.definitions.bring(wanted)
-    module = edits.applied()
-    held = tuple(edits.held(path, item) for item in edits.covered)
-    return spliced(source, layout.module.bytes, module.bytes), held
+    return edits
 
 
 def spliced(source: bytes, parsed: bytes, edited: bytes) -> bytes:
@@ -217,6 +226,16 @@ class _Apply(cst.CSTTransformer):
         self.by_block: dict[cst.CSTNode, list[_Covered]] = defaultdict(list)
         for item in edits.covered:
             self.by_block[item.cover.block].append(item)
+        self.touched = [(item.cover.line, item.cover.end_line) for item in edits.covered]
+        beside = (self.definitions.before, self.definitions.after, self.definitions.slots, self.definitions.names)
+        self.touched.extend(edits.layout.lines(node) for nodes in beside for node in nodes)
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        """Only into statements with an edit: most of a file has none."""
+        if not isinstance(node, cst.BaseStatement):
+            return True
+        first, last = self.edits.layout.lines(node)
+        return any(start <= last and end >= first for start, end in self.touched)
 
     def leave_IndentedBlock(self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock) -> cst.BaseSuite:
         body = self._body(original_node, original_node.body, updated_node.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -32,12 +33,13 @@ class Cover:
 
 
 class Layout:
-    """The statements of one file by their lines."""
+    """The statements of one file by their lines; see ``layout_of``."""
 
     def __init__(self, source: bytes) -> None:
         self.wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
         self.module = self.wrapper.module
         self._positions = self.wrapper.resolve(PositionProvider)
+        self.text = self.module.bytes
 
     def lines(self, node: cst.CSTNode) -> tuple[int, int]:
         """First and last line of a node, decorators included, comments above it not."""
@@ -70,6 +72,12 @@ class Layout:
             if block.body and self.lines(block.body[0])[0] <= line and end_line <= self.lines(block.body[-1])[1]:
                 return block
         return None
+
+
+@lru_cache(maxsize=64)
+def layout_of(source: bytes) -> Layout:
+    """The layout of a file. Nobody changes one, and each plan for a file asks for it again."""
+    return Layout(source)
 
 
 def blocks(statement: cst.CSTNode) -> Iterable[cst.IndentedBlock]:
