@@ -6,11 +6,13 @@ immutable objects of Goetz et al., "Java Concurrency in Practice" (2006), 3.4, a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from racelint.analysis.effects import GENERIC_TYPES, MUTATING
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
+from racelint.link.calls import targets
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -37,6 +39,10 @@ class Frozen:
             elif isinstance(owner, Obj):
                 self._contents.add(owner.site)
         self._classes: dict[str, bool] = {}
+        self._called: dict[str, set[str]] = defaultdict(set)
+        for (fid, _), callees in world.callees.items():
+            self._called[fid].update(target.name for callee in callees for target in targets(world, callee))
+        self._reach: dict[str, frozenset[str]] = {}
 
     def stays(self, fid: str, node: int) -> bool:
         """Whether a value is an object, or a built-in container, that is only looked into once it is made."""
@@ -53,8 +59,30 @@ class Frozen:
         if obj.kind == "ext":
             if obj.name not in GENERIC_TYPES or obj.site in self._contents or not self._filled(obj):
                 return False
-            return all(self._object(inner, depth + 1) for inner in self.world.get(self.world.element_cell(obj)))
+            return all(
+                self._object(inner, depth + 1)
+                for inner in self.world.get(self.world.element_cell(obj))
+                if self._made_along(inner, obj)
+            )
         return obj.kind in ("const", "func", "class", "symbol", "module")
+
+    def _made_along(self, inner: Obj, container: Obj) -> bool:
+        """Whether an element may be made when its container is: what was there before is in the other one as well."""
+        if inner.site is None or container.site is None:
+            return False
+        return inner.site[0] in self._led_to(container.site[0])
+
+    def _led_to(self, fid: str) -> frozenset[str]:
+        """A function and what it calls, and so on."""
+        if fid not in self._reach:
+            found, work = {fid}, [fid]
+            while work:
+                for callee in self._called.get(work.pop(), ()):
+                    if callee not in found:
+                        found.add(callee)
+                        work.append(callee)
+            self._reach[fid] = frozenset(found)
+        return self._reach[fid]
 
     def _filled(self, obj: Obj, depth: int = 0) -> bool:
         """Whether a container is made with something in it; one made empty is there for somebody to fill."""
