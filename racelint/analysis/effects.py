@@ -246,7 +246,7 @@ class Effects:
             return ""
         first, *rest = obj.name.split("\0")
         info = self.world.symbols.classes.get(first)
-        steps = [step for step in rest if step != "[]"]
+        steps = [step for step in rest if not step.startswith("[")]
         return ".".join([info.display if info is not None else first.replace(":", "."), *steps])
 
     def _path_name(self, evaluator: Evaluator, node: int) -> str:

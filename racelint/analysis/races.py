@@ -316,6 +316,8 @@ class Races:
                 continue
             if other.effect not in ("read", "item", "look", "snapshot") or other.event >= touch.event:
                 continue
+            if self.harmless.other_closure(read, act):
+                continue
             if touch.content and flow.same_value(other.key, touch.key) is not True and other.effect != "snapshot":
                 continue
             if self._apart(flow, read, act) or not self._breakable(flow, read, act, parts):
@@ -361,6 +363,7 @@ class Races:
             and check.touch.effect in ("read", "look", "item", "snapshot", "iterate")
             and flow.controls(check.touch.event, act.touch.event)
             and not self._apart(flow, check, act)
+            and not self.harmless.other_closure(check, act)
             and self._breakable(flow, check, act, parts)
         ]
         if not checks:

@@ -294,7 +294,7 @@ class Evaluator(Annotations, CallResults):
         found = {held: None for cell in cells for held in self.cell(cell, handed=obj.promised)}
         if found:
             return self._adopt(found, obj)
-        return self._opaque(obj, "[]") if obj.kind == "opaque" else EMPTY
+        return self._opaque(obj, f"[{key}]") if obj.kind == "opaque" else EMPTY
 
     def _opaque(self, obj: Obj, step: str) -> Objs:
         if obj.name.count("\0") >= 3:
