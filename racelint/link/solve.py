@@ -63,7 +63,11 @@ class Solver:
             return
         name = info.facts.params[0].name
         kind = world.class_of(info.cls)
-        if world.is_classmethod(info.id) or kind.metaclass == "type":
+        if info.facts.name == "__init_subclass__":
+            # Python calls it for each subclass, when that is defined: this is how many registries are filled.
+            for sub in kind.subclasses:
+                self._add(("p", info.id, name), {world.heap.make("class", sub): None})
+        elif world.is_classmethod(info.id) or kind.metaclass == "type":
             self._add(("p", info.id, name), {world.heap.make("class", info.cls): None})
         elif "type" in kind.external:
             return
