@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from racelint import discover, suppress
+from racelint.analysis import contracts
 from racelint.analysis.program import Analysis, Program
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
@@ -153,6 +154,9 @@ def analyse_program(
     world = link(modules, aliases, tables)
     specs = [*settings.entrypoint_specs(), *annotated_entries(extracted)]
     analysis = Analysis(world, project_entries(world, specs), library=settings.library)
+    found = contracts.gather(world, analysis.locks, {item.file.display: item.text for item in extracted})
+    asked = {rule.name for rule in selected(settings)}
+    analysis.contracts = found.without(kind for kind in contracts.CHECKED if kind not in asked)
     report = None
     if progress is not None:
         notify = progress
@@ -231,7 +235,7 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
     findings, comment_problems = suppress.apply(findings, comments, known, sources=sources, active=active)
     result = Result(
         findings=tuple(findings),
-        problems=tuple(sorted({*loaded.problems, *comment_problems})),
+        problems=tuple(sorted({*loaded.problems, *comment_problems, *program.contracts.problems})),
         files=len(extracted),
         lines=sum(len(item.text) for item in extracted),
         functions=sum(

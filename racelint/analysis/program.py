@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import networkx as nx
 
+from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
+from racelint.analysis.enforce import MAKERS, Breach, Enforcer, Everyone, roots, settled
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
@@ -49,6 +51,8 @@ class Program:
     races: tuple[Race, ...]
     overlap: Overlap
     turns: Turns
+    contracts: Contracts
+    breaches: tuple[Breach, ...]
 
 
 class Analysis:
@@ -61,6 +65,7 @@ class Analysis:
         self.discovery = Discovery(world)
         self.entries = (*self.discovery.run(), *extra)
         self.locks = Locks(world)
+        self.contracts = Contracts()
         self._reach: dict[frozenset[str], frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
@@ -81,7 +86,9 @@ class Analysis:
                 executors[entry.executor] |= entry.begins
         active = frozenset(group.api for group in groups if group.api)
         leads = self._reach_begins(begins)
-        walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, leads, active)
+        started = (begins, ends, executors, leads, active)
+        walker = Walker(world, self.locks, Effects(world), sharing, *started)
+        walker.required = self.contracts.held
         reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -97,7 +104,40 @@ class Analysis:
         for race in TaskRaces(world, turns, self._singletons()).find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns)
+        races = [race for race in races if not settled(self.contracts, race)]
+        breaches: tuple[Breach, ...] = ()
+        if self.contracts.guarded or self.contracts.required:
+            everyone = Everyone(world, self.entries, api_classes)
+            enforcer = Enforcer(world, self.locks, walker.effects, everyone, *started)
+            enforcer.required = self.contracts.held
+            breaches = enforcer.enforce(self.contracts, self._everything(), self.entries)
+        return Program(
+            world,
+            self.graph,
+            self.entries,
+            groups,
+            tuple(reached),
+            tuple(races),
+            overlap,
+            turns,
+            self.contracts,
+            breaches,
+        )
+
+    def _everything(self) -> Iterator[Group]:
+        """All code: module bodies, the entry points, and the functions that nobody calls."""
+        plain, bodies = roots(self.world, self._plain, {entry.target.name for entry in self.entries})
+        imported = tuple(self._entry(fid, "main", "it runs when the module is imported") for fid in bodies)
+        uncalled = tuple(self._uncalled(fid) for fid in plain)
+        for number, entries in enumerate((imported, self.entries, uncalled)):
+            yield Group(number, entries, "any", False)
+
+    def _uncalled(self, fid: str) -> EntryPoint:
+        why = "nobody in the project calls it, so nobody holds a lock for it"
+        info = self.world.symbols.functions[fid]
+        if info.is_method and info.facts.name in MAKERS:
+            return self._constructor(fid, "any", why)
+        return self._entry(fid, "any", why)
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""

@@ -135,6 +135,8 @@ class Walker:
         self.executors = executors
         self.reach_begins = reach_begins
         self.active = active
+        # Locks that functions require of their callers (see ``contracts``): held there, whoever calls.
+        self.required: Mapping[str, tuple[Lock, ...]] = {}
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
@@ -171,6 +173,8 @@ class Walker:
     def _push(self, state: State) -> None:
         if state.depth > MAX_DEPTH or state.doubt > MAX_DOUBT:
             return
+        if state.fid in self.required:
+            state.held = tuple(dict.fromkeys((*state.held, *self.required[state.fid])))
         # What the main thread has started depends on where it began, so its roots are kept apart.
         start = state.entry.target.name if self.group.application else ""
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)

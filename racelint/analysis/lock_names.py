@@ -1,0 +1,135 @@
+"""Locks as contracts name them: ``_lock``, ``self._lock``, ``manager._lock``, ``LOCK``, ``package.module.LOCK``.
+
+A name means what it would mean in the code beside it; besides, ``self.`` may be left out, and a module of the project
+may be named in full without being imported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from racelint.analysis.locks import Lock, Locks
+from racelint.config import suggestion
+from racelint.link.evaluate import Evaluator
+from racelint.link.objects import Obj
+from racelint.link.symbols import FunctionInfo
+from racelint.link.world import World
+from racelint.model import facts as f
+
+RECEIVER = "self"
+_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+
+
+class UnknownLock(ValueError):
+    """A name in a contract that is no lock; the message says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLock:
+    """A lock found by its name. ``own``: it is an attribute of the object the contract is about."""
+
+    text: str
+    lock: Lock
+    own: bool
+
+
+class LockNames:
+    """Finds locks by the names that contracts give them."""
+
+    def __init__(self, world: World, locks: Locks) -> None:
+        self.world = world
+        self.locks = locks
+
+    def find(self, text: str, scope: FunctionInfo, cid: str | None) -> NamedLock:
+        """The lock called ``text`` in ``scope``, a function (or the body of a class or module) of class ``cid``.
+
+        Raises UnknownLock.
+        """
+        if not _PATH.fullmatch(text):
+            raise UnknownLock(f"'{text}' is no name of a lock, such as _lock, self._lock or module.LOCK")
+        parts = text.split(".")
+        nodes = self._start(parts, scope, cid)
+        if nodes is None:
+            raise UnknownLock(f"no lock is called '{text}' here{suggestion(text, self._known(scope, cid))}")
+        receiver = nodes[0] if cid is not None and isinstance(nodes[0], f.Param) and nodes[0].name == RECEIVER else None
+        params = {RECEIVER: (self.world.heap.make("inst", cid),)} if receiver is not None and cid is not None else {}
+        evaluator = Evaluator(self.world, scope, params)
+        first = len(evaluator.nodes)
+        evaluator.nodes = (*evaluator.nodes, *(_shifted(node, first) for node in nodes))
+        last = len(evaluator.nodes) - 1
+        lock = self.locks.of_node(evaluator, last)
+        if lock is None or (lock.assumed and not self._exists(evaluator, last)):
+            raise UnknownLock(f"'{text}' is no lock known here{suggestion(text, self._known(scope, cid))}")
+        return NamedLock(text, lock, receiver is not None and len(nodes) == 2)
+
+    def _start(self, parts: list[str], scope: FunctionInfo, cid: str | None) -> list[f.Node] | None:
+        """The nodes of a dotted name, each on the one before it; None when its beginning is unknown."""
+        head, rest = parts[0], parts[1:]
+        params = [param.name for param in scope.facts.params]
+        receiver = params[0] if scope.is_method and params else RECEIVER
+        if cid is not None and head in (receiver, RECEIVER):
+            return _path(f.Param(RECEIVER), rest) if rest else None
+        if head in params:
+            return _path(f.Param(head), rest)
+        if cid is not None and self._has(cid, head):
+            return _path(f.Param(RECEIVER), parts)
+        outer = scope.parent
+        while outer is not None:
+            facts = self.world.symbols.functions[outer].facts
+            if any(name == head for name, _ in facts.exports):
+                return _path(f.Captured(facts.qualname, head), rest)
+            outer = self.world.symbols.functions[outer].parent
+        objs, cell = self.world.resolve(scope.module, head)
+        if objs or cell is not None:
+            return _path(f.Global(head), rest)
+        for length in range(len(parts) - 1, 0, -1):
+            module = self.world.symbols.find_module(".".join(parts[:length]))
+            if module is not None:
+                return _path(f.Imported(module, parts[length]), parts[length + 1 :])
+        return None
+
+    def _exists(self, evaluator: Evaluator, index: int) -> bool:
+        """Whether somebody defines what a node names, so that it is a lock by its name and not a slip of the pen."""
+        node = evaluator.nodes[index]
+        if isinstance(node, f.Attr):
+            return any(
+                self._has(obj.name, node.name) if obj.kind in ("inst", "class") else self._has_variable(obj, node.name)
+                for obj in evaluator.eval(node.base)
+            )
+        return True
+
+    def _has(self, cid: str, name: str) -> bool:
+        classes = self.world.symbols.classes
+        family = (*classes[cid].mro, *classes[cid].subclasses)
+        return any(
+            name in info.own_attrs or name in info.class_attrs or any(name == known for known, _ in info.facts.annotations)
+            for info in map(classes.__getitem__, family)
+        )
+
+    def _has_variable(self, obj: Obj, name: str) -> bool:
+        module = self.world.symbols.modules.get(obj.name) if obj.kind == "module" else None
+        return module is None or name in module.variables or name in module.imports
+
+    def _known(self, scope: FunctionInfo, cid: str | None) -> list[str]:
+        """The locks of the class and module, by the names they have there."""
+        owners: list[str] = [scope.module]
+        if cid is not None:
+            owners.extend(self.world.class_of(cid).mro)
+        return sorted({name for owner in owners for name in self._locks_of(owner)})
+
+    def _locks_of(self, owner: str) -> Iterator[str]:
+        for cell, objs in self.world.cells.items():
+            if cell[0] in ("a", "k", "g") and cell[1] == owner:
+                if any(obj.kind == "ext" and self.world.guards.first(obj.name) is not None for obj in objs):
+                    yield str(cell[2])
+
+
+def _path(start: f.Node, names: list[str]) -> list[f.Node]:
+    """``start.a.b`` as nodes; the bases count from the first of them."""
+    return [start, *(f.Attr(position, name) for position, name in enumerate(names))]
+
+
+def _shifted(node: f.Node, by: int) -> f.Node:
+    return f.Attr(node.base + by, node.name) if isinstance(node, f.Attr) else node
