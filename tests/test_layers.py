@@ -15,6 +15,7 @@ PACKAGE = Path(racelint.__file__).parent
 # From the lowest room to the highest. A room imports lower rooms, itself, and rooms on its own line. The schema of the
 # framework tables is a room of its own, below the configuration: users' rows are read with it.
 LEVELS = (
+    ("annotations",),
     ("model",),
     ("frameworks.schema",),
     ("config", "config_schema", "discover", "layout", "suppress", "cache"),

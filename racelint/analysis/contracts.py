@@ -76,7 +76,7 @@ class Contracts:
 
 
 def gather(world: World, locks: Locks, sources: Mapping[str, Sequence[str]]) -> Contracts:
-    """Every contract of a program, and what is wrong with the others. ``sources``: the lines of files by their paths."""
+    """Every contract of a program, and what is wrong with the others. ``sources``: the lines of files by paths."""
     gatherer = _Gatherer(world, locks)
     for module in world.symbols.modules.values():
         gatherer.comments(module, sources.get(module.path, ()))
@@ -137,7 +137,9 @@ class _Gatherer:
             about = [item for item in self._definitions(module) if first <= item.line <= last]
             if not about:
                 what = "a variable of the module or an attribute"
-                self._problem(module.path, comment.line, suppress.MALFORMED, f"'{kind}' stands at no definition of {what}")
+                self._problem(
+                    module.path, comment.line, suppress.MALFORMED, f"'{kind}' stands at no definition of {what}"
+                )
             for item in about:
                 self._place(kind, item, comment.argument, comment.line)
 
@@ -199,7 +201,9 @@ class _Gatherer:
 
     def _own_names(self, evaluator: Evaluator, index: int) -> set[str]:
         """The names that something has in ``racelint.annotations``; it may be a module of the project as well."""
-        dotted = {obj.name.replace(":", ".") for obj in evaluator.eval(index) if obj.kind in ("symbol", "class", "func")}
+        dotted = {
+            obj.name.replace(":", ".") for obj in evaluator.eval(index) if obj.kind in ("symbol", "class", "func")
+        }
         return {name.rpartition(".")[2] for name in dotted if name.rpartition(".")[0] == MODULE}
 
     # -- what is defined where ----------------------------------------------------------------------------------------
@@ -215,7 +219,9 @@ class _Gatherer:
             body = self.world.symbols.functions[f"{module.name}:{cls.body}"]
             lines = dict(cls.declared)
             for name, annotation in cls.annotations:
-                yield self._attribute(f"{module.name}:{cls.qualname}", name, body, lines.get(name, cls.line), annotation)
+                yield self._attribute(
+                    f"{module.name}:{cls.qualname}", name, body, lines.get(name, cls.line), annotation
+                )
         for function in module.facts.functions:
             scope = self.world.symbols.functions[f"{module.name}:{function.qualname}"]
             for event in function.events:

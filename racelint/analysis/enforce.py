@@ -14,14 +14,14 @@ import networkx as nx
 
 from racelint.analysis.contracts import Contract, Contracts
 from racelint.analysis.effects import MUTATING, Touch
+from racelint.analysis.guards import GuardUse
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.races import Race
 from racelint.analysis.sharing import Sharing
-from racelint.analysis.walk import Group, Reached, State, Walker
+from racelint.analysis.walk import LOCK_VARIANTS, Group, Reached, State, Walker
 from racelint.contexts import EntryPoint, Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.symbols import display_name
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -61,6 +61,15 @@ def settled(contracts: Contracts, race: Race) -> bool:
     return contract is not None and not all(_holds(contract, access.touch, access.locks) for access in race.reached)
 
 
+def races(breaches: Iterable[Breach]) -> Iterator[Race]:
+    """Accesses without the lock of a contract as the races they may be part of: what a fix has to guard."""
+    for breach in breaches:
+        if breach.contract.kind == "guarded-by" and breach.contract.named is not None:
+            guard = GuardUse(breach.contract.named.lock, breach.held, breach.total)
+            access = breach.reached
+            yield Race("guard", breach.contract.subject, access, None, access, access.state.entry.why, guard)
+
+
 def _holds(contract: Contract, touch: Touch, locks: Iterable[Lock]) -> bool:
     """Whether one of ``locks`` is that of a contract; the reader's half of one does for reading."""
     assert contract.named is not None
@@ -73,29 +82,37 @@ class Enforcer(Walker):
 
     contracts: Contracts
     starts: frozenset[int]
+    accesses: list[Reached]
 
-    def enforce(self, contracts: Contracts, groups: Iterable[Group], starts: Iterable[EntryPoint]) -> tuple[Breach, ...]:
-        """Every breach. ``starts`` are the entry points at which somebody else, without any lock, calls a function."""
+    def enforce(
+        self, contracts: Contracts, groups: Iterable[Group], starts: Iterable[EntryPoint]
+    ) -> tuple[Breach, ...]:
+        """Every breach; ``accesses`` are then all accesses to guarded places, once they are made.
+
+        ``starts`` are the entry points at which somebody else, without any lock, calls a function.
+        """
         self.contracts = contracts
         self.starts = frozenset(map(id, starts))
         self.calls: dict[tuple[str, int, str, Contract], list[tuple[Reached, bool]]] = {}
         self.held_here: tuple[tuple[Lock, int], ...] = ()
-        accesses: dict[str, list[tuple[Reached, bool]]] = {}
-        for group in groups:
-            for access in self.walk(group):
-                contract = contracts.guarded[access.touch.name]
-                if not self._imports(access):
-                    kept = self._keeps(contract, access)
-                    accesses.setdefault(access.touch.name, []).append((access, kept))
-        found = [
-            breach for name, judged in accesses.items() for breach in _breaches(contracts.guarded[name], judged, "")
-        ]
+        self.accesses = [access for group in groups for access in self.walk(group) if not self._imports(access)]
+        judged: dict[Contract, list[tuple[Reached, bool]]] = {}
+        for access in self.accesses:
+            contract = contracts.guarded[access.touch.name]
+            judged.setdefault(contract, []).append((access, self._keeps(contract, access)))
+        found = [breach for contract, every in judged.items() for breach in _breaches(contract, every, "")]
         by_callee: dict[tuple[str, Contract], list[tuple[Reached, bool]]] = {}
         for (_, _, callee, contract), calls in self.calls.items():
             by_callee.setdefault((callee, contract), []).extend(calls)
         for (callee, contract), calls in by_callee.items():
             found.extend(_breaches(contract, calls, callee))
         return tuple(found)
+
+    def _no_more_than(self, variants: Collection[frozenset[Lock]], held: frozenset[Lock]) -> frozenset[Lock] | None:
+        """A way with the lock counts beside one without: a fix must not take a lock that some callers hold."""
+        if len(variants) < LOCK_VARIANTS // 2:
+            return held if held in variants else None
+        return super()._no_more_than(variants, held)
 
     # -- accesses -----------------------------------------------------------------------------------------------------
 
@@ -200,9 +217,10 @@ def _breaches(contract: Contract, judged: Collection[tuple[Reached, bool]], call
         yield Breach(contract, access, callee, len(total) - len(wrong), len(total))
 
 
-def _rank(access: Reached) -> tuple[int, int, int]:
-    """Sure ways first, then short ones."""
-    return (access.state.doubt, access.state.depth, access.touch.event)
+def _rank(access: Reached) -> tuple[int, int, bool, bool, int]:
+    """Sure ways first, then short ones; of what one line does, a change first, and what is done to the content."""
+    state, touch = access.state, access.touch
+    return (state.doubt, state.depth, touch.effect not in MUTATING, not touch.content, touch.event)
 
 
 def _owner(facts: f.Function, node: int) -> str:
@@ -224,22 +242,21 @@ def roots(world: World, graph: nx.DiGraph[str], targets: Collection[str]) -> tup
     """The functions nobody in the project calls, and the module bodies; of a circle of calls, one.
 
     ``targets`` are functions that begin elsewhere. What is handed to unknown code as a lambda is left out: most of the
-    time that is called at once, under the locks held there.
+    time that is called at once, under the locks held there. The wrapper that a decorator made begins as the function it
+    was made of.
     """
     functions = world.symbols.functions
-    plain: list[str] = []
-    bodies: list[str] = []
+    wrappers = {fid: world.cells[cell] for cell in world.cells if cell[0] == "d" for fid in [str(cell[1])]}
+    called = {(callee.name, callee.bindings) for callees in world.callees.values() for callee in callees}
+    begun = {
+        fid for fid, made in wrappers.items() if not any((obj.name, obj.bindings) in called for obj in made)
+    } - set(targets)
+    apart = {obj.name for made in wrappers.values() for obj in made} | set(targets)
     condensed = nx.condensation(graph)
     for component in condensed:
-        members = sorted(condensed.nodes[component]["members"], key=lambda fid: (functions[fid].path, functions[fid].facts.line))
-        for fid in members:
-            if functions[fid].facts.kind == "module":
-                bodies.append(fid)
-        callables = [fid for fid in members if functions[fid].facts.kind == "function"]
-        if condensed.in_degree(component) or not callables or not targets.isdisjoint(members):
-            continue
-        if functions[callables[0]].facts.name != "<lambda>":
-            plain.append(callables[0])
-    return sorted(plain), sorted(bodies)
-
-
+        members = condensed.nodes[component]["members"]
+        if not condensed.in_degree(component) and apart.isdisjoint(members):
+            callables = [fid for fid in members if functions[fid].facts.kind == "function"]
+            begun.update(sorted(callables, key=lambda fid: (functions[fid].path, functions[fid].facts.line))[:1])
+    bodies = [fid for fid, info in functions.items() if info.facts.kind == "module"]
+    return sorted(fid for fid in begun if functions[fid].facts.name != "<lambda>"), bodies

@@ -7,7 +7,6 @@ may be named in full without being imported.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from racelint.analysis.locks import Lock, Locks
@@ -92,19 +91,25 @@ class LockNames:
 
     def _exists(self, evaluator: Evaluator, index: int) -> bool:
         """Whether somebody defines what a node names, so that it is a lock by its name and not a slip of the pen."""
-        node = evaluator.nodes[index]
-        if isinstance(node, f.Attr):
-            return any(
-                self._has(obj.name, node.name) if obj.kind in ("inst", "class") else self._has_variable(obj, node.name)
-                for obj in evaluator.eval(node.base)
-            )
-        return True
+        match evaluator.nodes[index]:
+            case f.Attr(base, name):
+                return any(
+                    self._has(obj.name, name) if obj.kind in ("inst", "class") else self._has_variable(obj, name)
+                    for obj in evaluator.eval(base)
+                )
+            case f.Imported(module, name):
+                objs, cell = self.world.imported(module, name)
+                return bool(objs) or cell is not None
+            case _:
+                return True
 
     def _has(self, cid: str, name: str) -> bool:
         classes = self.world.symbols.classes
         family = (*classes[cid].mro, *classes[cid].subclasses)
         return any(
-            name in info.own_attrs or name in info.class_attrs or any(name == known for known, _ in info.facts.annotations)
+            name in info.own_attrs
+            or name in info.class_attrs
+            or any(name == known for known, _ in info.facts.annotations)
             for info in map(classes.__getitem__, family)
         )
 
@@ -113,17 +118,20 @@ class LockNames:
         return module is None or name in module.variables or name in module.imports
 
     def _known(self, scope: FunctionInfo, cid: str | None) -> list[str]:
-        """The locks of the class and module, by the names they have there."""
-        owners: list[str] = [scope.module]
-        if cid is not None:
-            owners.extend(self.world.class_of(cid).mro)
-        return sorted({name for owner in owners for name in self._locks_of(owner)})
-
-    def _locks_of(self, owner: str) -> Iterator[str]:
+        """The locks of the class and module by the names they have there, those of other modules by full names."""
+        owners = {scope.module, *(self.world.class_of(cid).mro if cid is not None else ())}
+        found: set[str] = set()
         for cell, objs in self.world.cells.items():
-            if cell[0] in ("a", "k", "g") and cell[1] == owner:
-                if any(obj.kind == "ext" and self.world.guards.first(obj.name) is not None for obj in objs):
-                    yield str(cell[2])
+            if cell[0] in ("a", "k", "g") and any(map(self._guards, objs)):
+                owner, name = str(cell[1]), str(cell[2])
+                if owner in owners:
+                    found.add(name)
+                elif cell[0] == "g":
+                    found.add(f"{owner}.{name}")
+        return sorted(found)
+
+    def _guards(self, obj: Obj) -> bool:
+        return obj.kind == "ext" and self.world.guards.first(obj.name) is not None
 
 
 def _path(start: f.Node, names: list[str]) -> list[f.Node]:

@@ -41,7 +41,7 @@ SPECIAL_API = (
 
 @dataclass(slots=True)
 class Program:
-    """Everything known after the analysis."""
+    """Everything known after the analysis. ``declared``: all accesses to places that have a guard by contract."""
 
     world: World
     graph: nx.MultiDiGraph[str]
@@ -53,6 +53,7 @@ class Program:
     turns: Turns
     contracts: Contracts
     breaches: tuple[Breach, ...]
+    declared: tuple[Reached, ...]
 
 
 class Analysis:
@@ -106,11 +107,13 @@ class Analysis:
                 races.append(race)
         races = [race for race in races if not settled(self.contracts, race)]
         breaches: tuple[Breach, ...] = ()
+        declared: tuple[Reached, ...] = ()
         if self.contracts.guarded or self.contracts.required:
             everyone = Everyone(world, self.entries, api_classes)
             enforcer = Enforcer(world, self.locks, walker.effects, everyone, *started)
             enforcer.required = self.contracts.held
             breaches = enforcer.enforce(self.contracts, self._everything(), self.entries)
+            declared = tuple(enforcer.accesses)
         return Program(
             world,
             self.graph,
@@ -122,6 +125,7 @@ class Analysis:
             turns,
             self.contracts,
             breaches,
+            declared,
         )
 
     def _everything(self) -> Iterator[Group]:

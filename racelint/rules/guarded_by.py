@@ -22,10 +22,11 @@ def _finding(breach: Breach, phrasing: Phrasing) -> Finding:
     contract, access = breach.contract, breach.reached
     assert contract.named is not None
     place, lock = phrasing.short(contract.subject), phrasing.short(contract.named.lock.name)
+    verb = "read" if access.touch.effect == "snapshot" else VERBS[access.touch.effect]
     reading = any(held.reading for held in access.locks)
     how = f"under the reader's half of `{lock}`" if reading else f"without `{lock}`"
-    kept = f", which {breach.held} of {breach.total} accesses hold" if breach.held and not reading else ""
-    message = f"{place}: {VERBS[access.touch.effect]} {how}, by which it is declared to be guarded{kept}"
+    kept = f" ({breach.held} of {breach.total} accesses hold it)" if breach.held and not reading else ""
+    message = f"{place}: {verb} {how}, which guards it by contract{kept}"
     return phrasing.breach(
         breach,
         RULE.name,
