@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from racelint import discover, suppress
 from racelint.analysis import contracts
+from racelint.analysis.harmless import Harmless
 from racelint.analysis.program import Analysis, Program
+from racelint.analysis.races import Judge
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
@@ -140,9 +142,13 @@ def is_test(display: str) -> bool:
 
 
 def analyse_program(
-    extracted: Sequence[Extracted], settings: Settings, aliases: dict[str, str], progress: Progress | None = None
+    extracted: Sequence[Extracted],
+    settings: Settings,
+    aliases: dict[str, str],
+    progress: Progress | None = None,
+    judge_of_harm: Judge = Harmless,
 ) -> Program:
-    """Link and analyse what was extracted."""
+    """Link and analyse what was extracted. ``judge_of_harm`` may be one that remembers its reasons."""
     tables = merge([settings.tables, builtin()])
     modules = [
         (item.facts, item.file.display)
@@ -154,6 +160,7 @@ def analyse_program(
     world = link(modules, aliases, tables)
     specs = [*settings.entrypoint_specs(), *annotated_entries(extracted)]
     analysis = Analysis(world, project_entries(world, specs), library=settings.library)
+    analysis.judge = judge_of_harm
     found = contracts.gather(world, analysis.locks, {item.file.display: item.text for item in extracted})
     asked = {rule.name for rule in selected(settings)}
     analysis.contracts = found.without(kind for kind in contracts.CHECKED if kind not in asked)
@@ -218,11 +225,13 @@ def load(project: Path, settings: Settings, progress: Progress | None = None) ->
     return Loaded(tuple(extracted), tuple(problems), discover.module_aliases(files, reserved))
 
 
-def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) -> tuple[Program, Result]:
+def judge(
+    loaded: Loaded, settings: Settings, progress: Progress | None = None, judge_of_harm: Judge = Harmless
+) -> tuple[Program, Result]:
     """The program a project is, and every finding of the selected rules in it; ``elapsed_s`` is that of the judging."""
     started = time.monotonic()
     extracted = loaded.extracted
-    program = analyse_program(extracted, settings, loaded.aliases, progress)
+    program = analyse_program(extracted, settings, loaded.aliases, progress, judge_of_harm)
     sources = {item.file.display: item.text for item in extracted}
     phrasing = Phrasing(program, sources)
     findings: list[Finding] = []
@@ -247,10 +256,12 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
     return program, result
 
 
-def examine(project: Path, settings: Settings, progress: Progress | None = None) -> tuple[Program, Result]:
+def examine(
+    project: Path, settings: Settings, progress: Progress | None = None, judge_of_harm: Judge = Harmless
+) -> tuple[Program, Result]:
     """The program that a project is, beside the result of analysing it; to be run by ``with_deep_stack``."""
     started = time.monotonic()
-    program, result = judge(load(project, settings, progress), settings, progress)
+    program, result = judge(load(project, settings, progress), settings, progress, judge_of_harm)
     return program, replace(result, elapsed_s=time.monotonic() - started)
 
 

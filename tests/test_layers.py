@@ -25,7 +25,7 @@ LEVELS = (
     ("contexts",),
     ("analysis",),
     ("rules",),
-    ("select", "fix", "baseline", "changes", "graph", "starter"),
+    ("select", "fix", "baseline", "changes", "graph", "starter", "why"),
     ("pipeline",),
     ("mend",),
     ("report", "testing"),

@@ -10,30 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-import networkx as nx
-
 from racelint.analysis.contracts import Contract, Contracts
 from racelint.analysis.effects import MUTATING, Touch
 from racelint.analysis.guards import GuardUse
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.races import Race
-from racelint.analysis.sharing import Sharing
-from racelint.analysis.walk import LOCK_VARIANTS, Group, Reached, State, Walker
+from racelint.analysis.survey import Survey
+from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import EntryPoint, Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.world import World
 from racelint.model import facts as f
-
-# What makes or unmakes an object has it for itself, whoever calls it.
-MAKERS = ("__init__", "__new__", "__post_init__", "__attrs_post_init__", "__setstate__", "__del__")
-
-
-class Everyone(Sharing):
-    """Any object that is not its maker's own may be seen by others."""
-
-    def shared(self, obj: Obj) -> bool:
-        return not obj.fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +64,8 @@ def _holds(contract: Contract, touch: Touch, locks: Iterable[Lock]) -> bool:
     return any(same_lock(contract.named.lock, lock) and not (writes and lock.reading) for lock in locks)
 
 
-class Enforcer(Walker):
-    """Walks everything, and keeps what has to do with contracts."""
+class Enforcer(Survey):
+    """Looks at the accesses to places with contracts, and at the calls of functions with contracts."""
 
     contracts: Contracts
     starts: frozenset[int]
@@ -95,7 +82,7 @@ class Enforcer(Walker):
         self.starts = frozenset(map(id, starts))
         self.calls: dict[tuple[str, int, str, Contract], list[tuple[Reached, bool]]] = {}
         self.held_here: tuple[tuple[Lock, int], ...] = ()
-        self.accesses = [access for group in groups for access in self.walk(group) if not self._imports(access)]
+        self.accesses = [access for access in self.look(contracts.guarded, groups) if not self._imports(access)]
         judged: dict[Contract, list[tuple[Reached, bool]]] = {}
         for access in self.accesses:
             contract = contracts.guarded[access.touch.name]
@@ -108,24 +95,7 @@ class Enforcer(Walker):
             found.extend(_breaches(contract, calls, callee))
         return tuple(found)
 
-    def _no_more_than(self, variants: Collection[frozenset[Lock]], held: frozenset[Lock]) -> frozenset[Lock] | None:
-        """A way with the lock counts beside one without: a fix must not take a lock that some callers hold."""
-        if len(variants) < LOCK_VARIANTS // 2:
-            return held if held in variants else None
-        return super()._no_more_than(variants, held)
-
     # -- accesses -----------------------------------------------------------------------------------------------------
-
-    def _record(
-        self,
-        touch: Touch,
-        state: State,
-        held: tuple[tuple[Lock, int], ...],
-        started: frozenset[Event],
-        published: set[Obj],
-    ) -> None:
-        if touch.name in self.contracts.guarded:
-            super()._record(touch, state, held, started, published)
 
     def _imports(self, access: Reached) -> bool:
         """Whether a variable is touched while its module is being imported, before anything has been started."""
@@ -233,30 +203,3 @@ def _owner(facts: f.Function, node: int) -> str:
 
 def _differ(one: str, other: str) -> bool:
     return bool(one) and bool(other) and one != other
-
-
-# -- where the walk begins ---------------------------------------------------------------------------------------------
-
-
-def roots(world: World, graph: nx.DiGraph[str], targets: Collection[str]) -> tuple[list[str], list[str]]:
-    """The functions nobody in the project calls, and the module bodies; of a circle of calls, one.
-
-    ``targets`` are functions that begin elsewhere. What is handed to unknown code as a lambda is left out: most of the
-    time that is called at once, under the locks held there. The wrapper that a decorator made begins as the function it
-    was made of.
-    """
-    functions = world.symbols.functions
-    wrappers = {fid: world.cells[cell] for cell in world.cells if cell[0] == "d" for fid in [str(cell[1])]}
-    called = {(callee.name, callee.bindings) for callees in world.callees.values() for callee in callees}
-    begun = {
-        fid for fid, made in wrappers.items() if not any((obj.name, obj.bindings) in called for obj in made)
-    } - set(targets)
-    apart = {obj.name for made in wrappers.values() for obj in made} | set(targets)
-    condensed = nx.condensation(graph)
-    for component in condensed:
-        members = condensed.nodes[component]["members"]
-        if not condensed.in_degree(component) and apart.isdisjoint(members):
-            callables = [fid for fid in members if functions[fid].facts.kind == "function"]
-            begun.update(sorted(callables, key=lambda fid: (functions[fid].path, functions[fid].facts.line))[:1])
-    bodies = [fid for fid, info in functions.items() if info.facts.kind == "module"]
-    return sorted(fid for fid in begun if functions[fid].facts.name != "<lambda>"), bodies

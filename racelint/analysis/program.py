@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +12,14 @@ import networkx as nx
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
-from racelint.analysis.enforce import MAKERS, Breach, Enforcer, Everyone, roots, settled
+from racelint.analysis.enforce import Breach, Enforcer, settled
+from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
-from racelint.analysis.races import Race, Races
+from racelint.analysis.races import Judge, Race, Races
 from racelint.analysis.sharing import Sharing
+from racelint.analysis.survey import MAKERS, Everyone, Survey, roots
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import FEW, Group, Reached, Walker
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
@@ -41,7 +43,11 @@ SPECIAL_API = (
 
 @dataclass(slots=True)
 class Program:
-    """Everything known after the analysis. ``declared``: all accesses to places that have a guard by contract."""
+    """Everything known after the analysis.
+
+    ``declared``: all accesses to places that have a guard by contract. ``survey`` finds those to any places, in all
+    code, whether something runs beside it or not.
+    """
 
     world: World
     graph: nx.MultiDiGraph[str]
@@ -54,6 +60,7 @@ class Program:
     contracts: Contracts
     breaches: tuple[Breach, ...]
     declared: tuple[Reached, ...]
+    survey: Callable[[Collection[str]], tuple[Reached, ...]]
 
 
 class Analysis:
@@ -67,6 +74,7 @@ class Analysis:
         self.entries = (*self.discovery.run(), *extra)
         self.locks = Locks(world)
         self.contracts = Contracts()
+        self.judge: Judge = Harmless
         self._reach: dict[frozenset[str], frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
@@ -99,17 +107,27 @@ class Analysis:
         provenance = Provenance(world, self.graph, self._plain, walker.effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
-        races = list(Races(world, overlap, self._singletons()).find(reached))
+        finder = Races(world, overlap, self._singletons())
+        finder.judge = self.judge
+        races = list(finder.find(reached))
         turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
-        for race in TaskRaces(world, turns, self._singletons()).find(reached):
+        of_tasks = TaskRaces(world, turns, self._singletons())
+        of_tasks.judge = self.judge
+        for race in of_tasks.find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
         races = [race for race in races if not settled(self.contracts, race)]
+        everyone = Everyone(world, self.entries, api_classes)
+
+        def survey(places: Collection[str]) -> tuple[Reached, ...]:
+            surveyor = Survey(world, self.locks, walker.effects, everyone, *started)
+            surveyor.required = self.contracts.held
+            return surveyor.look(places, self._everything())
+
         breaches: tuple[Breach, ...] = ()
         declared: tuple[Reached, ...] = ()
         if self.contracts.guarded or self.contracts.required:
-            everyone = Everyone(world, self.entries, api_classes)
             enforcer = Enforcer(world, self.locks, walker.effects, everyone, *started)
             enforcer.required = self.contracts.held
             breaches = enforcer.enforce(self.contracts, self._everything(), self.entries)
@@ -126,6 +144,7 @@ class Analysis:
             self.contracts,
             breaches,
             declared,
+            survey,
         )
 
     def _everything(self) -> Iterator[Group]:

@@ -7,7 +7,7 @@ What counts is described per pattern below; every decision about harm is here, s
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -35,6 +35,8 @@ Pattern = Literal[
     "await-while-iterating",
 ]
 
+# Makes what knows of harmless stores; another one may remember what it was asked (see ``verdicts``).
+Judge = Callable[[World, Flows, Iterable[Reached]], Harmless]
 Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
 
 # Ways to one access that are paired with others: of one group of entry points, and of all.
@@ -85,10 +87,12 @@ class Races:
     """Finds the races among reached accesses."""
 
     harmless: Harmless
+    judge: Judge
 
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
         self.overlap = overlap
+        self.judge = Harmless
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
@@ -104,7 +108,7 @@ class Races:
         by_name: dict[str, list[Reached]] = defaultdict(list)
         late: dict[str, list[Reached]] = defaultdict(list)
         reached = tuple(reached)
-        self.harmless = Harmless(self.world, self.flows, reached)
+        self.harmless = self.judge(self.world, self.flows, reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)

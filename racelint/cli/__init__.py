@@ -5,7 +5,7 @@ wrongly or failed itself, 130 when it was interrupted. Reports go to standard ou
 standard error. The analysis is imported when it is needed, so that ``--version`` and ``--help`` answer at once.
 """
 
-from racelint.cli import check, graph, inform, setup
+from racelint.cli import check, graph, inform, setup, why
 from racelint.cli.app import main
 
-__all__ = ["check", "graph", "inform", "main", "setup"]
+__all__ = ["check", "graph", "inform", "main", "setup", "why"]
