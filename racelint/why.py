@@ -118,7 +118,7 @@ def _context(program: Program, state: State) -> Context:
 
 def _guard(program: Program, reached: list[Reached], accesses: Collection[Touched]) -> Guard | None:
     """The lock that guards a place by custom, else the one that most accesses hold."""
-    use = Guards(program.world, frozenset()).guard(reached)
+    use = Guards(program.world, program.singletons).guard(reached)
     if use is not None:
         return Guard(use.lock.name, use.held, use.total, True)
     counted = [access for access in accesses if access.contexts] or [row for row in accesses if not row.imported]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,6 +16,7 @@ from racelint.model.explanation import Explanation, Location, Silence, Touched
 from racelint.model.findings import Context
 from racelint.report import why as report
 
+SCHEMA = json.loads(resources.files("racelint.report").joinpath("why_schema_v1.json").read_text("utf-8"))
 APP = """\
 import threading
 
@@ -71,6 +74,7 @@ def told(folder: Path, place: str) -> dict[str, Any]:
     result = why(folder, place, "--output-format", "json")
     assert result.exit_code == 0, result.output
     found: dict[str, Any] = json.loads(result.stdout)
+    jsonschema.validate(found, SCHEMA)
     return found
 
 
@@ -128,6 +132,45 @@ def test_confined(project: Path) -> None:
     assert found["declared"] == {"kind": "confined", "lock": "", "path": "app.py", "line": 9}
     assert found["silences"] == []
     assert found["summary"] == ["not reported: it is declared never to be shared, and that is believed"]
+
+
+def test_other_objects(tmp_path: Path) -> None:
+    text = (
+        "import threading\n\n\nclass Worker(threading.Thread):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.done = []\n\n    def run(self):\n        for n in range(9):\n            if n not in self.done:\n"
+        "                self.done.append(n)\n\n\nfor _ in range(4):\n    Worker().start()\n"
+    )
+    (tmp_path / "app.py").write_text(text, encoding="utf-8")
+    found = told(tmp_path, "Worker.done")
+    assert found["findings"] == []
+    assert {kind for kind, _ in reasons(found)} <= {"order", "object"}
+    assert found["silences"]
+
+
+def test_handlers_of_one_object_take_turns(tmp_path: Path) -> None:
+    text = (
+        "import kopf\n\nSEEN = {}\n\n\n@kopf.on.create('pods')\ndef on_create(uid, **_):\n"
+        "    if uid not in SEEN:\n        SEEN[uid] = 1\n"
+    )
+    (tmp_path / "app.py").write_text(text, encoding="utf-8")
+    found = told(tmp_path, "SEEN")
+    assert found["findings"] == []
+    assert (
+        "order",
+        "each is to the entry of the object that its handler was called for, and these calls take turns",
+    ) in (reasons(found))
+
+
+def test_tasks_take_turns(tmp_path: Path) -> None:
+    text = (
+        "import asyncio\n\nSEEN = {}\n\n\nasync def note(name):\n    if name not in SEEN:\n        SEEN[name] = 1\n"
+        "    await asyncio.sleep(1)\n\n\nasync def main():\n    for name in 'ab':\n"
+        "        asyncio.create_task(note(name))\n    await asyncio.sleep(5)\n\n\nasyncio.run(main())\n"
+    )
+    (tmp_path / "app.py").write_text(text, encoding="utf-8")
+    found = told(tmp_path, "SEEN")
+    assert found["findings"] == []
+    assert "turns" in {kind for kind, _ in reasons(found)}
 
 
 def test_a_guard_by_custom(tmp_path: Path) -> None:

@@ -266,13 +266,15 @@ class _Gatherer:
             cid = self.world.symbols.functions[outer].cls
             outer = self.world.symbols.functions[outer].parent
         for text in texts:
-            named = self._lock(text, info, cid, line)
+            named = self._lock(text, info, cid, line, parameters=True)
             if named is not None:
                 self.required[fid].append(Contract("requires", info.display, info.path, line, named))
 
-    def _lock(self, text: str, scope: FunctionInfo, cid: str | None, line: int) -> NamedLock | None:
+    def _lock(
+        self, text: str, scope: FunctionInfo, cid: str | None, line: int, *, parameters: bool = False
+    ) -> NamedLock | None:
         try:
-            return self.names.find(text, scope, cid)
+            return self.names.find(text, scope, cid, parameters=parameters)
         except UnknownLock as error:
             self._problem(scope.path, line, suppress.UNKNOWN_LOCK, str(error))
             return None

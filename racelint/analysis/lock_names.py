@@ -41,15 +41,15 @@ class LockNames:
         self.world = world
         self.locks = locks
 
-    def find(self, text: str, scope: FunctionInfo, cid: str | None) -> NamedLock:
+    def find(self, text: str, scope: FunctionInfo, cid: str | None, *, parameters: bool = False) -> NamedLock:
         """The lock called ``text`` in ``scope``, a function (or the body of a class or module) of class ``cid``.
 
-        Raises UnknownLock.
+        ``parameters``: those of the function count too; of what outlives a call they are no part. Raises UnknownLock.
         """
         if not _PATH.fullmatch(text):
             raise UnknownLock(f"'{text}' is no name of a lock, such as _lock, self._lock or module.LOCK")
         parts = text.split(".")
-        nodes = self._start(parts, scope, cid)
+        nodes = self._start(parts, scope, cid, [param.name for param in scope.facts.params] if parameters else [])
         if nodes is None:
             raise UnknownLock(f"no lock is called '{text}' here{suggestion(text, self._known(scope, cid))}")
         receiver = nodes[0] if cid is not None and isinstance(nodes[0], f.Param) and nodes[0].name == RECEIVER else None
@@ -63,11 +63,10 @@ class LockNames:
             raise UnknownLock(f"'{text}' is no lock known here{suggestion(text, self._known(scope, cid))}")
         return NamedLock(text, lock, receiver is not None and len(nodes) == 2)
 
-    def _start(self, parts: list[str], scope: FunctionInfo, cid: str | None) -> list[f.Node] | None:
+    def _start(self, parts: list[str], scope: FunctionInfo, cid: str | None, params: list[str]) -> list[f.Node] | None:
         """The nodes of a dotted name, each on the one before it; None when its beginning is unknown."""
         head, rest = parts[0], parts[1:]
-        params = [param.name for param in scope.facts.params]
-        receiver = params[0] if scope.is_method and params else RECEIVER
+        receiver = scope.facts.params[0].name if scope.is_method and scope.facts.params else RECEIVER
         if cid is not None and head in (receiver, RECEIVER):
             return _path(f.Param(RECEIVER), rest) if rest else None
         if head in params:

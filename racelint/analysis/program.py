@@ -46,7 +46,7 @@ class Program:
     """Everything known after the analysis.
 
     ``declared``: all accesses to places that have a guard by contract. ``survey`` finds those to any places, in all
-    code, whether something runs beside it or not.
+    code, whether something runs beside it or not. ``singletons``: classes of which there is one instance.
     """
 
     world: World
@@ -61,6 +61,7 @@ class Program:
     breaches: tuple[Breach, ...]
     declared: tuple[Reached, ...]
     survey: Callable[[Collection[str]], tuple[Reached, ...]]
+    singletons: frozenset[str]
 
 
 class Analysis:
@@ -107,12 +108,13 @@ class Analysis:
         provenance = Provenance(world, self.graph, self._plain, walker.effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
-        finder = Races(world, overlap, self._singletons())
+        singletons = self._singletons()
+        finder = Races(world, overlap, singletons)
         finder.judge = self.judge
         races = list(finder.find(reached))
         turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
-        of_tasks = TaskRaces(world, turns, self._singletons())
+        of_tasks = TaskRaces(world, turns, singletons)
         of_tasks.judge = self.judge
         for race in of_tasks.find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
@@ -145,6 +147,7 @@ class Analysis:
             breaches,
             declared,
             survey,
+            singletons,
         )
 
     def _everything(self) -> Iterator[Group]:

@@ -248,14 +248,14 @@ class Races:
             if best is not None and rank >= least:
                 continue
             why = self.overlap.why(side, other)
-            if why is None or self.guards.common(locks, other.locks, side) or self._serialised(side, other):
+            if why is None or self.guards.common(locks, other.locks, side) or self.serialised(side, other):
                 continue
             if self.overlap.provenance.apart(side, other):
                 continue
             best, least = (other, why), rank
         return best
 
-    def _serialised(self, a: Reached, b: Reached) -> bool:
+    def serialised(self, a: Reached, b: Reached) -> bool:
         """Both work on the entry of the object they were called for, and calls for one object do not overlap."""
         first, second = a.state.entry, b.state.entry
         if not first.serialised_by or not second.serialised_by or a.touch.key < 0 or b.touch.key < 0:

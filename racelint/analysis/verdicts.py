@@ -13,10 +13,10 @@ from typing import Literal
 
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flows
-from racelint.analysis.guards import Guards
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.program import Program
+from racelint.analysis.races import Races
 from racelint.analysis.walk import Reached
 from racelint.link.world import World
 
@@ -98,14 +98,14 @@ class Verdicts:
         self.program = program
         self.record = record
         self.flows = Flows(program.world.symbols.functions)
-        self.guards = Guards(program.world, frozenset())
+        self.races = Races(program.world, program.overlap, program.singletons)
 
     def of(self, accesses: Iterable[Reached]) -> Iterator[Verdict]:
         """The verdict on each pair of accesses to one place, by where they stand."""
         sites: dict[Site, list[Reached]] = defaultdict(list)
         for access in accesses:
             sites[site(access)].append(access)
-        ways = {where: sorted(found, key=_nearest)[:WAYS] for where, found in sites.items()}
+        ways = {where: sorted(_telling(found), key=_nearest)[:WAYS] for where, found in sites.items()}
         order = sorted(ways, key=lambda where: (self._path(ways[where][0]), where[1], where[0]))
         for position, one in enumerate(order):
             for other in order[position:]:
@@ -136,9 +136,12 @@ class Verdicts:
                 return Verdict("turns", text, a, b)
             return Verdict("order", self._order(a, b), a, b)
         common = [lock for lock in a.locks if any(same_lock(lock, other) for other in b.locks)]
-        effective = [lock for lock in common if self.guards.effective(lock, a)]
+        effective = [lock for lock in common if self.races.guards.effective(lock, a)]
         if effective:
             return Verdict("lock", f"both hold `{_short(effective[0].name)}`", a, b)
+        if self.races.serialised(a, b):
+            text = "each is to the entry of the object that its handler was called for, and these calls take turns"
+            return Verdict("order", text, a, b)
         return Verdict("harmless", self.record.about(a.touch.name, a, b) or self._harmless(a, b), a, b)
 
     def _order(self, a: Reached, b: Reached) -> str:
@@ -183,6 +186,12 @@ class Verdicts:
 def site(access: Reached) -> Site:
     """Where an access stands: its function and line."""
     return access.touch.fid, access.touch.line
+
+
+def _telling(accesses: list[Reached]) -> list[Reached]:
+    """The accesses of one line without the look at the name that what is done to the content begins with."""
+    content = any(access.touch.content for access in accesses)
+    return [access for access in accesses if not content or access.touch.content or access.touch.effect in MUTATING]
 
 
 def _short(name: str) -> str:

@@ -328,7 +328,7 @@ class Planner:
             if declared.slot is None or declared.reading or not self._same_scope(declared.slot, cell):
                 raise Refused("the lock of its contract belongs to something else: it has to be taken by hand")
             if declared.threads is self.awaited:
-                raise Refused("the lock of its contract does not exclude these contexts")
+                raise Refused("the lock of its contract is one of asyncio, and it takes an await to take it")
             return declared
         held: Counter[Cell] = Counter()
         locks: dict[Cell, Lock] = {}

@@ -34,7 +34,7 @@ def render(explanation: Explanation, *, color: bool = False, verbose: bool = Fal
 
 
 def render_json(explanation: Explanation) -> str:
-    """The same for programs. ASCII only, so that no name can steer a terminal."""
+    """The same for programs, as ``why_schema_v1.json`` describes it. ASCII only: no name can steer a terminal."""
     return json.dumps(
         {
             "version": VERSION,
