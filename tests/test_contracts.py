@@ -139,6 +139,50 @@ class TestLocks:
         assert [(p.path, p.line, p.rule) for p in problems] == [("app.py", 4, "unknown-lock")]
         assert problems[0].message.startswith(message)
 
+    @pytest.mark.parametrize(
+        "metadata", ["GuardedBy", "GuardedBy()", "GuardedBy(LOCK)", "GuardedBy(lock=LOCK)", "GuardedBy('')"]
+    )
+    def test_no_text(self, metadata: str, tmp_path: Path) -> None:
+        text = (
+            f"from typing import Annotated\nfrom racelint.annotations import GuardedBy\n{HEAD}"
+            f"PODS: Annotated[dict, {metadata}] = {{}}\n"
+        )
+        _, problems = analysed(tmp_path, app=text)
+        assert [(p.line, p.message) for p in problems] == [
+            (6, "the name of a lock is missing, or is no text in quotes")
+        ]
+
+    @pytest.mark.parametrize("call", ["requires()", "requires(LOCK)", "requires('')"])
+    def test_no_text_in_a_decorator(self, call: str, tmp_path: Path) -> None:
+        text = f"from racelint.annotations import requires\n{HEAD}@{call}\ndef add(): ...\n"
+        _, problems = analysed(tmp_path, app=text)
+        assert [(p.line, p.rule) for p in problems] == [(5, "unknown-lock")]
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            "Annotated[dict, GuardedBy(lock='LOCK')]",
+            "Annotated[dict, GuardedBy('LOCK')] | None",
+            "'Annotated[dict, GuardedBy(\"LOCK\")]'",
+        ],
+    )
+    def test_other_ways_to_write_it(self, metadata: str, tmp_path: Path) -> None:
+        text = (
+            f"from typing import Annotated\nfrom racelint.annotations import GuardedBy\n{HEAD}"
+            f"PODS: {metadata} = {{}}\n\n\ndef add(name):\n    PODS[name] = 1\n"
+        )
+        findings, problems = analysed(tmp_path, app=text)
+        assert lines(findings) == [("app.PODS", 10)]
+        assert problems == ()
+
+    def test_confined_with_and_without_brackets(self, tmp_path: Path) -> None:
+        head = f"from typing import Annotated\nfrom racelint.annotations import Confined\n{HEAD}"
+        use = "\n\ndef add(name):\n    PODS[name] = 1\n"
+        for metadata, rules in (("int", ["unguarded-write"]), ("Confined", []), ("Confined()", [])):
+            findings, problems = analysed(tmp_path, app=f"{head}PODS: Annotated[dict, {metadata}] = {{}}\n{use}")
+            assert [finding.rule for finding in findings] == rules
+            assert problems == ()
+
     def test_a_slip_of_the_pen_is_no_lock_by_its_name(self, tmp_path: Path) -> None:
         text = (
             "class Store:\n    def __init__(self, lock):\n        self._lock = lock\n"

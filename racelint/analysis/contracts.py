@@ -165,26 +165,26 @@ class _Gatherer:
                 evaluator = Evaluator(self.world, item.scope)
                 for name, argument, line in self._metadata(evaluator, item.annotation):
                     if name == "GuardedBy":
-                        self._place("guarded-by", item, argument, line)
+                        self._place("guarded-by", item, argument, line or item.line)
                     elif name == "Confined":
-                        self._place("confined", item, "", line)
+                        self._place("confined", item, "", line or item.line)
 
     def _metadata(self, evaluator: Evaluator, index: int, depth: int = 0) -> Iterator[tuple[str, str, int]]:
-        """What ``Annotated`` says in an annotation: name, argument and line of racelint's own metadata."""
-        node = evaluator.nodes[index]
-        match node:
+        """What ``Annotated`` says in an annotation: name, argument and line (0: unknown) of racelint's own metadata."""
+        parts: tuple[int, ...] = ()
+        match evaluator.nodes[index]:
             case f.Metadata(func, args, line):
                 for name in self._own_names(evaluator, func):
                     yield name, (const_text(evaluator.nodes[args[0]]) or "") if args else "", line
             case f.Item(base, key):
                 parts = (base, key)
-            case f.Derived(parts, _):
-                pass
-            case _:
-                return
-        if not isinstance(node, f.Metadata) and depth < 4:
-            for part in parts:
-                yield from self._metadata(evaluator, part, depth + 1)
+            case f.Derived(inner, _):
+                parts = inner
+            case _ if depth:
+                for name in self._own_names(evaluator, index):
+                    yield name, "", 0
+        for part in parts if depth < 4 else ():
+            yield from self._metadata(evaluator, part, depth + 1)
 
     def decorated(self) -> None:
         """The contracts that ``@requires`` makes."""
@@ -197,7 +197,7 @@ class _Gatherer:
                 call = scope.facts.events[node.event] if isinstance(node, f.Result) else None
                 if isinstance(call, f.Call) and "requires" in self._own_names(Evaluator(self.world, scope), call.func):
                     named = [const_text(scope.facts.nodes[arg]) or "" for arg in call.args]
-                    self._function(info.id, named, call.line)
+                    self._function(info.id, named or [""], call.line)
 
     def _own_names(self, evaluator: Evaluator, index: int) -> set[str]:
         """The names that something has in ``racelint.annotations``; it may be a module of the project as well."""

@@ -46,6 +46,8 @@ class LockNames:
 
         ``parameters``: those of the function count too; of what outlives a call they are no part. Raises UnknownLock.
         """
+        if not text:
+            raise UnknownLock("the name of a lock is missing, or is no text in quotes")
         if not _PATH.fullmatch(text):
             raise UnknownLock(f"'{text}' is no name of a lock, such as _lock, self._lock or module.LOCK")
         parts = text.split(".")
@@ -67,7 +69,7 @@ class LockNames:
         """The nodes of a dotted name, each on the one before it; None when its beginning is unknown."""
         head, rest = parts[0], parts[1:]
         receiver = scope.facts.params[0].name if scope.is_method and scope.facts.params else RECEIVER
-        if cid is not None and head in (receiver, RECEIVER):
+        if cid is not None and head in (receiver, RECEIVER, "cls"):
             return _path(f.Param(RECEIVER), rest) if rest else None
         if head in params:
             return _path(f.Param(head), rest)

@@ -133,7 +133,10 @@ class SuperOf(msgspec.Struct, frozen=True, array_like=True, tag="S"):
 
 
 class Metadata(msgspec.Struct, frozen=True, array_like=True, tag="m"):
-    """A call inside an annotation, such as ``GuardedBy("_lock")``: it says something and is not run here."""
+    """A call inside an annotation, such as ``GuardedBy("_lock")``: it says something and is not run here.
+
+    ``args`` are all arguments, those with a keyword last.
+    """
 
     func: int
     args: tuple[int, ...]

@@ -195,7 +195,8 @@ class Statements(Expressions, ABC):
                 if isinstance(node, f.Result):
                     call = b.events[node.event]
                     assert isinstance(call, f.Call)
-                    b.nodes[position] = f.Metadata(call.func, call.args, call.line)
+                    given = (*call.args, *(value for _, value in call.kwargs))
+                    b.nodes[position] = f.Metadata(call.func, given, call.line)
             del b.events[events:]
         return index
 
