@@ -31,7 +31,7 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more.
+    run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
     """
 
     target: Obj
@@ -52,6 +52,8 @@ class EntryPoint:
     confidence: str = "high"
     exact: bool = True
     once: bool = False
+    server: str = ""
+    serves: frozenset[Event] = frozenset()
 
     @property
     def function(self) -> str:
@@ -143,7 +145,7 @@ class Discovery:
         world = self.world
         matched = False
         for callee in callees:
-            for name, receiver in self._called_names(callee):
+            for name, receiver in self.called_names(callee):
                 for row in self.rows["call"].all(name):
                     matched = True
                     self._call_entry(fid, index, call, row, name, receiver)
@@ -155,7 +157,7 @@ class Discovery:
             if unknown and not any(callee.kind in ("func", "bound", "class") for callee in callees):
                 self._call_entry(fid, index, call, self.loose[node.name], f"*.{node.name}", None, confidence="medium")
 
-    def _called_names(self, callee: Obj) -> Iterator[tuple[str, Obj | None]]:
+    def called_names(self, callee: Obj) -> Iterator[tuple[str, Obj | None]]:
         """Dotted names under which tables may know a callee."""
         match callee.kind:
             case "symbol":
@@ -295,6 +297,7 @@ class Discovery:
                 executor=executor,
                 confidence=confidence,
                 once=once,
+                server=row.server,
             )
         )
 
@@ -390,6 +393,7 @@ class Discovery:
             lane=row.lane,
             exclusive=row.exclusive,
             before_all=row.before_all,
+            server=row.server,
         )
 
     def _class_calls(self, cid: str, method: str) -> list[tuple[Event, Obj]]:

@@ -23,6 +23,7 @@ LEVELS = (
     ("frameworks",),
     ("link",),
     ("contexts",),
+    ("serving",),
     ("analysis",),
     ("rules",),
     ("select", "fix", "baseline", "changes", "graph", "starter", "why"),

@@ -245,6 +245,19 @@ class Flow:
         pairs += [(x, y) for (_, x), (_, y) in zip(first.kwargs, second.kwargs, strict=True)]
         return all(self.same_path(x, y, depth + 1) for x, y in pairs)
 
+    def completes(self, event: int) -> bool:
+        """Whether what an access stores gets its attributes only afterwards: others may see it half made."""
+        stored = self.facts.events[event]
+        assert isinstance(stored, f.Access)
+        for later in self.facts.events[event + 1 :]:
+            if isinstance(later, f.Access) and later.kind == "store":
+                slot = self.facts.nodes[later.target]
+                if isinstance(slot, f.Attr) and (
+                    self.same_path(slot.base, stored.target) or self.same_value(slot.base, stored.value)
+                ):
+                    return True
+        return False
+
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
         access = self.facts.events[event]
@@ -292,6 +305,10 @@ class Flow:
                 return self._all_constants(walked.items, depth) if isinstance(walked, f.New) else None
             case _:
                 return None
+
+    def captured(self, node: int) -> bool:
+        """Whether a node is a variable of an enclosing function: the same in every call of one closure."""
+        return node >= 0 and isinstance(self.facts.nodes[node], f.Captured)
 
     def _all_constants(self, nodes: Iterable[int], depth: int) -> frozenset[str] | None:
         found: frozenset[str] = frozenset()

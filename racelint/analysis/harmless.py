@@ -70,7 +70,9 @@ class Harmless:
                 return False
         elif touch.effect != "rebind":
             return False
-        if flow.is_constant(touch.value):
+        if flow.is_constant(touch.value) or (
+            isinstance(flow.facts.events[touch.event], f.Access) and flow.completes(touch.event)
+        ):
             return False
         asked, done = check.touch.event, touch.event
         if not flow.asks_only(asked, done) and not flow.recomputed(touch.value, asked, done):
@@ -85,8 +87,16 @@ class Harmless:
         """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""
         if not a.touch.content or not b.touch.content:
             return False
+        if self.other_closure(a, b):
+            return True
         one, other = self._keys(a), self._keys(b)
         return one is not None and other is not None and one.isdisjoint(other)
+
+    def other_closure(self, a: Reached, b: Reached) -> bool:
+        """Whether two closures of one function each use a key of their own, which the function that made them has."""
+        if a.touch.fid != b.touch.fid or a.state.bindings == b.state.bindings:
+            return False
+        return all(self.flows[x.touch.fid].captured(x.touch.key) for x in (a, b))
 
     def _keys(self, access: Reached) -> frozenset[str] | None:
         """The constant keys an access may be to; None when they are not known."""

@@ -152,12 +152,12 @@ class Overlap:
         return self._before(a, entry, set())
 
     def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
-        if not entry.begins:
+        if not entry.begins and not entry.serves:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
         if a.group.self_overlap and not a.group.api:
             return False
-        for site in entry.begins:
+        for site in entry.begins | entry.serves:
             if self._waited_for(a, site):
                 continue
             groups = self.sites.get(site)

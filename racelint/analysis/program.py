@@ -9,6 +9,7 @@ from functools import cached_property
 
 import networkx as nx
 
+from racelint import serving
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
@@ -72,7 +73,11 @@ class Analysis:
         self.library = library
         self.graph = call_graph(world)
         self.discovery = Discovery(world)
-        self.entries = (*self.discovery.run(), *extra)
+        entries = (*self.discovery.run(), *extra)
+        servers = serving.find(self.discovery)
+        self.entries = serving.placed(entries, servers)
+        self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
+        self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
         self.contracts = Contracts()
         self.judge: Judge = Harmless
@@ -86,7 +91,7 @@ class Analysis:
         if self.library:
             api_classes.extend(self._public_classes())
         sharing = Sharing(world, self.entries, api_classes)
-        begins = frozenset(site for entry in self.entries for site in entry.begins)
+        begins = self._begins
         ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
         executors: dict[Obj, frozenset[Event]] = defaultdict(frozenset)
         for entry in self.entries:
@@ -104,7 +109,8 @@ class Analysis:
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
-        told = (world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
+        sites = {**walker.visited_sites, **self._waiting_groups(groups)}
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
         provenance = Provenance(world, self.graph, self._plain, walker.effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -164,6 +170,11 @@ class Analysis:
         if info.is_method and info.facts.name in MAKERS:
             return self._constructor(fid, "any", why)
         return self._entry(fid, "any", why)
+
+    def _waiting_groups(self, groups: tuple[Group, ...]) -> dict[Event, set[int]]:
+        """Where a caller waits for a server -> the groups that come there."""
+        reached = [(group.index, self._reached_from(group.entries)) for group in groups] if self.waiting else []
+        return {site: {index for index, functions in reached if site[0] in functions} for site in self.waiting}
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""
@@ -251,8 +262,12 @@ class Analysis:
         return likely
 
     @cached_property
+    def _begins(self) -> frozenset[Event]:
+        return self.background.union(*(entry.begins for entry in self.entries))
+
+    @cached_property
     def _begin_reach(self) -> dict[str, frozenset[Event]]:
-        return self._reach_begins(frozenset(site for entry in self.entries for site in entry.begins))
+        return self._reach_begins(self._begins)
 
     @cached_property
     def _mains(self) -> tuple[EntryPoint, ...]:

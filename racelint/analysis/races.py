@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from racelint.analysis.effects import MUTATING, RESIZING, Kind
+from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
@@ -88,6 +89,7 @@ class Races:
 
     harmless: Harmless
     judge: Judge
+    first_use: FirstUse
 
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
@@ -109,14 +111,17 @@ class Races:
         late: dict[str, list[Reached]] = defaultdict(list)
         reached = tuple(reached)
         self.harmless = self.judge(self.world, self.flows, reached)
+        self.first_use = FirstUse(self.world, self.flows, reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)
             if access.touch.content and not access.late and self._made_once(access.touch.place):
                 self._contents[access.touch.place, access.touch.effect].append(access)
         self._late_ones = late
-        for name in sorted(by_name):
-            for race in self._place(name, by_name[name]):
+        found = [race for name in sorted(by_name) for race in self._place(name, by_name[name])]
+        for race in found:
+            changes = [access for access in race.reached if access.touch.effect in MUTATING]
+            if not self.first_use.follows(changes):
                 yield replace(race, guess=self.overlap.guess(race.first, race.second))
 
     def _made_once(self, place: Cell) -> bool:
@@ -379,6 +384,9 @@ class Races:
             hit = self._collide(covering, act, candidates)
             if hit is None:
                 continue
+            self.first_use.note(check, act)
+            if self.first_use.by_import(check, act, hit[0]):
+                continue
             singleton = (
                 not act.touch.content
                 and act.touch.effect == "rebind"
@@ -535,7 +543,7 @@ class Races:
             if writes and self.harmless.resets(access):
                 continue
             test = touch.effect == "read" and self.flows[touch.fid].tested(touch.event)
-            if not writes and self._prechecks(access, holders):
+            if not writes and (self._prechecks(access, holders) or self._made_sure(access, holders)):
                 continue
             candidates = [
                 other
@@ -563,6 +571,26 @@ class Races:
             for other in holders
         )
 
+    def _made_sure(self, access: Reached, holders: list[Reached]) -> bool:
+        """An unlocked read of what the same function has just tested and, if need be, made under the lock.
+
+        Nobody else assigns it, so it stays what it is.
+        """
+        fid, event = access.touch.fid, access.touch.event
+        if access.touch.effect != "read" or access.touch.content:
+            return False
+        tested = any(
+            other.touch.fid == fid
+            and other.touch.event < event
+            and other.touch.effect == "read"
+            and self.flows[fid].tested(other.touch.event)
+            for other in holders
+        )
+        writers = self._with_effects(access, MUTATING)
+        return tested and all(
+            other.touch.fid == fid and not self.flows[fid].is_none(other.touch.value) for other in writers
+        )
+
     def _writes(self, name: str, accesses: list[Reached], done: set[tuple[str, int]]) -> Iterator[Race]:
         """Mutations of one container from overlapping contexts, each atomic by itself."""
         found: dict[str, Race] = {}
@@ -574,7 +602,11 @@ class Races:
             if touch.fid in found or touch.fid in covered or touch.effect == "claim":
                 continue
             if touch.atomic:
-                candidates = self._with_effects(access, REORDERING, "harmful")
+                candidates = tuple(
+                    other
+                    for other in self._with_effects(access, REORDERING, "harmful")
+                    if not self.harmless.other_closure(access, other)
+                )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
             if touch.effect in EMPTYING:  # in which order they are done makes no difference

@@ -440,10 +440,15 @@ class Walker:
                 return
         start = state.entry.target.name if self.group.application else ""
         locks = tuple(lock for lock, _ in held)
-        key = (touch.event, touch.fid, touch.place, touch.effect, base, start, locks)
+        # Closures that use a key of their own are told apart.
+        captured = touch.key >= 0 and isinstance(
+            self.world.symbols.functions[touch.fid].facts.nodes[touch.key], f.Captured
+        )
+        closure = state.bindings if captured else ()
+        key = (touch.event, touch.fid, touch.place, touch.effect, base, start, locks, closure)
         known = self.reached.get(key)
         if known is None:
-            alike = (touch.event, touch.fid, touch.effect, start, locks)
+            alike = (touch.event, touch.fid, touch.effect, start, locks, closure)
             self.alike[alike] += 1
             if self.alike[alike] > BASES_PER_ACCESS:
                 return

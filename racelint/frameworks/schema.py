@@ -67,6 +67,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
     ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
     ``exclusive`` never overlap each other.
+    ``server``: the kind of server that calls it, as in ``Serve``; when the program is seen to run such a server, it is
+    called from then on.
     ``before_all``: runs before every other entry of the same framework.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
     ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
@@ -89,6 +91,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lane: str = ""
     exclusive: bool = False
     before_all: bool = False
+    server: str = ""
     loose: bool = False
     iterable: bool = False
     expect: list[str] = []
@@ -235,6 +238,15 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind."""
+
+    name: list[str]
+    server: str
+    why: str
+    source: str = ""
+
+
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All rows of one TOML file, or of all of them together."""
 
@@ -249,6 +261,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: list[Value] = []
     report: list[Report] = []
     stateless: list[Stateless] = []
+    serve: list[Serve] = []
 
 
 class TableError(ValueError):

@@ -87,7 +87,8 @@ class Annotations(ABC):
                     made = world.heap.make("ext", kind, handed_in(*here) if param else here)
                     found[made] = None
                     if self.on_read is not None:
-                        world.cells.setdefault(world.element_cell(made), {}).update(inner)
+                        for cell in (world.element_cell(made), world.value_cell(made, None)):
+                            world.cells.setdefault(cell, {}).update(inner)
             for obj in base:
                 if obj.kind == "class":
                     found[world.heap.make("inst", obj.name, PROMISED)] = None

@@ -8,15 +8,17 @@ from racelint.link.annotations import Annotations
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import EMPTY, Cell, World
+from racelint.link.world import EMPTY, Cell, World, literal_key
 from racelint.model import facts as f
 
 MAX_OWNER_DEPTH = 3
 CROWD = 6
 # Wrappers around wrappers that are looked through for what a call returns.
 CLOSURE_DEPTH = 3
+# The base of every class that names no other.
+OBJECT = ("object",)
 # Cells of places: what is found in one is there for everybody who gets to the place.
-FOUND = ("a", "k", "g", "e", "x", "o")
+FOUND = ("a", "k", "g", "e", "m", "x", "o")
 
 
 class Evaluator(Annotations, CallResults):
@@ -62,7 +64,7 @@ class Evaluator(Annotations, CallResults):
         if self.on_read is not None:
             self.on_read(cell)
         found = self.world.get(cell)
-        if self.owners and len(found) > CROWD and cell[0] in ("p", "r", "e", "x", "y", "i", "o"):
+        if self.owners and len(found) > CROWD and cell[0] in ("p", "r", "e", "m", "x", "y", "i", "o"):
             found = {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
         if self.owners and not handed and cell[0] in FOUND and any(obj.promised for obj in found):
             found = {self.world.heap.anyone(obj): None for obj in found}
@@ -230,7 +232,7 @@ class Evaluator(Annotations, CallResults):
             elif obj.kind == "class":
                 found[obj] = None  # Generic[T]
             else:
-                found.update(self.elements(obj))
+                found.update(self.value(obj, literal_key(self.nodes, key)))
         return found
 
     def elements_of(self, objs: Iterable[Obj]) -> Objs:
@@ -283,6 +285,16 @@ class Evaluator(Annotations, CallResults):
         if obj.kind == "opaque":
             return self._opaque(obj, "[]")
         return EMPTY
+
+    def value(self, obj: Obj, key: str | None) -> Objs:
+        """What container ``obj`` holds under a literal ``key`` (None: under any)."""
+        if key is None or obj.kind not in ("ext", "opaque", "member"):
+            return self.elements(obj)
+        cells = (self.world.value_cell(obj, key), self.world.value_cell(obj, None))
+        found = {held: None for cell in cells for held in self.cell(cell, handed=obj.promised)}
+        if found:
+            return self._adopt(found, obj)
+        return self._opaque(obj, "[]") if obj.kind == "opaque" else EMPTY
 
     def _opaque(self, obj: Obj, step: str) -> Objs:
         if obj.name.count("\0") >= 3:
@@ -528,9 +540,10 @@ class Evaluator(Annotations, CallResults):
                 method = world.method(info.metaclass, name)
                 if method is not None:
                     return {world.heap.make("bound", method, owner=obj, func=world.heap.make("func", method)): None}
-            for base in info.external:
+            bases = info.external or (OBJECT if name == "__new__" else ())
+            for base in bases:
                 found[world.heap.make("symbol", f"{base}.{name}")] = None
-            if not info.external:
+            if not bases:
                 found[world.heap.make("opaque", f"{obj.name}\0{name}")] = None
         return found
 
@@ -549,7 +562,8 @@ class Evaluator(Annotations, CallResults):
                 return {self._bind(target, fid, receiver): None for target in self.function_objects(fid)}
         info = world.class_of(cid) if cid in world.symbols.classes else None
         if info is not None:
-            return {world.heap.make("member", f"{base}.{name}", owner=receiver): None for base in info.external}
+            bases = info.external or (OBJECT if name == "__new__" else ())
+            return {world.heap.make("member", f"{base}.{name}", owner=receiver): None for base in bases}
         return EMPTY
 
     # -- derived values -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from racelint.link.objects import Obj, Objs
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import EMPTY, Cell, World, const_text
+from racelint.link.world import EMPTY, Cell, World, const_text, literal_key
 from racelint.model import facts as f
 
 SNAPSHOT_TYPES = {
@@ -47,6 +47,10 @@ class CallResults(ABC):
     @abstractmethod
     def elements(self, obj: Obj) -> Objs:
         """What a container holds."""
+
+    @abstractmethod
+    def value(self, obj: Obj, key: str | None) -> Objs:
+        """What a container holds under a literal key."""
 
     @abstractmethod
     def elements_of(self, objs: Iterable[Obj]) -> Objs:
@@ -114,10 +118,9 @@ class CallResults(ABC):
         made: Obj = world.heap.make("inst", callee.name, (self.info.id, event), fresh=self.owners)
         maker = world.method(callee.name, "__new__")
         if maker is not None:
-            from_new = self.cell(("r", maker))
-            instances = {obj: None for obj in from_new if obj.kind == "inst" and obj.name == callee.name}
-            if instances:
-                return instances
+            found = {obj: None for obj in self.cell(("r", maker)) if obj.kind == "inst" and obj.name == callee.name}
+            if self._hands_out(maker):
+                return found or {world.heap.make("inst", callee.name, (maker, -1)): None}
         meta = world.class_of(callee.name).metaclass
         if meta is not None:
             method = world.method(meta, "__call__")
@@ -125,6 +128,12 @@ class CallResults(ABC):
                 # A metaclass that controls instantiation: every call may return the same instance.
                 return {world.heap.make("inst", callee.name, (method, -1)): None}
         return {made: None}
+
+    def _hands_out(self, maker: str) -> bool:
+        """Whether a ``__new__`` may return what it has found somewhere, and not only what it has just made."""
+        facts = self.world.symbols.functions[maker].facts
+        returned = [facts.nodes[event.value] for event in facts.events if isinstance(event, f.Return)]
+        return not all(isinstance(node, f.Result) for node in returned)
 
     def external_result(self, dotted: str, receiver: Obj | None, call: f.Call, event: int) -> Objs:
         """What a library call returns: by the tables, else an instance named after what was called."""
@@ -135,6 +144,12 @@ class CallResults(ABC):
             special = self._builtin_result(dotted, call, site)
             if special is not None:
                 return special
+        if dotted.endswith(".__new__"):
+            classes = [obj for obj in self.argument(call, 0, None) if obj.kind == "class"]
+            if classes:
+                if self.info.facts.name == "__new__" and self._hands_out(self.info.id):
+                    site = (self.info.id, -1)
+                return {heap.make("inst", cls.name, site, fresh=self.owners): None for cls in classes}
         row = world.results.first(dotted)
         if row is not None:
             if row.same_as is not None:
@@ -231,7 +246,8 @@ class CallResults(ABC):
         if effect == "self":
             return {receiver: None}
         if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
-            found = dict(self.elements(receiver))
+            key = literal_key(self.nodes, call.args[0]) if row.mapping and call.args else None
+            found = dict(self.value(receiver, key))
             if method in ("get", "setdefault", "pop") and len(call.args) > 1:
                 found.update(self.eval(call.args[1]))
             return found

@@ -9,7 +9,7 @@ from racelint.link import classes as hierarchy
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.objects import Obj, Objs
 from racelint.link.symbols import ClassInfo, FunctionInfo
-from racelint.link.world import CELL_LIMIT, Cell, World, const_text
+from racelint.link.world import CELL_LIMIT, Cell, World, const_text, literal_key
 from racelint.model import facts as f
 
 # A function is looked at again when something it reads has grown; more often than this it is left as it is.
@@ -25,6 +25,7 @@ STORE_METHODS = {
     "push": (0,),
     "__setitem__": (1,),
 }
+KEYED_METHODS = {"setdefault", "__setitem__"}
 EXTEND_METHODS = {"extend", "update", "extendleft", "union", "__ior__", "__iadd__"}
 
 
@@ -166,8 +167,9 @@ class Solver:
                 elif event.kind == "set":
                     value = evaluator.eval(event.value)
                     if value:
+                        key = literal_key(evaluator.nodes, event.key)
                         for obj in evaluator.eval(event.target):
-                            self._put(obj, value)
+                            self._put(obj, value, key)
                 elif event.kind == "grow":
                     value = evaluator.elements_of(evaluator.eval(event.value))
                     for obj in evaluator.eval(event.target):
@@ -192,13 +194,19 @@ class Solver:
         for position, item in enumerate(node.items):
             value = evaluator.eval(item)
             if value:
-                self._add(self.world.element_cell(made), value)
+                key = node.keys[position] if position < len(node.keys) else -1
+                self._hold(made, value, literal_key(evaluator.nodes, key))
                 if node.kind == "tuple":
                     self._add(("i", made, position), value)
 
-    def _put(self, container: Obj, value: Iterable[Obj]) -> None:
+    def _hold(self, container: Obj, value: Iterable[Obj], key: str | None = None) -> None:
+        """Container holds value, under a literal key or under whatever it may be read by."""
+        self._add(self.world.element_cell(container), value)
+        self._add(self.world.value_cell(container, key), value)
+
+    def _put(self, container: Obj, value: Iterable[Obj], key: str | None = None) -> None:
         if container.kind in ("ext", "opaque", "member"):
-            self._add(self.world.element_cell(container), value)
+            self._hold(container, value, key)
         elif container.kind == "inst":
             method = self.world.method(container.name, "__setitem__")
             if method is not None:
@@ -345,7 +353,7 @@ class Solver:
             elif star is not None:
                 made = self.world.heap.make("ext", "tuple", (fid, -3))
                 self._add(("p", fid, star), {made: None})
-                self._add(self.world.element_cell(made), value)
+                self._hold(made, value)
         for name, node in call.kwargs:
             if name == "*":
                 spread = evaluator.elements_of(evaluator.eval(node))
@@ -417,19 +425,18 @@ class Solver:
         """A container made from other containers holds their elements; one with a factory, what the factory makes."""
         world = self.world
         row = world.container_row(made.name)
-        cell = world.element_cell(made)
         if row is not None and row.factory is not None:
             factories = evaluator.argument(call, row.factory.position, row.factory.keyword)
             site = made.site
             assert site is not None
-            self._add(cell, evaluator._made_by(factories, (site[0], -100 - site[1])))
+            self._hold(made, evaluator._made_by(factories, (site[0], -100 - site[1])))
         for arg in call.args:
             for obj in evaluator.eval(arg):
                 if obj.kind in ("ext", "member", "opaque"):
-                    self._add(cell, evaluator.elements_of({obj: None}))
-        for _, node in call.kwargs:
+                    self._hold(made, evaluator.elements_of({obj: None}))
+        for name, node in call.kwargs:
             if row is not None and row.mapping:
-                self._add(cell, evaluator.eval(node))
+                self._hold(made, evaluator.eval(node), repr(name) if name != "*" else None)
 
     def _handed_over(self, evaluator: Evaluator, call: f.Call) -> None:
         """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
@@ -471,21 +478,21 @@ class Solver:
 
     def _method_call(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, receiver: Obj) -> None:
         """Container methods move elements; other library methods may keep what they are given."""
-        world = self.world
         method = callee.name.rpartition(".")[2]
         if receiver.kind in ("ext", "opaque", "member") and method in STORE_METHODS:
+            key = literal_key(evaluator.nodes, call.args[0]) if method in KEYED_METHODS and call.args else None
             for position in STORE_METHODS[method]:
-                self._add(world.element_cell(receiver), evaluator.argument(call, position, None))
+                self._hold(receiver, evaluator.argument(call, position, None), key)
         elif receiver.kind in ("ext", "opaque") and method in EXTEND_METHODS:
             for arg in call.args:
-                self._add(world.element_cell(receiver), evaluator.elements_of(evaluator.eval(arg)))
+                self._hold(receiver, evaluator.elements_of(evaluator.eval(arg)))
                 if method == "update":
                     for obj in evaluator.eval(arg):
                         if obj.kind == "ext":
-                            self._add(world.element_cell(receiver), evaluator.elements(obj))
+                            self._hold(receiver, evaluator.elements(obj))
         for made in evaluator.call_result(callee, call, index):
             if made.kind == "ext" and method == "copy":
-                self._add(world.element_cell(made), evaluator.elements(receiver))
+                self._hold(made, evaluator.elements(receiver))
 
     # -- decorators ---------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,15 @@
 """The linked program: symbols, framework tables, and for every storage cell the objects that may be in it.
 
 Cells are the places values flow through: parameters, returns, attributes, globals, class variables, captured variables
-and container elements. ``Solver`` (in ``solve``) fills them to a fixpoint (an inclusion-based, flow-insensitive
-points-to analysis after Andersen, with local variables already resolved by the front end).
+and container elements (those of mappings also by key, where the key is a literal). ``Solver`` (in ``solve``) fills them
+to a fixpoint (an inclusion-based, flow-insensitive points-to analysis after Andersen, with local variables already
+resolved by the front end).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -226,9 +228,22 @@ class World:
             return ("y", obj.site[0])
         return ("e", self.heap.plain(obj))
 
+    def value_cell(self, obj: Obj, key: str | None) -> Cell:
+        """The cell of what a mapping has under one literal ``key`` (None: under a key that is not written out).
+
+        Every value is in the element cell as well; this one tells the fields of a dict that is used as a record apart.
+        """
+        return ("m", self.heap.plain(obj), key)
+
     def attr_cell(self, obj: Obj, name: str) -> Cell:
         """The cell of an attribute of an object that is not an instance of a project class."""
         return ("o", self.heap.plain(obj), name)
+
+
+def literal_key(nodes: Sequence[f.Node], key: int) -> str | None:
+    """The key of an item access, as source text, when it is written out as a literal."""
+    node = nodes[key] if key >= 0 else None
+    return node.text if isinstance(node, f.Const) else None
 
 
 def const_text(node: f.Node) -> str | None:

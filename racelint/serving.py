@@ -1,0 +1,62 @@
+"""Where servers run: handlers of a framework are called from then on, not from the moment they are registered.
+
+A server that is run by a plain call keeps its caller waiting, so what the caller did before is over when the first
+request arrives; one that is handed to a thread or a pool (``Thread(target=app.run)``) leaves it free to go on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from racelint.contexts import Discovery, EntryPoint, Event
+from racelint.frameworks.schema import Matcher
+from racelint.model import facts as f
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Call events that run servers: ``waiting`` return when the server has ended, ``background`` at once."""
+
+    waiting: frozenset[Event] = frozenset()
+    background: frozenset[Event] = frozenset()
+
+    @property
+    def sites(self) -> frozenset[Event]:
+        """All of them."""
+        return self.waiting | self.background
+
+
+def find(discovery: Discovery) -> dict[str, Serving]:
+    """Kind of server -> where the program runs one."""
+    world = discovery.world
+    rows = Matcher.of(world.tables.serve)
+    waiting: dict[str, set[Event]] = defaultdict(set)
+    background: dict[str, set[Event]] = defaultdict(set)
+    for (fid, index), callees in world.callees.items():
+        call = world.symbols.functions[fid].facts.events[index]
+        assert isinstance(call, f.Call)
+        for callee in callees:
+            for name, _ in discovery.called_names(callee):
+                for row in rows.all(name):
+                    waiting[row.server].add((fid, index))
+        evaluator = discovery.evaluator(fid)
+        for node in (*call.args, *(value for _, value in call.kwargs)):
+            if not isinstance(evaluator.nodes[node], (f.Attr, f.Global, f.Imported)):
+                continue
+            for obj in evaluator.eval(node):
+                for row in rows.all(obj.name) if obj.kind in ("symbol", "member") else ():
+                    background[row.server].add((fid, index))
+    return {
+        server: Serving(frozenset(waiting[server]), frozenset(background[server]))
+        for server in sorted({*waiting, *background})
+    }
+
+
+def placed(entries: Iterable[EntryPoint], servers: dict[str, Serving]) -> tuple[EntryPoint, ...]:
+    """The entry points, those that a server of the program calls with the sites where it is run."""
+    return tuple(
+        replace(entry, begins=frozenset(), serves=servers[entry.server].sites) if entry.server in servers else entry
+        for entry in entries
+    )
