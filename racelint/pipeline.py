@@ -13,9 +13,8 @@ from typing import TypeVar
 
 from racelint import discover, suppress
 from racelint.analysis import contracts
-from racelint.analysis.harmless import Harmless
 from racelint.analysis.program import Analysis, Program
-from racelint.analysis.races import Judge
+from racelint.analysis.races import Judges
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
@@ -146,9 +145,9 @@ def analyse_program(
     settings: Settings,
     aliases: dict[str, str],
     progress: Progress | None = None,
-    judge_of_harm: Judge = Harmless,
+    judges: Judges | None = None,
 ) -> Program:
-    """Link and analyse what was extracted. ``judge_of_harm`` may be one that remembers its reasons."""
+    """Link and analyse what was extracted. ``judges`` may remember their reasons."""
     tables = merge([settings.tables, builtin()])
     modules = [
         (item.facts, item.file.display)
@@ -160,7 +159,7 @@ def analyse_program(
     world = link(modules, aliases, tables)
     specs = [*settings.entrypoint_specs(), *annotated_entries(extracted)]
     analysis = Analysis(world, project_entries(world, specs), library=settings.library)
-    analysis.judge = judge_of_harm
+    analysis.judges = judges or Judges()
     found = contracts.gather(world, analysis.locks, {item.file.display: item.text for item in extracted})
     asked = {rule.name for rule in selected(settings)}
     analysis.contracts = found.without(kind for kind in contracts.CHECKED if kind not in asked)
@@ -226,12 +225,12 @@ def load(project: Path, settings: Settings, progress: Progress | None = None) ->
 
 
 def judge(
-    loaded: Loaded, settings: Settings, progress: Progress | None = None, judge_of_harm: Judge = Harmless
+    loaded: Loaded, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
 ) -> tuple[Program, Result]:
     """The program a project is, and every finding of the selected rules in it; ``elapsed_s`` is that of the judging."""
     started = time.monotonic()
     extracted = loaded.extracted
-    program = analyse_program(extracted, settings, loaded.aliases, progress, judge_of_harm)
+    program = analyse_program(extracted, settings, loaded.aliases, progress, judges)
     sources = {item.file.display: item.text for item in extracted}
     phrasing = Phrasing(program, sources)
     findings: list[Finding] = []
@@ -257,11 +256,11 @@ def judge(
 
 
 def examine(
-    project: Path, settings: Settings, progress: Progress | None = None, judge_of_harm: Judge = Harmless
+    project: Path, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
 ) -> tuple[Program, Result]:
     """The program that a project is, beside the result of analysing it; to be run by ``with_deep_stack``."""
     started = time.monotonic()
-    program, result = judge(load(project, settings, progress), settings, progress, judge_of_harm)
+    program, result = judge(load(project, settings, progress), settings, progress, judges)
     return program, replace(result, elapsed_s=time.monotonic() - started)
 
 

@@ -161,6 +161,20 @@ def test_handlers_of_one_object_take_turns(tmp_path: Path) -> None:
     ) in (reasons(found))
 
 
+def test_a_set_up_on_first_use(tmp_path: Path) -> None:
+    text = (
+        "import threading\n\nNAMES = {}\nREADY = None\n\n\ndef load():\n    NAMES['a'] = object()\n\n\n"
+        "def work():\n    global READY\n    if READY is None:\n        load()\n        READY = object()\n\n\n"
+        "for _ in range(2):\n    threading.Thread(target=work).start()\n"
+    )
+    (tmp_path / "app.py").write_text(text, encoding="utf-8")
+    assert [finding["rule"] for finding in told(tmp_path, "READY")["findings"]] == ["unsafe-publication"]
+    found = told(tmp_path, "NAMES")
+    assert found["findings"] == []
+    text = "it is part of a set-up on first use: what guards the check before it guards it"
+    assert ("harmless", text) in reasons(found)
+
+
 def test_tasks_take_turns(tmp_path: Path) -> None:
     text = (
         "import asyncio\n\nSEEN = {}\n\n\nasync def note(name):\n    if name not in SEEN:\n        SEEN[name] = 1\n"

@@ -14,11 +14,10 @@ from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
-from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
-from racelint.analysis.races import Judge, Race, Races
+from racelint.analysis.races import Judges, Race, Races
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.survey import MAKERS, Everyone, Survey, roots
 from racelint.analysis.turns import TaskRaces, Turns
@@ -80,7 +79,7 @@ class Analysis:
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
         self.contracts = Contracts()
-        self.judge: Judge = Harmless
+        self.judges = Judges()
         self._reach: dict[frozenset[str], frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
@@ -116,19 +115,19 @@ class Analysis:
         overlap = Overlap(*told, provenance, dedicated)
         singletons = self._singletons()
         finder = Races(world, overlap, singletons)
-        finder.judge = self.judge
+        finder.judges = self.judges
         races = list(finder.find(reached))
         turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
         of_tasks = TaskRaces(world, turns, singletons)
-        of_tasks.judge = self.judge
+        of_tasks.judges = self.judges
         for race in of_tasks.find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
         races = [race for race in races if not settled(self.contracts, race)]
-        everyone = Everyone(world, self.entries, api_classes)
 
         def survey(places: Collection[str]) -> tuple[Reached, ...]:
+            everyone = Everyone(world, self.entries, api_classes)
             surveyor = Survey(world, self.locks, walker.effects, everyone, *started)
             surveyor.required = self.contracts.held
             return surveyor.look(places, self._everything())
@@ -136,6 +135,7 @@ class Analysis:
         breaches: tuple[Breach, ...] = ()
         declared: tuple[Reached, ...] = ()
         if self.contracts.guarded or self.contracts.required:
+            everyone = Everyone(world, self.entries, api_classes)
             enforcer = Enforcer(world, self.locks, walker.effects, everyone, *started)
             enforcer.required = self.contracts.held
             breaches = enforcer.enforce(self.contracts, self._everything(), self.entries)

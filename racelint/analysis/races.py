@@ -36,8 +36,6 @@ Pattern = Literal[
     "await-while-iterating",
 ]
 
-# Makes what knows of harmless stores; another one may remember what it was asked (see ``verdicts``).
-Judge = Callable[[World, Flows, Iterable[Reached]], Harmless]
 Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
 
 # Ways to one access that are paired with others: of one group of entry points, and of all.
@@ -51,6 +49,14 @@ SHRINKING = frozenset(("delete", "discard", "clear"))
 WRITES = frozenset(("rebind", "insert", "update", "delete", "clear", "discard"))
 REBIND = frozenset(("rebind",))
 REORDERING = RESIZING | {"order"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What is asked whether a collision does harm; others may remember what they answered (see ``verdicts``)."""
+
+    harmless: Callable[[World, Flows, Iterable[Reached]], Harmless] = Harmless
+    first_use: Callable[[World, Flows, Iterable[Reached]], FirstUse] = FirstUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +94,12 @@ class Races:
     """Finds the races among reached accesses."""
 
     harmless: Harmless
-    judge: Judge
     first_use: FirstUse
 
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
         self.overlap = overlap
-        self.judge = Harmless
+        self.judges = Judges()
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
@@ -110,8 +115,8 @@ class Races:
         by_name: dict[str, list[Reached]] = defaultdict(list)
         late: dict[str, list[Reached]] = defaultdict(list)
         reached = tuple(reached)
-        self.harmless = self.judge(self.world, self.flows, reached)
-        self.first_use = FirstUse(self.world, self.flows, reached)
+        self.harmless = self.judges.harmless(self.world, self.flows, reached)
+        self.first_use = self.judges.first_use(self.world, self.flows, reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from racelint.analysis.effects import MUTATING
+from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flows
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.program import Program
-from racelint.analysis.races import Races
+from racelint.analysis.races import Judges, Races
 from racelint.analysis.walk import Reached
 from racelint.link.world import World
 
@@ -46,9 +48,10 @@ class Record:
         pair = frozenset((site(a), site(b)))
         return known.get(pair) or next((known[one] for one in map(_alone, (a, b)) if one in known), "")
 
-    def judge(self, world: World, flows: Flows, reached: Iterable[Reached]) -> Harmless:
-        """What knows of harmless stores, and remembers here."""
-        return Witness(self, world, flows, reached)
+    @property
+    def judges(self) -> Judges:
+        """What is asked whether a collision does harm, and remembers its answers here."""
+        return Judges(partial(Witness, self), partial(FirstWitness, self))
 
 
 class Witness(Harmless):
@@ -79,6 +82,27 @@ class Witness(Harmless):
     def fills_first(self, fill: Reached, walk: Reached) -> bool:
         text = "the loop comes after an update that adds the same keys every time"
         return self._noted(super().fills_first(fill, walk), text, fill, walk)
+
+
+class FirstWitness(FirstUse):
+    """Remembers which compounds are no first use, and what belongs to another one."""
+
+    def __init__(self, record: Record, world: World, flows: Flows, reached: Iterable[Reached]) -> None:
+        super().__init__(world, flows, reached)
+        self.record = record
+
+    def by_import(self, check: Reached, act: Reached, other: Reached) -> bool:
+        found = super().by_import(check, act, other)
+        if found:
+            self.record.note("the first use is by an import, before anything else runs", act)
+        return found
+
+    def follows(self, changes: Iterable[Reached]) -> bool:
+        changes = tuple(changes)
+        found = super().follows(changes)
+        for access in changes if found else ():
+            self.record.note("it is part of a set-up on first use: what guards the check before it guards it", access)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def _explained(scope: Scope, place: str) -> tuple[Explanation, Result]:
     with Progress() as progress:
 
         def work() -> tuple[Explanation, Result]:
-            program, result = pipeline.examine(scope.project, scope.settings, progress.update, record.judge)
+            program, result = pipeline.examine(scope.project, scope.settings, progress.update, record.judges)
             name = named(place, why.places(program), "PLACE", "no variable and no attribute")
             return why.explain(program, result, scope.settings, record, name), result
 
