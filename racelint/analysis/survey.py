@@ -6,7 +6,7 @@ every function that nobody calls.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import networkx as nx
 
@@ -15,8 +15,10 @@ from racelint.analysis.locks import Lock
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import LOCK_VARIANTS, Group, Reached, State, Walker
 from racelint.contexts import Event
+from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World
+from racelint.model import facts as f
 
 # What makes or unmakes an object has it for itself, whoever calls it.
 MAKERS = ("__init__", "__new__", "__post_init__", "__attrs_post_init__", "__setstate__", "__del__")
@@ -70,7 +72,7 @@ def roots(world: World, graph: nx.DiGraph[str], targets: Collection[str]) -> tup
     begun = {
         fid for fid, made in wrappers.items() if not any((obj.name, obj.bindings) in called for obj in made)
     } - set(targets)
-    apart = {obj.name for made in wrappers.values() for obj in made} | set(targets)
+    apart = {obj.name for made in wrappers.values() for obj in made} | set(targets) | set(_called_back(world))
     condensed = nx.condensation(graph)
     for component in condensed:
         members = condensed.nodes[component]["members"]
@@ -79,3 +81,16 @@ def roots(world: World, graph: nx.DiGraph[str], targets: Collection[str]) -> tup
             begun.update(sorted(callables, key=lambda fid: (functions[fid].path, functions[fid].facts.line))[:1])
     bodies = [fid for fid, info in functions.items() if info.facts.kind == "module"]
     return sorted(fid for fid in begun if functions[fid].facts.name != "<lambda>"), bodies
+
+
+def _called_back(world: World) -> Iterator[str]:
+    """Functions that are handed to what calls them at once: a walk gets to them there, with the locks held there."""
+    for (fid, index), callees in world.callees.items():
+        for callee in callees:
+            row = world.calls.first(callee.name) if callee.kind in ("symbol", "member") else None
+            call = world.symbols.functions[fid].facts.events[index]
+            if row is not None and isinstance(call, f.Call):
+                evaluator = Evaluator(world, world.symbols.functions[fid])
+                for obj in evaluator.argument(call, row.function.position, row.function.keyword):
+                    if obj.kind in ("func", "bound"):
+                        yield obj.name
