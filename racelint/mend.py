@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from racelint.analysis import lock_order
+from racelint.analysis import enforce, lock_order
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
 from racelint.config import Settings
@@ -27,6 +27,7 @@ Wanted = Callable[[Finding], bool]
 Narrow = Callable[[Result], Result]
 # A plan that did not go with the others may go once they are in; each round mends a place or is the last.
 ROUNDS = 8
+NO_EDIT = "no edit is known for it: the report says what to do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _attempt(
     sources = {item.file.display: item.source for item in loaded.extracted}
     places = {finding.place for finding in before.findings if finding.suppressed is None and wanted(finding)}
     texts = {item.file.display: "\n".join(item.text) for item in loaded.extracted}
-    races = [race for race in program.races if race.name in places]
+    races = [race for race in (*program.races, *enforce.races(program.breaches)) if race.name in places]
     of_threads = {race.name for race in races if race.gap == 0}
     plans = [
         *Planner(program, texts).plans(race for race in races if race.name in of_threads),
@@ -191,6 +192,8 @@ def _attempt(
             left.append(Left(plan.place, f"needs --unsafe-fixes: {offer.doubts[0]}"))
         else:
             offers.append(offer)
+    planned = {race.name for race in races}
+    left.extend(Left(place, NO_EDIT) for place in sorted(places - planned))
     proof = _Proof(loaded, settings, wanted, sources, program, before)
     done, refused = proof.largest(offers)
     return _Attempt(tuple(done), tuple(sorted([*left, *refused], key=lambda item: item.place)), proof)
@@ -258,7 +261,7 @@ class _Proof:
         self.before = before
         self.known = {finding.fingerprint for finding in before.findings}
         self._own_fault: set[str] = set()
-        self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): program.reached}
+        self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): (*program.reached, *program.declared)}
         self._states: dict[tuple[str, ...], tuple[Loaded, Result]] = {(): (loaded, before)}
 
     def largest(self, offers: Sequence[Offer]) -> tuple[list[Offer], list[Left]]:
@@ -362,7 +365,7 @@ class _Proof:
             problems = {item.problem for item in extracted if item.problem is not None}
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
             program, result = judge(loaded, self.settings)
-            self._states[key], self._reached[key] = (loaded, result), program.reached
+            self._states[key], self._reached[key] = (loaded, result), (*program.reached, *program.declared)
         return self._states[key]
 
 

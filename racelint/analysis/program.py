@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import networkx as nx
 
 from racelint import serving
+from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
+from racelint.analysis.enforce import Breach, Enforcer, settled
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
-from racelint.analysis.races import Race, Races
+from racelint.analysis.races import Judges, Race, Races
 from racelint.analysis.sharing import Sharing
+from racelint.analysis.survey import MAKERS, Everyone, Survey, roots
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import FEW, Group, Reached, Walker
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
@@ -40,7 +43,11 @@ SPECIAL_API = (
 
 @dataclass(slots=True)
 class Program:
-    """Everything known after the analysis."""
+    """Everything known after the analysis.
+
+    ``declared``: all accesses to places that have a guard by contract. ``survey`` finds those to any places, in all
+    code, whether something runs beside it or not. ``singletons``: classes of which there is one instance.
+    """
 
     world: World
     graph: nx.MultiDiGraph[str]
@@ -50,6 +57,11 @@ class Program:
     races: tuple[Race, ...]
     overlap: Overlap
     turns: Turns
+    contracts: Contracts
+    breaches: tuple[Breach, ...]
+    declared: tuple[Reached, ...]
+    survey: Callable[[Collection[str]], tuple[Reached, ...]]
+    singletons: frozenset[str]
 
 
 class Analysis:
@@ -66,6 +78,8 @@ class Analysis:
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
+        self.contracts = Contracts()
+        self.judges = Judges()
         self._reach: dict[frozenset[str], frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
@@ -86,7 +100,9 @@ class Analysis:
                 executors[entry.executor] |= entry.begins
         active = frozenset(group.api for group in groups if group.api)
         leads = self._reach_begins(begins)
-        walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, leads, active)
+        started = (begins, ends, executors, leads, active)
+        walker = Walker(world, self.locks, Effects(world), sharing, *started)
+        walker.required = self.contracts.held
         reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -97,13 +113,63 @@ class Analysis:
         provenance = Provenance(world, self.graph, self._plain, walker.effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
-        races = list(Races(world, overlap, self._singletons()).find(reached))
+        singletons = self._singletons()
+        finder = Races(world, overlap, singletons)
+        finder.judges = self.judges
+        races = list(finder.find(reached))
         turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
-        for race in TaskRaces(world, turns, self._singletons()).find(reached):
+        of_tasks = TaskRaces(world, turns, singletons)
+        of_tasks.judges = self.judges
+        for race in of_tasks.find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns)
+        races = [race for race in races if not settled(self.contracts, race)]
+
+        def survey(places: Collection[str]) -> tuple[Reached, ...]:
+            everyone = Everyone(world, self.entries, api_classes)
+            surveyor = Survey(world, self.locks, walker.effects, everyone, *started)
+            surveyor.required = self.contracts.held
+            return surveyor.look(places, self._everything())
+
+        breaches: tuple[Breach, ...] = ()
+        declared: tuple[Reached, ...] = ()
+        if self.contracts.guarded or self.contracts.required:
+            everyone = Everyone(world, self.entries, api_classes)
+            enforcer = Enforcer(world, self.locks, walker.effects, everyone, *started)
+            enforcer.required = self.contracts.held
+            breaches = enforcer.enforce(self.contracts, self._everything(), self.entries)
+            declared = tuple(enforcer.accesses)
+        return Program(
+            world,
+            self.graph,
+            self.entries,
+            groups,
+            tuple(reached),
+            tuple(races),
+            overlap,
+            turns,
+            self.contracts,
+            breaches,
+            declared,
+            survey,
+            singletons,
+        )
+
+    def _everything(self) -> Iterator[Group]:
+        """All code: module bodies, the entry points, and the functions that nobody calls."""
+        plain, bodies = roots(self.world, self._plain, {entry.target.name for entry in self.entries})
+        imported = tuple(self._entry(fid, "main", "it runs when the module is imported") for fid in bodies)
+        uncalled = tuple(self._uncalled(fid) for fid in plain)
+        for number, entries in enumerate((imported, self.entries, uncalled)):
+            yield Group(number, entries, "any", False)
+
+    def _uncalled(self, fid: str) -> EntryPoint:
+        why = "nobody in the project calls it, so nobody holds a lock for it"
+        info = self.world.symbols.functions[fid]
+        if info.is_method and info.facts.name in MAKERS:
+            return self._constructor(fid, "any", why)
+        return self._entry(fid, "any", why)
 
     def _waiting_groups(self, groups: tuple[Group, ...]) -> dict[Event, set[int]]:
         """Where a caller waits for a server -> the groups that come there."""

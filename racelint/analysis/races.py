@@ -7,7 +7,7 @@ What counts is described per pattern below; every decision about harm is here, s
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -52,6 +52,14 @@ REORDERING = RESIZING | {"order"}
 
 
 @dataclass(frozen=True, slots=True)
+class Judges:
+    """What is asked whether a collision does harm; others may remember what they answered (see ``verdicts``)."""
+
+    harmless: Callable[[World, Flows, Iterable[Reached]], Harmless] = Harmless
+    first_use: Callable[[World, Flows, Iterable[Reached]], FirstUse] = FirstUse
+
+
+@dataclass(frozen=True, slots=True)
 class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
@@ -91,6 +99,7 @@ class Races:
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
         self.overlap = overlap
+        self.judges = Judges()
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
         self._by_effect: dict[tuple[object, str], list[Reached]] = {}
@@ -106,8 +115,8 @@ class Races:
         by_name: dict[str, list[Reached]] = defaultdict(list)
         late: dict[str, list[Reached]] = defaultdict(list)
         reached = tuple(reached)
-        self.harmless = Harmless(self.world, self.flows, reached)
-        self.first_use = FirstUse(self.world, self.flows, reached)
+        self.harmless = self.judges.harmless(self.world, self.flows, reached)
+        self.first_use = self.judges.first_use(self.world, self.flows, reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)
@@ -249,14 +258,14 @@ class Races:
             if best is not None and rank >= least:
                 continue
             why = self.overlap.why(side, other)
-            if why is None or self.guards.common(locks, other.locks, side) or self._serialised(side, other):
+            if why is None or self.guards.common(locks, other.locks, side) or self.serialised(side, other):
                 continue
             if self.overlap.provenance.apart(side, other):
                 continue
             best, least = (other, why), rank
         return best
 
-    def _serialised(self, a: Reached, b: Reached) -> bool:
+    def serialised(self, a: Reached, b: Reached) -> bool:
         """Both work on the entry of the object they were called for, and calls for one object do not overlap."""
         first, second = a.state.entry, b.state.entry
         if not first.serialised_by or not second.serialised_by or a.touch.key < 0 or b.touch.key < 0:

@@ -8,7 +8,7 @@ is held in the callee; a function reached with and without a lock has two states
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from racelint.analysis.arguments import Arguments, Params
@@ -135,6 +135,8 @@ class Walker:
         self.executors = executors
         self.reach_begins = reach_begins
         self.active = active
+        # Locks that functions require of their callers (see ``contracts``): held there, whoever calls.
+        self.required: Mapping[str, tuple[Lock, ...]] = {}
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
@@ -171,6 +173,8 @@ class Walker:
     def _push(self, state: State) -> None:
         if state.depth > MAX_DEPTH or state.doubt > MAX_DOUBT:
             return
+        if state.fid in self.required:
+            state.held = tuple(dict.fromkeys((*state.held, *self.required[state.fid])))
         # What the main thread has started depends on where it began, so its roots are kept apart.
         start = state.entry.target.name if self.group.application else ""
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
@@ -181,10 +185,9 @@ class Walker:
                 key = (start, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
         if known is None:
-            # A state with more locks than one seen before can show nothing that the other did not.
             variants = self.variants[start, state.fid, state.params, state.bindings]
             held = frozenset(state.held)
-            smaller = next((other for other in variants if other <= held), None)
+            smaller = self._no_more_than(variants, held)
             if smaller is not None:
                 known = self.seen[start, state.fid, state.params, state.bindings, variants[smaller]]
             elif len(variants) < LOCK_VARIANTS:
@@ -204,6 +207,10 @@ class Walker:
                 state.started |= started
                 known.append(state)
                 self.queues[state.doubt].append(state)
+
+    def _no_more_than(self, variants: Collection[frozenset[Lock]], held: frozenset[Lock]) -> frozenset[Lock] | None:
+        """A set of locks seen before with which a state shows all that it does with these: one without the others."""
+        return next((other for other in variants if other <= held), None)
 
     def _merged(self, state: State) -> Params:
         """What is still told apart when a function was followed with very many arguments: the receiver, for a while.
