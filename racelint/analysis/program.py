@@ -17,13 +17,17 @@ from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Race, Races
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.turns import TaskRaces, Turns
-from racelint.analysis.walk import FEW, Group, Reached, Walker
+from racelint.analysis.under_locks import UnderLocks
+from racelint.analysis.walk import FEW, Group, Reached, State, Walker
+from racelint.analysis.watch import Watcher
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
 from racelint.link.calls import call_graph
 from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
+# The index of the group of functions that no entry point leads to.
+NOBODY = -1
 SPECIAL_API = (
     "__call__",
     "__getitem__",
@@ -49,6 +53,8 @@ class Program:
     races: tuple[Race, ...]
     overlap: Overlap
     turns: Turns
+    watched: Watcher
+    singletons: frozenset[str]
 
 
 class Analysis:
@@ -82,22 +88,38 @@ class Analysis:
         active = frozenset(group.api for group in groups if group.api)
         leads = self._reach_begins(begins)
         walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, leads, active)
+        watched = walker.watch = Watcher(world, self.locks)
+        covered: list[tuple[Group, list[State]]] = []
         reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
+            covered.append((group, walker.covered))
+        self._walk_under_locks(walker, watched, covered)
         told = (world, sharing, groups, walker.visited_sites, self.api_threads, self._made(), active)
         provenance = Provenance(world, self.graph, self._plain, walker.effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
-        races = list(Races(world, overlap, self._singletons()).find(reached))
+        singletons = self._singletons()
+        races = list(Races(world, overlap, singletons).find(reached))
         turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
-        for race in TaskRaces(world, turns, self._singletons()).find(reached):
+        for race in TaskRaces(world, turns, singletons).find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns)
+        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns, watched, singletons)
+
+    def _walk_under_locks(
+        self, walker: Walker, watched: Watcher, covered: Iterable[tuple[Group, list[State]]]
+    ) -> None:
+        """What the walks have left out because of the locks held there, and what holds locks beyond all entry points."""
+        under = UnderLocks(walker, self._plain)
+        for group, states in covered:
+            under.follow(group, states)
+        why = "whoever calls it"
+        alone = [self._entry(fid, "any", why) for fid in sorted(under.takers - watched.visited.keys())]
+        under.alone(Group(NOBODY, tuple(alone), "any", False))
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""

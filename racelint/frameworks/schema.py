@@ -201,6 +201,24 @@ class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     element_of: str = ""
 
 
+class LoopBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type whose instances belong to an event loop, or a function that acts on the running one.
+
+    ``methods``: plain methods that must be called in the loop's thread; for a function, its own name. ``awaited``: methods
+    that coroutines of the loop use it by. ``safe``: methods other threads may call. ``runs``: methods that run the loop
+    in the calling thread. ``instead``: what another thread does, with ``{call}`` for the call.
+    """
+
+    name: list[str]
+    why: str
+    methods: list[str] = []
+    awaited: list[str] = []
+    safe: list[str] = []
+    runs: list[str] = []
+    instead: str = "loop.call_soon_threadsafe({call})"
+    source: str = ""
+
+
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calls (by dotted name) and methods (by bare name) that return plain values, which may be computed twice."""
 
@@ -249,6 +267,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: list[Value] = []
     report: list[Report] = []
     stateless: list[Stateless] = []
+    loop_bound: list[LoopBound] = []
 
 
 class TableError(ValueError):
