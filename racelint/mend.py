@@ -178,7 +178,7 @@ def _attempt(
     ]
     safety = Safety(program)
     offers: list[Offer] = []
-    left: list[Left] = []
+    left = _without_edit(before, places - {race.name for race in races}, wanted)
     for plan in plans:
         offer = _offer(plan, sources, safety)
         if isinstance(offer, Left):
@@ -190,6 +190,16 @@ def _attempt(
     proof = _Proof(loaded, settings, wanted, sources, program, before)
     done, refused = proof.largest(offers)
     return _Attempt(tuple(done), tuple(sorted([*left, *refused], key=lambda item: item.place)), proof)
+
+
+def _without_edit(found: Result, places: set[str], wanted: Wanted) -> list[Left]:
+    """The places of findings for which no edit is known at all, with what to do instead."""
+    reasons = {
+        finding.place: f"no edit is known that keeps the meaning: {finding.help}"
+        for finding in reversed(found.findings)
+        if finding.place in places and finding.suppressed is None and wanted(finding)
+    }
+    return [Left(place, reason) for place, reason in reasons.items()]
 
 
 def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | Left:

@@ -119,7 +119,7 @@ class Deadlocks:
         return not self._paths(a).isdisjoint(self._paths(b))
 
     def _paths(self, take: Take) -> frozenset[Path]:
-        """What a lock is called: by its access path, and as the one lock made somewhere for the object at such a path."""
+        """What a lock is called: by its access path, and as the one lock made for the object at such a path."""
         state = take.at.state
         facts = self.world.symbols.functions[state.fid].facts
         node = facts.regions[take.region].lock
@@ -135,24 +135,22 @@ class Deadlocks:
             found.add((*base, site) if base is not None else None)
         return frozenset(known for known in found if known is not None)
 
-    # -- ways that cannot be --------------------------------------------------------------------------------------------
+    # -- ways that cannot be ------------------------------------------------------------------------------------------
 
     def _possible(self, take: Take) -> bool:
         """Whether the way to a lock passes no test that says that a lock held by then is free."""
         if not take.before:
             return True
         held = [(known, self._paths(known)) for known in take.before]
-        state: State | None = take.at.state
-        event = take.at.touch.event
-        while state is not None:
-            for tested in self._free(state, event):
-                if any(tested in paths and known.at.state.depth <= state.depth for known, paths in held):
-                    return False
-            state, event = state.parent, state.event
-        return True
+        return not any(
+            tested in paths and known.at.state.depth <= state.depth
+            for state, event in _frames(take)
+            for tested in self._free(state, event)
+            for known, paths in held
+        )
 
     def _free(self, state: State, event: int) -> Iterator[Path]:
-        """The locks that an event is reached with only if they were free: ``if lock.acquire(False)``, ``not locked()``."""
+        """The locks that must be free for an event to be reached: ``if lock.acquire(False)``, ``not locked()``."""
         facts = self.world.symbols.functions[state.fid].facts
         block = facts.events[event].block
         while block > 0:
@@ -195,8 +193,10 @@ class Deadlocks:
             if len(cycle) > 1:
                 steps = [edges[edge] for edge in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
                 found = self._closed(steps, overlap, turns)
-                places = frozenset((take.at.state.fid, take.region) for take in found.takes) if found is not None else None
-                if found is not None and places not in seen:
+                if found is None:
+                    continue
+                places = frozenset((take.at.state.fid, take.region) for take in found.takes)
+                if places not in seen:
                     seen.add(places)
                     yield found
 
@@ -241,6 +241,15 @@ class Deadlocks:
             name = min(group, key=repr)
             found.update((key, name) for key in group)
         return found
+
+
+def _frames(take: Take) -> Iterator[tuple[State, int]]:
+    """The functions on the way to a lock, the nearest first, each with the event by which the way goes on."""
+    state, event = take.at.state, take.at.touch.event
+    yield state, event
+    while state.parent is not None:
+        state, event = state.parent, state.event
+        yield state, event
 
 
 def _key(lock: Lock) -> object:

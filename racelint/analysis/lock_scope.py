@@ -1,7 +1,7 @@
 """Locks that guard nothing, because those who should exclude each other hold different ones.
 
-A lock made anew for each call is known to nobody else. One in each instance does not guard what all instances share, one
-of asyncio keeps out no thread, and two locks for one place keep their holders apart only from their own kind.
+A lock made anew for each call is known to nobody else. One in each instance does not guard what all instances share,
+one of asyncio keeps out no thread, and two locks for one place keep their holders apart only from their own kind.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ Why = Literal["per-call", "per-instance", "tasks-only", "two-locks"]
 
 @dataclass(frozen=True, slots=True)
 class Misguided:
-    """A race whose sides hold ``lock`` and ``other``, which do not exclude each other, and why not."""
+    """A race in which ``first`` holds ``lock`` and ``second`` holds ``other`` (or none), and why that does not help."""
 
     why: Why
     race: Race
+    first: Reached
+    second: Reached
     lock: Lock
-    other: Lock
+    other: Lock | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def misguided(program: Program) -> Iterator[Misguided]:
         found = _pair(guards, race)
         if found is None:
             continue
-        key = (race.name, found.why, frozenset(lock.slot or lock.name for lock in (found.lock, found.other)))
+        locks = (found.lock,) if found.other is None else (found.lock, found.other)
+        key = (race.name, found.why, frozenset(lock.slot or lock.name for lock in locks))
         if key not in seen:
             seen.add(key)
             yield found
@@ -64,23 +67,24 @@ def _pair(guards: Guards, race: Race) -> Misguided | None:
     first, second = race.first, race.second
     for lock in _own(first):
         for other in _own(second):
-            if same_lock(lock, other):
-                if not lock.threads and not lock.assumed:
-                    return Misguided("tasks-only", race, lock, other)
-                if not lock.keyed and not guards.effective(lock, first):
-                    return Misguided("per-instance", race, lock, other)
-    pairs = [
-        (lock, other)
-        for lock in _own(first)
-        for other in _own(second)
-        if _meant(guards.world, lock, first)
-        and _meant(guards.world, other, second)
-        and guards.effective(lock, first)
-        and guards.effective(other, second)
-    ]
-    if pairs and not any(same_lock(x, y) for x in first.locks for y in second.locks):
-        return Misguided("two-locks", race, *pairs[0])
+            if lock.threads and not lock.keyed and same_lock(lock, other) and not guards.effective(lock, first):
+                return Misguided("per-instance", race, first, second, lock, other)
+    for task, thread in ((first, second), (second, first)):
+        if task.state.entry.kind == "event-loop" and thread.state.entry.kind in ("thread", "pool"):
+            for lock in _own(task):
+                if not lock.threads and _meant(guards.world, lock, task):
+                    return Misguided("tasks-only", race, task, thread, lock, None)
+    if any(same_lock(x, y) for x in first.locks for y in second.locks):
+        return None
+    for lock in _for_it(guards, first):
+        for other in _for_it(guards, second):
+            return Misguided("two-locks", race, first, second, lock, other)
     return None
+
+
+def _for_it(guards: Guards, side: Reached) -> list[Lock]:
+    """The locks of an access that can guard its place and belong to it."""
+    return [lock for lock in _own(side) if _meant(guards.world, lock, side) and guards.effective(lock, side)]
 
 
 def _own(side: Reached) -> list[Lock]:
@@ -92,14 +96,13 @@ def _meant(world: World, lock: Lock, side: Reached) -> bool:
     """Whether a lock and a place belong together: both of one class, or both of one module."""
     if lock.slot is None or lock.keyed:
         return False
-    owner, place, base = str(lock.slot[1]), side.touch.place, side.touch.base
+    owner = str(lock.slot[1])
+    base = side.touch.base
     while base is not None and base.kind != "inst":
         base = base.owner
-    holder = base.name if base is not None else str(place[1])
-    classes = world.symbols.classes
-    if owner in classes and holder in classes:
-        return related(world.symbols, owner, holder)
-    return owner == holder
+    if base is not None and owner in world.symbols.classes:
+        return related(world.symbols, owner, base.name)
+    return owner.replace(":", ".") == side.touch.name.rpartition(".")[0]
 
 
 # -- made for one call -------------------------------------------------------------------------------------------------

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 from racelint.analysis.program import Program
 from racelint.analysis.watch import Use
+from racelint.contexts import EntryPoint
 from racelint.model import facts as f
 
 # A function that knows these has thought of which thread it runs in.
 KNOWING = frozenset(
-    ("call_soon_threadsafe", "run_coroutine_threadsafe", "get_ident", "current_thread", "get_running_loop", "_get_running_loop")
+    (
+        "call_soon_threadsafe",
+        "run_coroutine_threadsafe",
+        "get_ident",
+        "current_thread",
+        "get_running_loop",
+        "_get_running_loop",
+    )
 )
 
 
@@ -32,7 +40,7 @@ def foreign(program: Program) -> Iterator[Foreign]:
         touch, entry = use.at.touch, use.at.state.entry
         if use.method not in use.row.methods or use.made or (touch.fid, touch.event) in seen:
             continue
-        if id(entry) in program.watched.hosts or _asks_first(program, use):
+        if id(entry) in program.watched.hosts or _called_in_loop(program, entry) or _asks_first(program, use):
             continue
         found = None
         if entry.kind in ("thread", "pool"):
@@ -67,7 +75,11 @@ def _beside_its_loop(program: Program, use: Use, uses: list[Use]) -> Foreign | N
     """A loop that runs in a thread of its own, used by who has started that thread."""
     for other in uses:
         entry = other.at.state.entry
-        if other.method not in other.row.runs or other.at.touch.place != use.at.touch.place or entry is use.at.state.entry:
+        if (
+            other.method not in other.row.runs
+            or other.at.touch.place != use.at.touch.place
+            or entry is use.at.state.entry
+        ):
             continue
         why = program.overlap.why(use.at, other.at) if entry.kind == "thread" else None
         if why is not None and program.overlap.same_object(use.at, other.at):
@@ -75,16 +87,18 @@ def _beside_its_loop(program: Program, use: Use, uses: list[Use]) -> Foreign | N
     return None
 
 
+def _called_in_loop(program: Program, entry: EntryPoint) -> bool:
+    """Whether a library calls an entry point in the event loop of its thread."""
+    method = program.world.symbols.functions[entry.target.name].facts.name
+    return any(method in row.in_loop for row in program.world.tables.entry if entry.row in row.name)
+
+
 def _asks_first(program: Program, use: Use) -> bool:
     """Whether a use is one branch of a function that sends the other threads another way."""
     facts = program.world.symbols.functions[use.at.touch.fid].facts
     if facts.events[use.at.touch.event].block == 0:
         return False
-    names = {
-        node.name if isinstance(node, f.Attr) else node.name
-        for node in facts.nodes
-        if isinstance(node, (f.Attr, f.Global, f.Imported))
-    }
+    names = {node.name for node in facts.nodes if isinstance(node, (f.Attr, f.Global, f.Imported))}
     return not KNOWING.isdisjoint(names)
 
 

@@ -1,4 +1,4 @@
-"""Which object an expression is, spelled from where the calls began: to tell that two expressions are surely one object.
+"""Which object an expression is, spelled from where the calls began: to tell that two are surely one object.
 
 The points-to analysis says what may be one object. Whoever waits for a lock that it holds itself needs to be sure: the
 name, attribute or argument is followed up the calls until both ends are spelled alike (access paths, after Landi and
@@ -53,7 +53,9 @@ def path(world: World, state: State, node: int, depth: int = 0) -> Path | None:
         case f.Result(event):
             return _called(world, state, event, depth + 1)
         case f.Phi(options):
-            plain = {path(world, state, option, depth + 1) for option in options if not declared(info.facts.nodes[option])}
+            plain = {
+                path(world, state, option, depth + 1) for option in options if not declared(info.facts.nodes[option])
+            }
             return plain.pop() if len(plain) == 1 else None
         case _:
             return None

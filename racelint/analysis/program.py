@@ -108,12 +108,12 @@ class Analysis:
         for race in TaskRaces(world, turns, singletons).find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns, watched, singletons)
+        return Program(
+            world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns, watched, singletons
+        )
 
-    def _walk_under_locks(
-        self, walker: Walker, watched: Watcher, covered: Iterable[tuple[Group, list[State]]]
-    ) -> None:
-        """What the walks have left out because of the locks held there, and what holds locks beyond all entry points."""
+    def _walk_under_locks(self, walker: Walker, watched: Watcher, covered: Iterable[tuple[Group, list[State]]]) -> None:
+        """What the walks have left out because of the locks held there, and what no entry point leads to."""
         under = UnderLocks(walker, self._plain)
         for group, states in covered:
             under.follow(group, states)

@@ -27,13 +27,13 @@ CALM_EFFECTS = frozenset(("read", "insert", "discard", "clear", "claim", "update
 
 @dataclass(frozen=True, slots=True)
 class Unreleased:
-    """``take`` is left held when the function is left at ``exit`` (an event; -1: it is never released).
+    """``take`` is held when the function is left at event ``left_at`` (-1: it is never released).
 
     ``release``: the line of the release that is skipped.
     """
 
     take: Take
-    exit: int
+    left_at: int
     release: int
 
 
@@ -46,9 +46,11 @@ class Releases:
         self.locks = Locks(self.world)
         self.flows = Flows(self.world.symbols.functions)
         self.values = Matcher.of([row for row in self.world.tables.value if row.name])
-        told = (*self.world.tables.value, *self.world.tables.report)
-        self.methods = frozenset(name for row in told for name in row.methods)
-        self.reports = Matcher.of([row for row in self.world.tables.report if row.name])
+        reports = self.world.tables.report
+        self.methods = frozenset(
+            name for rows in (self.world.tables.value, reports) for row in rows for name in row.methods
+        )
+        self.reports = Matcher.of([row for row in reports if row.name])
 
     def find(self) -> Iterator[Unreleased]:
         """Each acquisition once."""
@@ -88,7 +90,7 @@ class Releases:
             if isinstance(event, f.Return):
                 if not handed:
                     return Unreleased(take, index, last)
-            elif isinstance(event, f.Suspend) and event.value == call.result:
+            elif isinstance(event, (f.Suspend, f.Yield)) and event.value == call.result:
                 continue  # waiting for the lock itself
             elif raising < 0 and self._may_raise(take.at.state.fid, flow, index, event):
                 raising = index
@@ -182,7 +184,9 @@ class Releases:
         """Whether a handler or ``else`` belongs to a ``try`` whose ``finally`` releases."""
         blocks = flow.facts.blocks
         for ancestor in flow.ancestors(block):
-            before = [i for i in range(ancestor) if blocks[i].kind == "try" and blocks[i].parent == blocks[ancestor].parent]
+            before = [
+                i for i in range(ancestor) if blocks[i].kind == "try" and blocks[i].parent == blocks[ancestor].parent
+            ]
             if before and ancestor in _clauses(blocks, before[-1]):
                 for other in _clauses(blocks, before[-1]):
                     if blocks[other].kind == "finally" and any(self._within(flow, at, other) for at in releases):
@@ -204,7 +208,9 @@ class Releases:
         if name in self.methods:
             return True
         callees = self.world.callees.get((fid, index), ())
-        return bool(callees) and all(self._calm_callee(callee.kind, callee.name, callee.owner, name) for callee in callees)
+        return bool(callees) and all(
+            self._calm_callee(callee.kind, callee.name, callee.owner, name) for callee in callees
+        )
 
     def _calm_callee(self, kind: str, dotted: str, owner: object, method: str) -> bool:
         if kind == "symbol":

@@ -1,4 +1,4 @@
-"""What a walk sees besides shared places: locks being taken, with those held at that moment, and objects of a loop used.
+"""What a walk sees besides shared places: locks being taken, with those held by then, and objects of a loop used.
 
 Sources: the lock-order graph of Havelund, "Using runtime analysis to guide model checking" (2000); the notes on thread
 safety at docs.python.org/3/library/asyncio-dev.html#concurrency-and-multithreading.
@@ -109,9 +109,7 @@ class Watcher:
             self._inherited[state] = found
         return found
 
-    def _storage(
-        self, walker: Walker, lock: Lock, started: frozenset[Event]
-    ) -> tuple[Cell, Obj | None, str]:
+    def _storage(self, walker: Walker, lock: Lock, started: frozenset[Event]) -> tuple[Cell, Obj | None, str]:
         """The place a lock is kept in (its slot, or else the object itself), and the object it belongs to by now."""
         place: Cell = lock.slot if lock.slot is not None else ("e", *lock.objs[:1])
         name = lock.name or (lock.objs[0].name if lock.objs else "lock")

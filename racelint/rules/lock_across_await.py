@@ -28,11 +28,14 @@ def _finding(found: HeldAwait, phrasing: Phrasing) -> Finding:
     what = "yields" if isinstance(event, f.Yield) else "awaits"
     at = replace(take.at, touch=replace(take.at.touch, event=found.gap, line=event.line, name="await"))
     first = replace(
-        phrasing.side(at, access="await", detail=f"{what} with `{lock}` held"), locks=(*words.names(take), take.at.touch.name)
+        phrasing.side(at, access="await", detail=f"{what} with `{lock}` held"),
+        locks=(*words.names(take), take.at.touch.name),
     )
     sides = (first,) if other is None else (first, words.taking(phrasing, other))
     if found.reentrant:
-        consequence = "the tasks of a loop share a thread, so a lock of this kind lets all of them in: it guards nothing"
+        consequence = (
+            "the tasks of a loop share a thread, so a lock of this kind lets all of them in: it guards nothing"
+        )
     elif other is None or found.loop:
         consequence = "the next task that takes the lock stops the loop, which then never gets to release it: deadlock"
     else:

@@ -52,7 +52,7 @@ def _finding(circle: Circle, phrasing: Phrasing) -> Finding:
         sides=sides,
         why=circle.why,
         consequence="each side holds what the other waits for: both stand still for ever",
-        advice=f"take these locks in one order everywhere, {' before '.join(sorted(held))}, or let one go before the other",
+        advice=f"take them in one order everywhere, {' before '.join(sorted(held))}, or let one go before the other",
         notes=[
             f"`{phrasing.short(outer.at.touch.name)}` is held from {words.where(phrasing, outer)} when "
             f"`{phrasing.short(take.at.touch.name)}` is taken at {words.where(phrasing, take)}"

@@ -30,7 +30,9 @@ def _finding(found: Foreign, phrasing: Phrasing) -> Finding:
     sides = [phrasing.side(use.at, access="update", detail=f"calls {method}()")]
     if other is not None:
         doing = "runs the loop" if other.method in other.row.runs else f"calls {other.method}()"
-        sides.append(phrasing.side(other.at, access="await" if other.method in other.row.awaited else "update", detail=doing))
+        sides.append(
+            phrasing.side(other.at, access="await" if other.method in other.row.awaited else "update", detail=doing)
+        )
     return words.finding(
         phrasing,
         RULE.name,

@@ -27,11 +27,11 @@ def _finding(found: Unreleased, phrasing: Phrasing) -> Finding:
     sides = [words.taking(phrasing, take)]
     advice = f"use `with {lock.rpartition('.')[2]}:`, or release it in a `finally`"
     taken = f"{lock}: {function}() acquires it at line {take.at.touch.line} and"
-    if found.exit < 0:
+    if found.left_at < 0:
         message = f"{taken} nothing in the project ever releases it"
     else:
-        event = info.facts.events[found.exit]
-        at = replace(take.at, touch=replace(take.at.touch, event=found.exit, line=event.line, name=""))
+        event = info.facts.events[found.left_at]
+        at = replace(take.at, touch=replace(take.at.touch, event=found.left_at, line=event.line, name=""))
         leaves = "returns" if isinstance(event, f.Return) else "may be left by an exception"
         sides.append(
             replace(phrasing.side(at, access="read", detail=leaves), locks=(*words.names(take), take.at.touch.name))

@@ -33,7 +33,9 @@ def _made_anew(found: PerCall, program: Program, phrasing: Phrasing) -> Finding:
     state, group = program.watched.visited.get(info.id) or _unreached(program, info.id)
     kind = found.name.rpartition(".")[2]
     touch = Touch(("lock", info.id), None, kind, "read", False, info.id, max(region.call, 0), region.line)
-    side = phrasing.side(Reached(touch, state, group, (), frozenset()), access="acquire", detail="takes a lock of its own")
+    side = phrasing.side(
+        Reached(touch, state, group, (), frozenset()), access="acquire", detail="takes a lock of its own"
+    )
     return words.finding(
         phrasing,
         RULE.name,
@@ -60,26 +62,26 @@ def _unreached(program: Program, fid: str) -> tuple[State, Group]:
 def _apart(found: Misguided, phrasing: Phrasing) -> Finding:
     race, lock, other = found.race, found.lock, found.other
     place, name = phrasing.short(race.name), phrasing.short(lock.name)
-    first = phrasing.function(race.first)
-    function = phrasing.short(first.display)
-    second = phrasing.short(phrasing.function(race.second).display)
-    match found.why:
-        case "per-instance":
-            message = f"{name}: each instance has a lock of its own, and {function}() holds it for {place}, which they share"
-            advice = f"keep the lock where {place} is kept, in the class or the module"
-            why = "two instances hold two locks, which do not exclude each other"
-        case "tasks-only":
-            message = f"{name}: {function}() holds this asyncio lock for {place}, and {second}() runs in another thread"
-            advice = "an asyncio lock keeps out no thread: use a threading.Lock that is never held over an await"
-            why = "an asyncio lock excludes other tasks of its loop, and no thread"
-        case _:
-            message = (
-                f"{place}: {function}() holds `{name}` for it, and {second}() holds `{phrasing.short(other.name)}`: "
-                "they do not exclude each other"
-            )
-            advice = f"hold one of them, `{name}` or `{phrasing.short(other.name)}`, for every access of {place}"
-            why = "two locks do not exclude each other's holders"
-    sides = (_taken(phrasing, race.first, lock), _taken(phrasing, phrasing.other(race), other))
+    function = phrasing.short(phrasing.function(found.first).display)
+    second = phrasing.short(phrasing.function(found.second).display)
+    if other is None:
+        message = f"{name}: {function}() holds this asyncio lock for {place}, which {second}() uses in another thread"
+        advice = "use a threading.Lock on both sides, never held over an await, or leave the place to the loop's thread"
+        why = "an asyncio lock excludes other tasks of its loop, and no thread"
+    elif found.why == "per-instance":
+        message = (
+            f"{name}: each instance has a lock of its own, and {function}() holds it for {place}, which they share"
+        )
+        advice = f"keep the lock where {place} is kept, in the class or the module"
+        why = "two instances hold two locks, which do not exclude each other"
+    else:
+        message = (
+            f"{place}: {function}() holds `{name}` for it, and {second}() holds `{phrasing.short(other.name)}`: "
+            "they do not exclude each other"
+        )
+        advice = f"hold one of them, `{name}` or `{phrasing.short(other.name)}`, for every access of {place}"
+        why = "two locks do not exclude each other's holders"
+    away = phrasing.other(race) if found.second is race.second else found.second
     return words.finding(
         phrasing,
         RULE.name,
@@ -88,7 +90,10 @@ def _apart(found: Misguided, phrasing: Phrasing) -> Finding:
         message,
         sure=phrasing.confidence(race),
         place=lock.name,
-        sides=sides,
+        sides=(
+            _taken(phrasing, found.first, lock),
+            _taken(phrasing, away, other) if other is not None else phrasing.side(away),
+        ),
         why=f"{why}; {race.why}",
         consequence=f"{place} is guarded by nothing here",
         advice=advice,
