@@ -14,6 +14,7 @@ from itertools import combinations, islice, product
 
 import networkx as nx
 
+from racelint.analysis.flow import Flows
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.paths import Path, path
@@ -83,6 +84,7 @@ class Deadlocks:
     def __init__(self, world: World, takes: Iterable[Take]) -> None:
         self.world = world
         self.takes = tuple(takes)
+        self.flows = Flows(world.symbols.functions)
 
     # -- one lock, twice ----------------------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class Deadlocks:
             if not take.before or not self._plain(take.lock) or not patient(self.world, take):
                 continue
             outer = next((held for held in reversed(take.before) if self._surely_same(held, take)), None)
-            if outer is None or not self._possible(take):
+            if outer is None or not self._possible(take) or self._settled(outer, take):
                 continue
             key = (outer.at.state.fid, outer.region, take.at.state.fid, take.region)
             if key not in seen:
@@ -167,6 +169,42 @@ class Deadlocks:
                 tested = path(self.world, state, func.base)
                 if tested is not None:
                     yield tested
+
+    def _settled(self, outer: Take, take: Take) -> bool:
+        """Whether the holder of a lock sets, before it goes on, what a test on the way to taking it again asks for.
+
+        ``if self.engine is not None: return`` before the lock is one half of double-checked locking; a holder that has
+        stored the engine gets no further than that.
+        """
+        holder = outer.at.state
+        facts = self.world.symbols.functions[holder.fid].facts
+        asked: set[Path] = set()
+        end = take.at.touch.event
+        for state, event in _frames(take):
+            if state is holder:
+                end = event
+                break
+            asked.update(self._asked(state, event))
+        return any(
+            isinstance(event, f.Access)
+            and event.kind == "store"
+            and outer.region in facts.held[event.held]
+            and path(self.world, holder, event.target) in asked
+            for event in facts.events[:end]
+        )
+
+    def _asked(self, state: State, event: int) -> Iterator[Path]:
+        """The slots that tests look at which decide whether an event is reached."""
+        flow = self.flows[state.fid]
+        for block in flow.ancestors(flow.facts.events[event].block):
+            entry = flow.facts.blocks[block]
+            if entry.kind not in ("then", "else") or entry.test < 0:
+                continue
+            for index in flow.deps(entry.test):
+                read = flow.facts.events[index]
+                found = path(self.world, state, read.target) if isinstance(read, f.Access) else None
+                if found is not None:
+                    yield found
 
     # -- circles ------------------------------------------------------------------------------------------------------
 

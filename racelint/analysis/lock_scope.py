@@ -74,8 +74,8 @@ def _pair(guards: Guards, race: Race) -> Misguided | None:
             for lock in _own(task):
                 if not lock.threads and _meant(guards.world, lock, task):
                     return Misguided("tasks-only", race, task, thread, lock, None)
-    if any(same_lock(x, y) for x in first.locks for y in second.locks):
-        return None
+    if race.pattern == "guard" or any(same_lock(x, y) for x in first.locks for y in second.locks):
+        return None  # that the wrong lock is held is said where most hold the right one
     for lock in _for_it(guards, first):
         for other in _for_it(guards, second):
             return Misguided("two-locks", race, first, second, lock, other)

@@ -12,7 +12,7 @@ from racelint.analysis.effects import Touch
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.walk import Group, Reached, State, Walker
 from racelint.contexts import Event
-from racelint.frameworks.schema import LoopBound, Matcher
+from racelint.frameworks.schema import LoopBound
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
@@ -50,7 +50,7 @@ class Watcher:
     def __init__(self, world: World, locks: Locks) -> None:
         self.world = world
         self.locks = locks
-        self.bound = Matcher.of(world.tables.loop_bound)
+        self.bound = {name: row for row in reversed(world.tables.loop_bound) for name in row.name}
         self.takes: list[Take] = []
         self.uses: list[Use] = []
         # Functions with the first state they were reached in.
@@ -77,23 +77,36 @@ class Watcher:
     def _hold(
         self, walker: Walker, evaluator: Evaluator, state: State, index: int, held: Held, started: frozenset[Event]
     ) -> None:
-        facts = evaluator.info.facts
+        if all(region < 0 or (state, region) in self._regions for _, region in held):
+            return
         before = list(self.inherited(state))
-        for position, (lock, region) in enumerate(held):
-            if region < 0:
-                continue
+        locks: dict[int, list[Lock]] = {}
+        for lock, region in held:
+            if region >= 0:
+                locks.setdefault(region, []).append(lock)
+        for region, taken in locks.items():
             known = self._regions.get((state, region))
-            if known is None or all(take.lock is not lock for take in known):
-                taken = facts.regions[region]
-                place, base, name = self._storage(walker, lock, started)
-                touch = Touch(place, base, name, "read", False, state.fid, index, taken.line)
-                outer = tuple(item for item in held[:position] if item[1] != region)
-                at = Reached(touch, state, walker.group, outer, started)
-                earlier = tuple(take for take in before if take.at.state is not state or take.region != region)
-                take = Take(lock, at, region, earlier)
-                known = self._regions[state, region] = (*(known or ()), take)
-                self.takes.append(take)
-            before.extend(take for take in known if take.lock is lock)
+            if known is None:
+                line = evaluator.info.facts.regions[region].line
+                outer = tuple((take.lock, take.region if take.at.state is state else -1) for take in before)
+                known = tuple(
+                    Take(
+                        lock,
+                        Reached(
+                            self._touch(walker, lock, started, state.fid, index, line),
+                            state,
+                            walker.group,
+                            outer,
+                            started,
+                        ),
+                        region,
+                        tuple(before),
+                    )
+                    for lock in taken
+                )
+                self._regions[state, region] = known
+                self.takes.extend(known)
+            before.extend(known)
 
     def inherited(self, state: State) -> tuple[Take, ...]:
         """What the callers of a state hold."""
@@ -109,14 +122,14 @@ class Watcher:
             self._inherited[state] = found
         return found
 
-    def _storage(self, walker: Walker, lock: Lock, started: frozenset[Event]) -> tuple[Cell, Obj | None, str]:
-        """The place a lock is kept in (its slot, or else the object itself), and the object it belongs to by now."""
+    def _touch(self, walker: Walker, lock: Lock, started: frozenset[Event], fid: str, index: int, line: int) -> Touch:
+        """The place a lock is kept in (its slot, or else the object itself), on the object it belongs to by now."""
         place: Cell = lock.slot if lock.slot is not None else ("e", *lock.objs[:1])
         name = lock.name or (lock.objs[0].name if lock.objs else "lock")
         base = lock.base
         if base is not None and base.fresh and walker.freshness.seen(base, started):
             base = self.world.heap.shared(base)
-        return place, base, name
+        return Touch(place, base, name, "read", False, fid, index, line)
 
     # -- objects of a loop --------------------------------------------------------------------------------------------
 
@@ -135,10 +148,10 @@ class Watcher:
         for callee in callees:
             if callee.kind == "member" and callee.owner is not None and isinstance(func, f.Attr):
                 owner = callee.owner
-                row = self.bound.first(owner.name) if owner.kind == "ext" else None
+                row = self.bound.get(owner.name) if owner.kind == "ext" else None
                 method = func.name
             elif callee.kind == "symbol":
-                row, method, owner = self.bound.first(callee.name), callee.name, callee
+                row, method, owner = self.bound.get(callee.name), callee.name, callee
             else:
                 continue
             if row is None:
@@ -168,4 +181,4 @@ class Watcher:
 
     def _same_row(self, callee: Obj, row: LoopBound) -> bool:
         name = callee.owner.name if callee.kind == "member" and callee.owner is not None else callee.name
-        return self.bound.first(name) is not None
+        return name in self.bound

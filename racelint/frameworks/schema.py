@@ -204,7 +204,7 @@ class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LoopBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A type whose instances belong to an event loop, or a function that acts on the running one.
+    """A type whose instances belong to an event loop, or a function that acts on the running one; names are exact.
 
     ``methods``: plain methods that must be called in the loop's thread; for a function, its own name. ``awaited``:
     methods that coroutines of the loop use it by. ``safe``: methods other threads may call. ``runs``: methods that run
