@@ -174,17 +174,21 @@ class Deadlocks:
         """Whether the holder of a lock sets, before it goes on, what a test on the way to taking it again asks for.
 
         ``if self.engine is not None: return`` before the lock is one half of double-checked locking; a holder that has
-        stored the engine gets no further than that.
+        stored the engine gets no further than that, and neither does one that has asked the same and goes on if so.
         """
         holder = outer.at.state
         facts = self.world.symbols.functions[holder.fid].facts
         asked: set[Path] = set()
+        known: set[tuple[Path, bool]] = set()
         end = take.at.touch.event
         for state, event in _frames(take):
             if state is holder:
                 end = event
                 break
             asked.update(self._asked(state, event))
+            known.update(self._truths(state, event))
+        if any((slot, not truth) in known for slot, truth in self._truths(holder, end)):
+            return True
         return any(
             isinstance(event, f.Access)
             and event.kind == "store"
@@ -205,6 +209,22 @@ class Deadlocks:
                 found = path(self.world, state, read.target) if isinstance(read, f.Access) else None
                 if found is not None:
                     yield found
+
+    def _truths(self, state: State, event: int) -> Iterator[tuple[Path, bool]]:
+        """The slots that are surely set, and those that are surely not, when an event is reached."""
+        flow = self.flows[state.fid]
+        for block in flow.ancestors(flow.facts.events[event].block):
+            entry = flow.facts.blocks[block]
+            if entry.kind not in ("then", "else") or entry.test < 0:
+                continue
+            node, truth, slot = flow.facts.nodes[entry.test], entry.kind == "then", entry.test
+            if isinstance(node, f.Derived) and node.op == "Not":
+                truth, slot = not truth, node.parts[0]
+            elif isinstance(node, f.Derived) and node.op in ("Is", "IsNot") and flow.is_none(node.parts[1]):
+                truth, slot = truth == (node.op == "IsNot"), node.parts[0]
+            found = path(self.world, state, slot)
+            if found is not None:
+                yield found, truth
 
     # -- circles ------------------------------------------------------------------------------------------------------
 
