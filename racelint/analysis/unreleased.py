@@ -21,8 +21,10 @@ from racelint.link.world import Cell
 from racelint.model import facts as f
 
 EVERYTHING = frozenset(("Exception", "BaseException"))
-# Effects of a built-in container's methods that raise nothing.
-CALM_EFFECTS = frozenset(("read", "insert", "discard", "clear", "claim", "update", "snapshot", "view"))
+# Effects of a container's methods that raise nothing in practice: who pops has looked whether there is something.
+CALM_EFFECTS = frozenset(
+    ("read", "item", "insert", "delete", "discard", "clear", "claim", "update", "snapshot", "view", "order")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,12 @@ class Releases:
         return block in flow.ancestors(flow.facts.events[event].block)
 
     def _may_raise(self, fid: str, flow: Flow, index: int, event: f.Event) -> bool:
-        if isinstance(event, (f.Suspend, f.Yield)):
-            return True
+        if isinstance(event, f.Suspend):
+            return True  # it may be cancelled
+        if isinstance(event, f.Yield):
+            value = flow.facts.nodes[event.value] if event.value >= 0 else None
+            call = flow.facts.events[value.event] if isinstance(value, f.Result) else None
+            return not (isinstance(value, f.Result) and isinstance(call, f.Call) and self._calm(fid, value.event, call))
         return isinstance(event, f.Call) and not self._calm(fid, index, event)
 
     def _calm(self, fid: str, index: int, call: f.Call) -> bool:
