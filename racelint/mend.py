@@ -27,7 +27,6 @@ Wanted = Callable[[Finding], bool]
 Narrow = Callable[[Result], Result]
 # A plan that did not go with the others may go once they are in; each round mends a place or is the last.
 ROUNDS = 8
-NO_EDIT = "no edit is known for it: the report says what to do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ def _attempt(
     ]
     safety = Safety(program)
     offers: list[Offer] = []
-    left: list[Left] = []
+    left = _without_edit(before, places - {race.name for race in races}, wanted)
     for plan in plans:
         offer = _offer(plan, sources, safety)
         if isinstance(offer, Left):
@@ -192,11 +191,19 @@ def _attempt(
             left.append(Left(plan.place, f"needs --unsafe-fixes: {offer.doubts[0]}"))
         else:
             offers.append(offer)
-    planned = {race.name for race in races}
-    left.extend(Left(place, NO_EDIT) for place in sorted(places - planned))
     proof = _Proof(loaded, settings, wanted, sources, program, before)
     done, refused = proof.largest(offers)
     return _Attempt(tuple(done), tuple(sorted([*left, *refused], key=lambda item: item.place)), proof)
+
+
+def _without_edit(found: Result, places: set[str], wanted: Wanted) -> list[Left]:
+    """The places of findings for which no edit is known at all, with what to do instead."""
+    reasons = {
+        finding.place: f"no edit is known that keeps the meaning: {finding.help}"
+        for finding in reversed(found.findings)
+        if finding.place in places and finding.suppressed is None and wanted(finding)
+    }
+    return [Left(place, reason) for place, reason in reasons.items()]
 
 
 def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | Left:

@@ -21,13 +21,17 @@ from racelint.analysis.races import Judges, Race, Races
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.survey import MAKERS, Everyone, Survey, roots
 from racelint.analysis.turns import TaskRaces, Turns
-from racelint.analysis.walk import FEW, Group, Reached, Walker
+from racelint.analysis.under_locks import UnderLocks
+from racelint.analysis.walk import FEW, Group, Reached, State, Walker
+from racelint.analysis.watch import Watcher
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
 from racelint.link.calls import call_graph
 from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
+# The index of the group of functions that no entry point leads to.
+NOBODY = -1
 SPECIAL_API = (
     "__call__",
     "__getitem__",
@@ -61,6 +65,7 @@ class Program:
     breaches: tuple[Breach, ...]
     declared: tuple[Reached, ...]
     survey: Callable[[Collection[str]], tuple[Reached, ...]]
+    watched: Watcher
     singletons: frozenset[str]
 
 
@@ -103,11 +108,15 @@ class Analysis:
         started = (begins, ends, executors, leads, active)
         walker = Walker(world, self.locks, Effects(world), sharing, *started)
         walker.required = self.contracts.held
+        watched = walker.watch = Watcher(world, self.locks)
+        covered: list[tuple[Group, list[State]]] = []
         reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
                 progress(done, len(groups))
             reached.extend(walker.walk(group))
+            covered.append((group, walker.covered))
+        self._walk_under_locks(walker, watched, covered)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
         told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
         provenance = Provenance(world, self.graph, self._plain, walker.effects)
@@ -153,6 +162,7 @@ class Analysis:
             breaches,
             declared,
             survey,
+            watched,
             singletons,
         )
 
@@ -175,6 +185,15 @@ class Analysis:
         """Where a caller waits for a server -> the groups that come there."""
         reached = [(group.index, self._reached_from(group.entries)) for group in groups] if self.waiting else []
         return {site: {index for index, functions in reached if site[0] in functions} for site in self.waiting}
+
+    def _walk_under_locks(self, walker: Walker, watched: Watcher, covered: Iterable[tuple[Group, list[State]]]) -> None:
+        """What the walks have left out because of the locks held there, and what no entry point leads to."""
+        under = UnderLocks(walker, self._plain)
+        for group, states in covered:
+            under.follow(group, states)
+        why = "whoever calls it"
+        alone = [self._entry(fid, "any", why) for fid in sorted(under.takers - watched.visited.keys())]
+        under.alone(Group(NOBODY, tuple(alone), "any", False))
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from racelint.analysis.arguments import Arguments, Params
 from racelint.analysis.branches import dead
@@ -109,6 +110,21 @@ class Reached:
             self.locks = tuple(dict.fromkeys(lock for lock, _ in self.held))
 
 
+class Watch(Protocol):
+    """Told of every event that is reached: which event in which state, with what is held and has been started."""
+
+    def see(
+        self,
+        walker: Walker,
+        evaluator: Evaluator,
+        state: State,
+        index: int,
+        held: tuple[tuple[Lock, int], ...],
+        started: frozenset[Event],
+    ) -> None:
+        """An event is reached."""
+
+
 class Walker:
     """Walks one group of entry points."""
 
@@ -137,12 +153,16 @@ class Walker:
         self.active = active
         # Locks that functions require of their callers (see ``contracts``): held there, whoever calls.
         self.required: Mapping[str, tuple[Lock, ...]] = {}
+        self.watch: Watch | None = None
+        # States left out because the function was walked with fewer locks; for deadlocks the locks are the point.
+        self.covered: list[State] = []
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
     def walk(self, group: Group) -> list[Reached]:
         """Every shared access the group reaches."""
         self.group = group
+        self.covered = []
         self.reached: dict[tuple[object, ...], Reached] = {}
         self.alike: dict[tuple[object, ...], int] = defaultdict(int)
         self.seen: dict[tuple[object, ...], list[State]] = {}
@@ -193,6 +213,7 @@ class Walker:
             elif len(variants) < LOCK_VARIANTS:
                 variants[held] = state.held
             else:
+                self.covered.append(state)
                 return
         if known is None:
             self.per_function[state.fid] += 1
@@ -200,6 +221,7 @@ class Walker:
             self.queues[state.doubt].append(state)
             return
         if len(state.held) > len(known[0].held):
+            self.covered.append(state)
             return
         started = frozenset().union(*(other.started for other in known))
         if self._adds_entry(state, known) or not state.started <= started:
@@ -283,10 +305,13 @@ class Walker:
         def held(index: int) -> tuple[tuple[Lock, int], ...]:
             found = [(lock, -1) for lock in state.held]
             for region in info.facts.held[index]:
-                if region not in region_locks:
-                    region_locks[region] = self._region(evaluator, info.facts.regions[region])
-                found.extend((lock, region) for lock in region_locks[region])
+                found.extend(of_region(region))
             return tuple(found)
+
+        def of_region(region: int) -> tuple[tuple[Lock, int], ...]:
+            if region not in region_locks:
+                region_locks[region] = self._region(evaluator, info.facts.regions[region])
+            return tuple((lock, region) for lock in region_locks[region])
 
         unreachable = dead(info.facts, evaluator.params)
         for index, event in enumerate(info.facts.events):
@@ -295,6 +320,10 @@ class Walker:
             before = started
             if loops and event.block:
                 before = before | self._looping(info.facts, event.block, loops)
+            if self.watch is not None:
+                # Where a region ends is the only event in one without a body.
+                last = of_region(event.region) if isinstance(event, f.Release) else ()
+                self.watch.see(self, evaluator, state, index, (*held(event.held), *last), before)
             if (state.fid, index) in self.begins:
                 self.visited_sites[state.fid, index].add(self.group.index)
                 started = started | {(state.fid, index)}
