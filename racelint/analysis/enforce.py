@@ -7,7 +7,7 @@ held in it. Objects under construction are their maker's own; so are the variabl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from racelint.analysis.contracts import Contract, Contracts
@@ -15,11 +15,10 @@ from racelint.analysis.effects import MUTATING, Touch
 from racelint.analysis.guards import GuardUse
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.races import Race
-from racelint.analysis.survey import Survey
-from racelint.analysis.walk import Group, Reached, State
-from racelint.contexts import EntryPoint, Event
-from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj
+from racelint.analysis.records import Records
+from racelint.analysis.walk import Held, Reached, State, Walker
+from racelint.contexts import EntryPoint
+from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f
 
 
@@ -64,36 +63,39 @@ def _holds(contract: Contract, touch: Touch, locks: Iterable[Lock]) -> bool:
     return any(same_lock(contract.named.lock, lock) and not (writes and lock.reading) for lock in locks)
 
 
-class Enforcer(Survey):
-    """Looks at the accesses to places with contracts, and at the calls of functions with contracts."""
+class Enforcer(Records):
+    """Looks at the accesses to places with contracts, and at the calls of functions with contracts.
 
-    contracts: Contracts
-    starts: frozenset[int]
-    accesses: list[Reached]
+    ``starts`` are the entry points at which somebody else, without any lock, calls a function.
+    """
 
-    def enforce(
-        self, contracts: Contracts, groups: Iterable[Group], starts: Iterable[EntryPoint]
-    ) -> tuple[Breach, ...]:
-        """Every breach; ``accesses`` are then all accesses to guarded places, once they are made.
-
-        ``starts`` are the entry points at which somebody else, without any lock, calls a function.
-        """
+    def __init__(
+        self, contracts: Contracts, functions: Mapping[str, FunctionInfo], starts: Iterable[EntryPoint]
+    ) -> None:
+        super().__init__(contracts.guarded)
         self.contracts = contracts
+        self._functions = functions
         self.starts = frozenset(map(id, starts))
         self.calls: dict[tuple[str, int, str, Contract], list[tuple[Reached, bool]]] = {}
-        self.held_here: tuple[tuple[Lock, int], ...] = ()
-        self.accesses = [access for access in self.look(contracts.guarded, groups) if not self._imports(access)]
+
+    @property
+    def accesses(self) -> tuple[Reached, ...]:
+        """All accesses to guarded places, once they are made."""
+        return tuple(access for access in self.reached if not self._imports(access))
+
+    def breaches(self) -> Iterator[Breach]:
+        """Every breach, when all has been walked."""
         judged: dict[Contract, list[tuple[Reached, bool]]] = {}
         for access in self.accesses:
-            contract = contracts.guarded[access.touch.name]
+            contract = self.contracts.guarded[access.touch.name]
             judged.setdefault(contract, []).append((access, self._keeps(contract, access)))
-        found = [breach for contract, every in judged.items() for breach in _breaches(contract, every, "")]
+        for contract, every in judged.items():
+            yield from _breaches(contract, every, "")
         by_callee: dict[tuple[str, Contract], list[tuple[Reached, bool]]] = {}
         for (_, _, callee, contract), calls in self.calls.items():
             by_callee.setdefault((callee, contract), []).extend(calls)
         for (callee, contract), calls in by_callee.items():
-            found.extend(_breaches(contract, calls, callee))
-        return tuple(found)
+            yield from _breaches(contract, calls, callee)
 
     # -- accesses -----------------------------------------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Enforcer(Survey):
         return own and body == "<module>" and not access.started
 
     def _keeps(self, contract: Contract, access: Reached) -> bool:
-        facts = self.world.symbols.functions[access.touch.fid].facts
+        facts = self._functions[access.touch.fid].facts
         event = facts.events[access.touch.event]
         node = event.target if isinstance(event, f.Access) else event.func if isinstance(event, f.Call) else -1
         own = [lock for lock, region in access.held if not self._of_another(contract, facts, node, region)]
@@ -118,42 +120,15 @@ class Enforcer(Survey):
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def _follow(
-        self,
-        evaluator: Evaluator,
-        call: f.Call,
-        index: int,
-        state: State,
-        held: tuple[tuple[Lock, int], ...],
-        started: frozenset[Event],
-        published: set[Obj],
-    ) -> None:
-        self.held_here = held
-        super()._follow(evaluator, call, index, state, held, started, published)
-
-    def _properties(
-        self,
-        evaluator: Evaluator,
-        event: f.Access,
-        index: int,
-        state: State,
-        held: tuple[tuple[Lock, int], ...],
-        started: frozenset[Event],
-        published: set[Obj],
-    ) -> None:
-        self.held_here = held
-        super()._properties(evaluator, event, index, state, held, started, published)
-
-    def _push(self, state: State) -> None:
+    def entered(self, walker: Walker, state: State, held: Held) -> None:
+        """Hold a call against what the function called requires."""
         for contract in self.contracts.required.get(state.fid, ()):
-            self._demand(contract, state)
-        super()._push(state)
+            self._demand(contract, walker, state, held)
 
-    def _demand(self, contract: Contract, state: State) -> None:
-        """Note whether a call holds what the function called requires."""
+    def _demand(self, contract: Contract, walker: Walker, state: State, held: Held) -> None:
         assert contract.named is not None
         caller = state.parent
-        info = self.world.symbols.functions[state.fid]
+        info = self._functions[state.fid]
         if caller is None and id(state.entry) not in self.starts:
             return
         if contract.named.own and info.facts.params:
@@ -162,15 +137,15 @@ class Enforcer(Survey):
                 return
         if caller is None:
             touch = Touch(("f", state.fid), None, info.display, "read", False, state.fid, -1, info.facts.line)
-            reached, kept = Reached(touch, state, self.group, (), state.started), False
+            reached, kept = Reached(touch, state, walker.group, (), state.started), False
         else:
-            facts = self.world.symbols.functions[caller.fid].facts
+            facts = self._functions[caller.fid].facts
             event = facts.events[state.event]
             node = event.func if isinstance(event, f.Call) else event.target if isinstance(event, f.Access) else -1
             touch = Touch(("f", state.fid), None, info.display, "read", False, caller.fid, state.event, event.line)
-            held = tuple(pair for pair in self.held_here if not self._of_another(contract, facts, node, pair[1]))
-            reached = Reached(touch, caller, self.group, self.held_here, state.started)
-            kept = any(same_lock(contract.named.lock, lock) for lock, _ in held)
+            own = tuple(pair for pair in held if not self._of_another(contract, facts, node, pair[1]))
+            reached = Reached(touch, caller, walker.group, held, state.started)
+            kept = any(same_lock(contract.named.lock, lock) for lock, _ in own)
         site = (touch.fid, touch.event, state.fid, contract)
         self.calls.setdefault(site, []).append((reached, kept))
 

@@ -18,11 +18,12 @@ from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Judges, Race, Races
+from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
-from racelint.analysis.survey import MAKERS, Everyone, Survey, roots
+from racelint.analysis.starts import Starts, starts
+from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
 from racelint.analysis.turns import TaskRaces, Turns
-from racelint.analysis.under_locks import UnderLocks
-from racelint.analysis.walk import FEW, Group, Reached, State, Walker
+from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
 from racelint.contexts import Discovery, EntryPoint, Event, in_loop
 from racelint.link.calls import call_graph
@@ -95,31 +96,22 @@ class Analysis:
         if self.library:
             api_classes.extend(self._public_classes())
         sharing = Sharing(world, self.entries, api_classes)
-        begins = self._begins
-        ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
-        executors: dict[Obj, frozenset[Event]] = defaultdict(frozenset)
-        for entry in self.entries:
-            for site in entry.ends:
-                ends[site] |= entry.begins
-            if entry.executor is not None:
-                executors[entry.executor] |= entry.begins
         active = frozenset(group.api for group in groups if group.api)
-        leads = self._reach_begins(begins)
-        started = (begins, ends, executors, leads, active)
-        walker = Walker(world, self.locks, Effects(world), sharing, *started)
-        walker.required = self.contracts.held
-        watched = walker.watch = Watcher(world, self.locks)
+        required = self.contracts.held
+        effects = Effects(world)
+        records, watched = Records(), Watcher(world, self.locks)
+        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))
         covered: list[tuple[Group, list[State]]] = []
-        reached: list[Reached] = []
         for done, group in enumerate(groups):
             if progress is not None:
                 progress(done, len(groups))
-            reached.extend(walker.walk(group))
+            walker.walk(group)
             covered.append((group, walker.covered))
         self._walk_under_locks(walker, watched, covered)
+        reached = records.reached
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
         told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
-        provenance = Provenance(world, self.graph, self._plain, walker.effects)
+        provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
         singletons = self._singletons()
@@ -135,32 +127,32 @@ class Analysis:
                 races.append(race)
         races = [race for race in races if not settled(self.contracts, race)]
 
-        def survey(places: Collection[str]) -> tuple[Reached, ...]:
+        def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(world, self.locks, walker.effects, everyone, *started)
-            surveyor.required = self.contracts.held
-            return surveyor.look(places, self._everything())
+            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, (watch,))
+            for group in self._everything():
+                surveyor.walk(group)
 
-        breaches: tuple[Breach, ...] = ()
-        declared: tuple[Reached, ...] = ()
+        def survey(places: Collection[str]) -> tuple[Reached, ...]:
+            found = Records(places)
+            look(found)
+            return found.reached
+
+        enforcer = Enforcer(self.contracts, world.symbols.functions, self.entries)
         if self.contracts.guarded or self.contracts.required:
-            everyone = Everyone(world, self.entries, api_classes)
-            enforcer = Enforcer(world, self.locks, walker.effects, everyone, *started)
-            enforcer.required = self.contracts.held
-            breaches = enforcer.enforce(self.contracts, self._everything(), self.entries)
-            declared = tuple(enforcer.accesses)
+            look(enforcer)
         return Program(
             world,
             self.graph,
             self.entries,
             groups,
-            tuple(reached),
+            reached,
             tuple(races),
             overlap,
             turns,
             self.contracts,
-            breaches,
-            declared,
+            tuple(enforcer.breaches()),
+            enforcer.accesses,
             survey,
             watched,
             singletons,
@@ -188,12 +180,12 @@ class Analysis:
 
     def _walk_under_locks(self, walker: Walker, watched: Watcher, covered: Iterable[tuple[Group, list[State]]]) -> None:
         """What the walks have left out because of the locks held there, and what no entry point leads to."""
-        under = UnderLocks(walker, self._plain)
+        under = UnderLocks(walker, self._plain, (watched,))
         for group, states in covered:
             under.follow(group, states)
         why = "whoever calls it"
         alone = [self._entry(fid, "any", why) for fid in sorted(under.takers - watched.visited.keys())]
-        under.alone(Group(NOBODY, tuple(alone), "any", False))
+        under.walk(Group(NOBODY, tuple(alone), "any", False))
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""
@@ -245,48 +237,10 @@ class Analysis:
                 )
         return tuple(found)
 
-    def _reach_begins(self, begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
-        """Function -> begin sites in it or in what it surely calls."""
-        direct: dict[str, set[Event]] = defaultdict(set)
-        for site in begins:
-            direct[site[0]].add(site)
-        if not direct:
-            return {}
-        found: dict[str, frozenset[Event]] = {}
-        condensed = nx.condensation(self._likely_calls)
-        for component in reversed(list(nx.topological_sort(condensed))):
-            gained: set[Event] = set()
-            members = condensed.nodes[component]["members"]
-            for fid in members:
-                gained |= direct.get(fid, set())
-            for successor in condensed.successors(component):
-                for fid in condensed.nodes[successor]["members"]:
-                    gained |= found.get(fid, frozenset())
-                    break
-            if gained:
-                for fid in members:
-                    found[fid] = frozenset(gained)
-        return found
-
     @cached_property
-    def _likely_calls(self) -> nx.DiGraph[str]:
-        """The call graph without calls that may go to many functions: following those, everything starts everything."""
-        count: dict[tuple[str, int], int] = defaultdict(int)
-        edges: list[tuple[str, str, int]] = list(self.graph.edges(data="event"))
-        for caller, _, event in edges:
-            count[caller, event] += 1
-        likely: nx.DiGraph[str] = nx.DiGraph()
-        likely.add_nodes_from(self.graph)
-        likely.add_edges_from((caller, callee) for caller, callee, event in edges if count[caller, event] <= FEW)
-        return likely
-
-    @cached_property
-    def _begins(self) -> frozenset[Event]:
-        return self.background.union(*(entry.begins for entry in self.entries))
-
-    @cached_property
-    def _begin_reach(self) -> dict[str, frozenset[Event]]:
-        return self._reach_begins(self._begins)
+    def starts(self) -> Starts:
+        """What begins and ends where."""
+        return starts(self.graph, self.entries, self.background)
 
     @cached_property
     def _mains(self) -> tuple[EntryPoint, ...]:
@@ -295,7 +249,7 @@ class Analysis:
         targeted = {entry.target.name for entry in self.entries}
         found = []
         for fid, info in world.symbols.functions.items():
-            if fid not in self._begin_reach or fid in targeted or info.facts.kind == "class":
+            if fid not in self.starts.reach or fid in targeted or info.facts.kind == "class":
                 continue
             if info.facts.kind == "function" and self.graph.in_degree(fid) > 0:
                 continue
@@ -465,7 +419,7 @@ class Analysis:
             if entry.target.name in self.api_threads.get(owner, frozenset())
             for site in entry.begins
         )
-        return {fid: started - self._begin_reach.get(fid, frozenset()) for fid in fids}
+        return {fid: started - self.starts.reach.get(fid, frozenset()) for fid in fids}
 
     def _public_classes(self) -> list[str]:
         return list(self.world.symbols.classes)

@@ -1,20 +1,19 @@
-"""All code, whether something runs beside it or not: every access to some places, with the locks held there.
+"""All code with all that is held: walks for which a caller with a lock counts beside one without it.
 
-What a context reaches is seen by ``walk`` from the entry points. A survey begins as well in every module body and in
-every function that nobody calls.
+For races the caller without the lock is the one that counts, so the walks from the entry points leave the others out.
+For deadlocks it is the other way round, and a contract is about all of them, whether something runs beside the code or
+not: a survey of everything begins as well in every module body and in every function that nobody calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import networkx as nx
 
-from racelint.analysis.effects import Touch
 from racelint.analysis.locks import Lock
 from racelint.analysis.sharing import Sharing
-from racelint.analysis.walk import LOCK_VARIANTS, Group, Reached, State, Walker
-from racelint.contexts import Event
+from racelint.analysis.walk import LOCK_VARIANTS, Group, State, Walker, Watch
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -32,31 +31,57 @@ class Everyone(Sharing):
 
 
 class Survey(Walker):
-    """Walks everything, and keeps the accesses to some places."""
+    """A walk in which a way with a lock counts beside one without it."""
 
-    places: Collection[str] = ()
-
-    def look(self, places: Collection[str], groups: Iterable[Group]) -> tuple[Reached, ...]:
-        """Every access to ``places``."""
-        self.places = places
-        return tuple(access for group in groups for access in self.walk(group))
+    lock_variants = 2 * LOCK_VARIANTS
 
     def _no_more_than(self, variants: Collection[frozenset[Lock]], held: frozenset[Lock]) -> frozenset[Lock] | None:
-        """A way with a lock counts beside one without: a fix must not take a lock that some callers hold."""
-        if len(variants) < LOCK_VARIANTS // 2:
+        if len(variants) < self.lock_variants // 2:
             return held if held in variants else None
         return super()._no_more_than(variants, held)
 
-    def _record(
-        self,
-        touch: Touch,
-        state: State,
-        held: tuple[tuple[Lock, int], ...],
-        started: frozenset[Event],
-        published: set[Obj],
-    ) -> None:
-        if touch.name in self.places:
-            super()._record(touch, state, held, started, published)
+
+class UnderLocks(Survey):
+    """Goes on where another walk has left off because it had been there with fewer locks.
+
+    Calls are followed only as long as a lock is held and something ahead, by the call graph, may take one.
+    """
+
+    def __init__(self, walk: Walker, graph: nx.DiGraph[str], watches: Sequence[Watch]) -> None:
+        super().__init__(
+            walk.world, walk.locks, walk.effects, walk.sharing, walk.starts, walk.active, walk.required, watches
+        )
+        functions = self.world.symbols.functions
+        self.takers = frozenset(fid for fid, info in functions.items() if info.facts.regions and self._takes(fid))
+        self.ahead = _leading(graph, self.takers)
+
+    def follow(self, group: Group, states: Iterable[State]) -> None:
+        """Walk on from states."""
+        self._begin(group)
+        for state in states:
+            self._push(state)
+        self._run()
+
+    def _push(self, state: State) -> None:
+        if state.fid in self.ahead and (state.held or state.parent is None):
+            super()._push(state)
+
+    def _takes(self, fid: str) -> bool:
+        """Whether a function enters a lock."""
+        evaluator = self.evaluator(fid, (), ())
+        return any(self._region(evaluator, region) for region in evaluator.info.facts.regions)
+
+
+def _leading(graph: nx.DiGraph[str], functions: frozenset[str]) -> frozenset[str]:
+    """The functions from which some of these can be reached."""
+    found: set[str] = set(functions)
+    work = list(functions)
+    while work:
+        for caller in graph.predecessors(work.pop()):
+            if caller not in found:
+                found.add(caller)
+                work.append(caller)
+    return frozenset(found)
 
 
 def roots(world: World, graph: nx.DiGraph[str], targets: Collection[str]) -> tuple[list[str], list[str]]:

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 
 from racelint.analysis.effects import Touch
 from racelint.analysis.locks import Lock, Locks
-from racelint.analysis.walk import Group, Reached, State, Walker
+from racelint.analysis.walk import Group, Held, Reached, State, Walker, Watch
 from racelint.contexts import Event
 from racelint.frameworks.schema import LoopBound
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
-
-Held = tuple[tuple[Lock, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +42,8 @@ class Use:
     made: bool
 
 
-class Watcher:
-    """Collects what walks see; to be set as their ``watch``."""
+class Watcher(Watch):
+    """Collects what walks see."""
 
     def __init__(self, world: World, locks: Locks) -> None:
         self.world = world
@@ -61,16 +59,16 @@ class Watcher:
         self._regions: dict[tuple[State, int], tuple[Take, ...]] = {}
         self._inherited: dict[State, tuple[Take, ...]] = {}
 
-    def see(
+    def event(
         self, walker: Walker, evaluator: Evaluator, state: State, index: int, held: Held, started: frozenset[Event]
     ) -> None:
         """Note what an event shows."""
         self.visited.setdefault(state.fid, (state, walker.group))
         if held:
             self._hold(walker, evaluator, state, index, held, started)
-        event = evaluator.info.facts.events[index]
-        if isinstance(event, f.Call):
-            self._call(walker, evaluator, state, index, event, held, started)
+        call = evaluator.info.facts.events[index]
+        if isinstance(call, f.Call):
+            self._call(walker, evaluator, state, index, call, held, started)
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
