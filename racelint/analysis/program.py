@@ -25,7 +25,8 @@ from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
-from racelint.contexts import Discovery, EntryPoint, Event, in_loop
+from racelint.contexts import Discovery, EntryPoint
+from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import call_graph
 from racelint.link.classes import related
 from racelint.link.objects import Obj
@@ -451,7 +452,7 @@ class Analysis:
     def _singletons(self) -> frozenset[str]:
         """Classes with one instance: made at one place that runs once."""
         found = set()
-        for cid, sites in self.discovery.instantiated.items():
+        for cid, sites in self.discovery.sites.instantiated.items():
             if len(sites) != 1:
                 continue
             ((fid, index),) = sites

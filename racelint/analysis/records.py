@@ -8,7 +8,7 @@ from collections.abc import Collection
 from racelint.analysis.effects import Touch
 from racelint.analysis.freshness import root
 from racelint.analysis.walk import Held, Reached, State, Walker, Watch, module
-from racelint.contexts import Event
+from racelint.link.call_sites import Event
 from racelint.link.objects import Obj
 from racelint.model import facts as f
 

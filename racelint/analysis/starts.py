@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from racelint.contexts import EntryPoint, Event
+from racelint.contexts import EntryPoint
+from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.objects import Obj
 from racelint.link.world import World

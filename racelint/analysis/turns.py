@@ -82,7 +82,7 @@ class TaskRaces(Races):
         tasks = [access for access in accesses if _on_loop(access)]
         if not any(access.touch.effect in MUTATING for access in tasks):
             return
-        self._index(tasks)
+        self.collisions.at(tasks)
         done: set[str] = set()
         for race in (*self._compounds(name, tasks, None), *self._iterations(name, tasks)):
             if race.first.touch.fid not in done:

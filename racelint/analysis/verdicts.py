@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from racelint.analysis.collisions import serialised
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flows
+from racelint.analysis.guards import Guards
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.program import Program
-from racelint.analysis.races import Judges, Races
+from racelint.analysis.races import Judges
 from racelint.analysis.walk import Reached
 from racelint.link.world import World
 
@@ -122,7 +124,7 @@ class Verdicts:
         self.program = program
         self.record = record
         self.flows = Flows(program.world.symbols.functions)
-        self.races = Races(program.world, program.overlap, program.singletons)
+        self.guards = Guards(program.world, program.singletons)
 
     def of(self, accesses: Iterable[Reached]) -> Iterator[Verdict]:
         """The verdict on each pair of accesses to one place, by where they stand."""
@@ -160,10 +162,10 @@ class Verdicts:
                 return Verdict("turns", text, a, b)
             return Verdict("order", self._order(a, b), a, b)
         common = [lock for lock in a.locks if any(same_lock(lock, other) for other in b.locks)]
-        effective = [lock for lock in common if self.races.guards.effective(lock, a)]
+        effective = [lock for lock in common if self.guards.effective(lock, a)]
         if effective:
             return Verdict("lock", f"both hold `{_short(effective[0].name)}`", a, b)
-        if self.races.serialised(a, b):
+        if serialised(self.flows, a, b):
             text = "each is to the entry of the object that its handler was called for, and these calls take turns"
             return Verdict("order", text, a, b)
         return Verdict("harmless", self.record.about(a.touch.name, a, b) or self._harmless(a, b), a, b)

@@ -19,7 +19,8 @@ from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
-from racelint.contexts import EntryPoint, Event
+from racelint.contexts import EntryPoint
+from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Bindings, Obj, Objs

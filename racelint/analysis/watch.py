@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from racelint.analysis.effects import Touch
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.walk import Group, Held, Reached, State, Walker, Watch
-from racelint.contexts import Event
 from racelint.frameworks.schema import LoopBound
+from racelint.link.call_sites import Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
