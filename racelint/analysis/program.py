@@ -291,7 +291,7 @@ class Analysis:
                 owner = self._owner_of(fid)
                 if owner is not None:
                     owners.add(owner)
-            for owner in owners:
+            for owner in sorted(owners):  # the order of groups decides between ways that are as good
                 found[owner].add(entry.target.name)
                 if owner in world.symbols.classes:
                     for relative in world.class_of(owner).subclasses:

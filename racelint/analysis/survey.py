@@ -66,6 +66,9 @@ class UnderLocks(Survey):
         if state.fid in self.ahead and (state.held or state.parent is None):
             super()._push(state)
 
+    def _touched(self, *_: object) -> None:
+        """Places have been seen by the walk that was here before."""
+
     def _takes(self, fid: str) -> bool:
         """Whether a function enters a lock."""
         evaluator = self.evaluator(fid, (), ())

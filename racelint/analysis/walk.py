@@ -8,7 +8,7 @@ is held in the callee; a function reached with and without a lock has two states
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -346,14 +346,12 @@ class Walker:
                     for callee in evaluator.eval(event.func):
                         published.update(self.freshness.handed(evaluator, event, callee))
             if isinstance(event, f.Access):
-                for touch in self.effects.access(evaluator, event, index):
-                    self._touch(touch, state, locks, before, published)
+                self._touched(self.effects.access(evaluator, event, index), state, locks, before, published)
                 self.freshness.publish(evaluator, event, published)
                 if event.kind in ("load", "store"):
                     self._properties(evaluator, event, index, state, locks, before, published)
             elif isinstance(event, f.Call):
-                for touch in self.effects.call(evaluator, event, index):
-                    self._touch(touch, state, locks, before, published)
+                self._touched(self.effects.call(evaluator, event, index), state, locks, before, published)
                 self._follow(evaluator, event, index, state, locks, before, published)
                 site = (state.fid, index)
                 started = started - self.starts.ends.get(site, frozenset())
@@ -367,19 +365,24 @@ class Walker:
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
             elif isinstance(event, f.Return):
                 if self.group.kind in ("main", "any") and self._public(info):
-                    for touch in self.effects.handed_out(evaluator, event, index):
-                        self._touch(touch, state, (), before, published)
+                    self._touched(self.effects.handed_out(evaluator, event, index), state, (), before, published)
             elif isinstance(event, f.Release) and self.starts.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
                     ended = self.starts.executors.get(world.heap.plain(obj))
                     if ended:
                         started = started - ended
 
-    def _touch(
-        self, touch: Touch, state: State, held: Held, started: frozenset[Event], published: Collection[Obj]
+    def _touched(
+        self,
+        touches: Iterable[Touch],
+        state: State,
+        held: Held,
+        started: frozenset[Event],
+        published: Collection[Obj],
     ) -> None:
-        for watch in self.watches:
-            watch.touched(self, touch, state, held, started, published)
+        for touch in touches:
+            for watch in self.watches:
+                watch.touched(self, touch, state, held, started, published)
 
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
