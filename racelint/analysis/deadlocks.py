@@ -244,10 +244,15 @@ class Deadlocks:
                 ways = edges[first, second]
                 if first != second and len(ways) < WAYS:
                     ways.append((held, take))
-        graph: nx.DiGraph[object] = nx.DiGraph()
-        graph.add_edges_from(edge for edge, ways in sorted(edges.items(), key=lambda item: repr(item[0])) if ways)
+        order = sorted((edge for edge, ways in edges.items() if ways), key=repr)
+        # The circles of a graph come in the order of sets of its nodes: that of numbers is the same in every run.
+        nodes = list(dict.fromkeys(node for edge in order for node in edge))
+        numbers = {node: number for number, node in enumerate(nodes)}
+        graph: nx.DiGraph[int] = nx.DiGraph()
+        graph.add_edges_from((numbers[first], numbers[second]) for first, second in order)
         seen: set[frozenset[tuple[str, int]]] = set()
-        for cycle in islice(nx.simple_cycles(graph, length_bound=LONGEST), CIRCLES):
+        for circle in islice(nx.simple_cycles(graph, length_bound=LONGEST), CIRCLES):
+            cycle = [nodes[number] for number in circle]
             if len(cycle) > 1:
                 steps = [edges[edge] for edge in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
                 found = self._closed(steps, overlap, turns)
