@@ -6,12 +6,12 @@ callback. Which library calls, decorators, base classes and assignments make one
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from racelint.frameworks.schema import ContextKind, Entry, Matcher
+from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
@@ -19,7 +19,6 @@ from racelint.link.world import World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
-Event = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +60,6 @@ class EntryPoint:
         return self.target.name
 
 
-@dataclass(slots=True)
-class _Index:
-    """Call events by what they call, to find ``t.start()`` and ``t.join()`` for a thread object."""
-
-    methods: dict[tuple[Obj, str], list[Event]] = field(default_factory=lambda: defaultdict(list))
-    by_class: dict[tuple[str, str], list[tuple[Event, Obj]]] = field(default_factory=lambda: defaultdict(list))
-
-
-def in_loop(function: f.Function, block: int) -> bool:
-    """Whether a block lies inside a loop (or a comprehension) of its function."""
-    while block > 0:
-        if function.blocks[block].kind == "loop":
-            return True
-        block = function.blocks[block].parent
-    return False
-
-
 class Discovery:
     """Finds the entry points of a linked program."""
 
@@ -88,10 +70,8 @@ class Discovery:
             rows[row.form].append(row)
         self.rows = {form: Matcher.of(group) for form, group in rows.items()}
         self.loose = {name.rpartition(".")[2]: row for row in reversed(rows["call"]) if row.loose for name in row.name}
-        self.index = _Index()
+        self.sites = CallSites(world)
         self.evaluators: dict[str, Evaluator] = {}
-        self.callers: dict[str, list[Event]] = defaultdict(list)
-        self.instantiated: dict[str, list[Event]] = defaultdict(list)
         self.found: dict[tuple[object, ...], EntryPoint] = {}
 
     def evaluator(self, fid: str) -> Evaluator:
@@ -103,7 +83,6 @@ class Discovery:
 
     def run(self) -> tuple[EntryPoint, ...]:
         """All entry points, in a stable order."""
-        self._index_calls()
         for (fid, index), callees in self.world.callees.items():
             call = self.world.symbols.functions[fid].facts.events[index]
             assert isinstance(call, f.Call)
@@ -114,27 +93,6 @@ class Discovery:
         self._bases()
         self._assignments()
         return tuple(self.found.values())
-
-    # -- index --------------------------------------------------------------------------------------------------------
-
-    def _index_calls(self) -> None:
-        world = self.world
-        for (fid, index), callees in world.callees.items():
-            for callee in callees:
-                if callee.kind == "member" and callee.owner is not None:
-                    method = callee.name.rpartition(".")[2]
-                    owner = callee.owner
-                    if owner.kind == "ext":
-                        self.index.methods[world.heap.plain(owner), method].append((fid, index))
-                    elif owner.kind == "inst":
-                        self.index.by_class[owner.name, method].append(((fid, index), owner))
-                elif callee.kind == "bound" and callee.owner is not None and callee.owner.kind == "inst":
-                    name = world.symbols.functions[callee.name].facts.name
-                    self.index.by_class[callee.owner.name, name].append(((fid, index), callee.owner))
-                if callee.kind == "class":
-                    self.instantiated[callee.name].append((fid, index))
-                for target in targets(world, callee):
-                    self.callers[target.name].append((fid, index))
 
     def _where(self, fid: str, line: int) -> tuple[str, int]:
         return self.world.symbols.functions[fid].path, line
@@ -249,22 +207,22 @@ class Discovery:
         made = world.heap.make("ext", name, (fid, index))
         begins = {(fid, index)}
         if row.begins:
-            starts = {event for method in row.begins for event in self.index.methods.get((made, method), ())}
+            starts = {event for method in row.begins for event in self.sites.on(made, method)}
             if receiver is not None and receiver.kind == "inst":
-                starts |= {event for method in row.begins for event, _ in self._class_calls(receiver.name, method)}
+                starts |= {event for method in row.begins for event in self.sites.on_class(receiver.name, method)}
             begins = starts or begins
-        ends = {event for method in row.joins for event in self.index.methods.get((made, method), ())}
+        ends = {event for method in row.joins for event in self.sites.on(made, method)}
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
         if executor is not None:
             executor = world.heap.plain(executor)
             for method in ("shutdown", "join"):
-                ends |= set(self.index.methods.get((executor, method), ()))
+                ends |= set(self.sites.on(executor, method))
         repeated = any(
             in_loop(world.symbols.functions[where].facts, world.symbols.functions[where].facts.events[at].block)
             for where, at in begins
         ) or in_loop(info.facts, call.block)
         own_receiver = target.kind == "bound" and self._is_self(fid, target)
-        outer = self._runs_often(fid)
+        outer = self.sites.often(fid)
         overlap = {
             "yes": True,
             "no": False,
@@ -322,21 +280,6 @@ class Discovery:
         if made is None or made[0].id != fid:
             return False
         return not repeated or in_loop(made[0].facts, made[1].block)
-
-    def _runs_often(self, fid: str, depth: int = 0) -> bool:
-        """Whether a function is called in a loop, directly or through its callers."""
-        if depth > 4:
-            return False
-        info = self.world.symbols.functions[fid]
-        if info.facts.kind == "module":
-            return False
-        for where, at in self.callers.get(fid, ()):
-            facts = self.world.symbols.functions[where].facts
-            if where == fid or in_loop(facts, facts.events[at].block):
-                return True
-            if self._runs_often(where, depth + 1):
-                return True
-        return False
 
     def _single_worker(self, executor: Obj) -> bool:
         """``ThreadPoolExecutor(max_workers=1)`` (or ``ThreadPool(1)``): what it runs excludes each other."""
@@ -396,15 +339,6 @@ class Discovery:
             server=row.server,
         )
 
-    def _class_calls(self, cid: str, method: str) -> list[tuple[Event, Obj]]:
-        """Calls of a method on instances of a class or of its relatives."""
-        info = self.world.class_of(cid)
-        return [
-            found
-            for name in dict.fromkeys((cid, *info.mro, *info.subclasses))
-            for found in self.index.by_class.get((name, method), ())
-        ]
-
     def _bases(self) -> None:
         world = self.world
         for cid, info in world.symbols.classes.items():
@@ -412,7 +346,7 @@ class Discovery:
             inherited = [world.class_of(parent).display for parent in info.mro[1:]]
             for base in (*info.external, *inherited):
                 for row in self.rows["base"].all(base):
-                    if info.subclasses and not self.instantiated.get(cid):
+                    if info.subclasses and not self.sites.instantiated.get(cid):
                         continue
                     self._base_entries(cid, base, row)
 
@@ -428,13 +362,13 @@ class Discovery:
                 continue
             facts = world.symbols.functions[fid].facts
             receiver = world.heap.make("inst", cid, (SELF_SITE, 0), fresh=row.fresh_self)
-            starts = {event for method in row.begins for event, _ in self._class_calls(cid, method)}
+            starts = {event for method in row.begins for event in self.sites.on_class(cid, method)}
             if not row.begins and not row.fresh_self:
                 # Nothing says when the library begins to call; not before there is an instance to call.
-                starts = set(self.instantiated.get(cid, ()))
+                starts = set(self.sites.instantiated.get(cid, ()))
             if not row.begins:
                 starts |= self._handed(cid)
-            ends = {event for method in row.joins for event, _ in self._class_calls(cid, method)}
+            ends = {event for method in row.joins for event in self.sites.on_class(cid, method)}
             for target in world.function_objects(fid):
                 if target.kind != "func":
                     continue
@@ -442,7 +376,7 @@ class Discovery:
                 path, line = self._where(fid, facts.line)
                 kind = row.async_context if facts.is_async else row.context
                 entry = self._table_entry(bound, kind, row, base, path, line)
-                per_start = row.self_overlap == "per-start" and self._several(cid)
+                per_start = row.self_overlap == "per-start" and self.sites.several(cid)
                 self._add(
                     replace(
                         entry,
@@ -455,15 +389,6 @@ class Discovery:
                         exact=bool(row.begins and starts),
                     )
                 )
-
-    def _several(self, cid: str) -> bool:
-        """Whether more than one instance of a class is seen to be made."""
-        sites = self.instantiated.get(cid, [])
-        if len(sites) != 1:
-            return len(sites) > 1
-        ((fid, index),) = sites
-        facts = self.world.symbols.functions[fid].facts
-        return in_loop(facts, facts.events[index].block) or self._runs_often(fid)
 
     def _handed(self, cid: str) -> set[Event]:
         """Calls that are given a class itself: a server that will make its instances."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from racelint.analysis import lock_order
+from racelint.analysis import enforce, lock_order
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
 from racelint.config import Settings
@@ -174,7 +174,7 @@ def _attempt(
     sources = {item.file.display: item.source for item in loaded.extracted}
     places = {finding.place for finding in before.findings if finding.suppressed is None and wanted(finding)}
     texts = {item.file.display: "\n".join(item.text) for item in loaded.extracted}
-    races = [race for race in program.races if race.name in places]
+    races = [race for race in (*program.races, *enforce.races(program.breaches)) if race.name in places]
     of_threads = {race.name for race in races if race.gap == 0}
     plans = [
         *Planner(program, texts).plans(race for race in races if race.name in of_threads),
@@ -182,7 +182,7 @@ def _attempt(
     ]
     safety = Safety(program)
     offers: list[Offer] = []
-    left: list[Left] = []
+    left = _without_edit(before, places - {race.name for race in races}, wanted)
     for plan in plans:
         offer = _offer(plan, sources, safety)
         if isinstance(offer, Left):
@@ -194,6 +194,16 @@ def _attempt(
     proof = _Proof(loaded, settings, wanted, sources, program, before)
     done, refused = proof.largest(offers)
     return _Attempt(tuple(done), tuple(sorted([*left, *refused], key=lambda item: item.place)), proof)
+
+
+def _without_edit(found: Result, places: set[str], wanted: Wanted) -> list[Left]:
+    """The places of findings for which no edit is known at all, with what to do instead."""
+    reasons = {
+        finding.place: f"no edit is known that keeps the meaning: {finding.help}"
+        for finding in reversed(found.findings)
+        if finding.place in places and finding.suppressed is None and wanted(finding)
+    }
+    return [Left(place, reason) for place, reason in reasons.items()]
 
 
 def _offer(plan: Plan, sources: Mapping[str, bytes], safety: Safety) -> Offer | Left:
@@ -258,7 +268,7 @@ class _Proof:
         self.before = before
         self.known = {finding.fingerprint for finding in before.findings}
         self._own_fault: set[str] = set()
-        self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): program.reached}
+        self._reached: dict[tuple[str, ...], tuple[Reached, ...]] = {(): (*program.reached, *program.declared)}
         self._states: dict[tuple[str, ...], tuple[Loaded, Result]] = {(): (loaded, before)}
         self._files: dict[tuple[object, ...], Extracted] = {}
 
@@ -361,7 +371,7 @@ class _Proof:
             problems = {item.problem for item in extracted if item.problem is not None}
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
             program, result = judge(loaded, self.settings)
-            self._states[key], self._reached[key] = (loaded, result), program.reached
+            self._states[key], self._reached[key] = (loaded, result), (*program.reached, *program.declared)
         return self._states[key]
 
     def _edited(self, item: Extracted, plans: Sequence[Plan]) -> Extracted:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from racelint import discover, suppress
+from racelint.analysis import contracts
 from racelint.analysis.program import Analysis, Program
+from racelint.analysis.races import Judges
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
@@ -70,9 +72,13 @@ def is_test(display: str) -> bool:
 
 
 def analyse_program(
-    extracted: Sequence[Extracted], settings: Settings, aliases: dict[str, str], progress: Progress | None = None
+    extracted: Sequence[Extracted],
+    settings: Settings,
+    aliases: dict[str, str],
+    progress: Progress | None = None,
+    judges: Judges | None = None,
 ) -> Program:
-    """Link and analyse what was extracted."""
+    """Link and analyse what was extracted. ``judges`` may remember their reasons."""
     tables = merge([settings.tables, builtin()])
     modules = [
         (item.facts, item.file.display)
@@ -84,6 +90,10 @@ def analyse_program(
     world = link(modules, aliases, tables)
     specs = [*settings.entrypoint_specs(), *annotated_entries(extracted)]
     analysis = Analysis(world, project_entries(world, specs), library=settings.library)
+    analysis.judges = judges or Judges()
+    found = contracts.gather(world, analysis.locks, {item.file.display: item.text for item in extracted})
+    asked = {rule.name for rule in selected(settings)}
+    analysis.contracts = found.without(kind for kind in contracts.CHECKED if kind not in asked)
     report = None
     if progress is not None:
         notify = progress
@@ -117,11 +127,13 @@ def load(project: Path, settings: Settings, progress: Progress | None = None, re
     return Loaded(tuple(extracted), tuple(problems), discover.module_aliases(files, reserved))
 
 
-def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) -> tuple[Program, Result]:
+def judge(
+    loaded: Loaded, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
+) -> tuple[Program, Result]:
     """The program a project is, and every finding of the selected rules in it; ``elapsed_s`` is that of the judging."""
     started = time.monotonic()
     extracted = loaded.extracted
-    program = analyse_program(extracted, settings, loaded.aliases, progress)
+    program = analyse_program(extracted, settings, loaded.aliases, progress, judges)
     sources = {item.file.display: item.text for item in extracted}
     phrasing = Phrasing(program, sources)
     findings: list[Finding] = []
@@ -134,7 +146,7 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
     findings, comment_problems = suppress.apply(findings, comments, known, sources=sources, active=active)
     result = Result(
         findings=tuple(findings),
-        problems=tuple(sorted({*loaded.problems, *comment_problems})),
+        problems=tuple(sorted({*loaded.problems, *comment_problems, *program.contracts.problems})),
         files=len(extracted),
         lines=sum(len(item.text) for item in extracted),
         functions=sum(
@@ -148,11 +160,15 @@ def judge(loaded: Loaded, settings: Settings, progress: Progress | None = None) 
 
 
 def examine(
-    project: Path, settings: Settings, progress: Progress | None = None, read: Read = read_all
+    project: Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    read: Read = read_all,
+    judges: Judges | None = None,
 ) -> tuple[Program, Result]:
     """The program that a project is, beside the result of analysing it; to be run by ``with_deep_stack``."""
     started = time.monotonic()
-    program, result = judge(load(project, settings, progress, read), settings, progress)
+    program, result = judge(load(project, settings, progress, read), settings, progress, judges)
     return program, replace(result, elapsed_s=time.monotonic() - started)
 
 

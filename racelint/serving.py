@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from racelint.contexts import Discovery, EntryPoint, Event
+from racelint.contexts import Discovery, EntryPoint
 from racelint.frameworks.schema import Matcher
+from racelint.link.call_sites import Event
 from racelint.model import facts as f
 
 

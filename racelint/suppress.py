@@ -22,8 +22,10 @@ Kind = Literal["ignore", "guarded-by", "requires", "confined", "entrypoint"]
 KINDS: tuple[Kind, ...] = ("ignore", "guarded-by", "requires", "confined", "entrypoint")
 NO_REASON = "no reason given"
 MALFORMED, UNKNOWN_RULE, UNUSED = "malformed-comment", "unknown-rule-in-comment", "unused-ignore"
+# A contract that names no lock: it is not checked, so the run must not pass for a clean one.
+UNKNOWN_LOCK = "unknown-lock"
 # Problems that leave the analysis complete: something in a comment wants mending.
-COMMENT_PROBLEMS = frozenset({MALFORMED, UNKNOWN_RULE, UNUSED})
+COMMENT_PROBLEMS = frozenset({MALFORMED, UNKNOWN_RULE, UNKNOWN_LOCK, UNUSED})
 
 Comments = Iterable[tuple[int, str]]
 
@@ -115,6 +117,17 @@ def parse_all(comments: Comments, path: str, known_rules: Collection[str]) -> tu
                 continue
         found.append(comment)
     return found, problems
+
+
+def contracts(comments: Comments) -> Iterator[Comment]:
+    """Every well-formed ``guarded-by``, ``requires`` and ``confined`` comment."""
+    for line, text in comments:
+        try:
+            comment = parse(line, text)
+        except CommentError:
+            continue  # told of by ``apply``
+        if comment.kind in ("guarded-by", "requires", "confined"):
+            yield comment
 
 
 def entrypoints(comments: Comments) -> Iterator[tuple[int, ContextKind]]:

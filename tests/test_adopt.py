@@ -241,7 +241,7 @@ class TestAddIgnore:
         ("check", "act"),
         [
             ("if name \\\n            not in PODS:", "PODS[name] = object()"),
-            ("if (\n        name not in PODS\n    ):", "PODS[name] = f'''\n{name}\n'''"),
+            ("if (\n        name not in PODS\n    ):", "PODS[name] = open(f'''\n{name}\n''')"),
             ("if not PODS.get(\n        name,\n        None):  # racelint: ignore[RL101]", "PODS[name] = object()"),
             ("if name not in PODS:  # racelint: confined", "PODS[name] = object()"),
             ("if f'''{\n        PODS.get(name)\n    }''' == 'None':", "PODS[name] = object()"),

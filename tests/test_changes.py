@@ -288,9 +288,8 @@ class TestCommand:
 
     def test_a_lock_that_was_taken_away(self, repository: Repository) -> None:
         locked = STORE.replace("PODS = {}", "import threading\n\nLOCK = threading.Lock()\nPODS = {}")
-        locked = locked.replace("    PODS[name]", "    LOCK.acquire()\n    PODS[name]").replace(
-            "object()\n", "object()\n    LOCK.release()\n"
-        )
+        held = "    made = object()\n    LOCK.acquire()\n    PODS[name] = made\n    LOCK.release()\n"
+        locked = locked.replace("    PODS[name] = object()\n", held)
         race = "        if name in store.PODS:\n            del store.PODS[name]\n"
         pop = "        store.LOCK.acquire()\n        store.PODS.pop(name, None)\n        store.LOCK.release()\n"
         guarded = MORE.replace(race, pop)

@@ -15,6 +15,7 @@ PACKAGE = Path(racelint.__file__).parent
 # From the lowest room to the highest. A room imports lower rooms, itself, and rooms on its own line. The schema of the
 # framework tables is a room of its own, below the configuration: users' rows are read with it.
 LEVELS = (
+    ("annotations",),
     ("model", "stack"),
     ("frameworks.schema",),
     ("config", "config_schema", "discover", "layout", "suppress", "cache", "workers"),
@@ -26,7 +27,7 @@ LEVELS = (
     ("serving",),
     ("analysis",),
     ("rules",),
-    ("select", "fix", "baseline", "changes", "graph", "starter"),
+    ("select", "fix", "baseline", "changes", "graph", "starter", "why"),
     ("pipeline",),
     ("mend",),
     ("report", "testing"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from racelint.analysis.sharing import Sharing
-from racelint.contexts import Event
+from racelint.link.call_sites import Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Reached
-from racelint.contexts import in_loop
+from racelint.link.call_sites import in_loop
 from racelint.link.world import World
 
 

@@ -106,8 +106,8 @@ class Locks:
             inner = self._wrapped(obj, row)
             wrapped = wrapped or bool(inner)
             guards.extend(inner or (obj,))
-            rows.append(row)
-        slot, base, name = self._slot(evaluator, index)
+            rows.extend(found for lock in inner or (obj,) if (found := world.guards.first(lock.name)) is not None)
+        slot, base, name = self.slot(evaluator, index)
         keyed = isinstance(evaluator.nodes[index], (f.Item, f.Elem))
         if guards:
             reading = bool(method) and (
@@ -167,7 +167,7 @@ class Locks:
             if found.kind == "ext" and self.world.guards.first(found.name) is not None
         )
 
-    def _slot(self, evaluator: Evaluator, index: int) -> tuple[Cell | None, Obj | None, str]:
+    def slot(self, evaluator: Evaluator, index: int) -> tuple[Cell | None, Obj | None, str]:
         """The storage slot a lock expression names, the object it belongs to, and its display name."""
         world = self.world
         node = evaluator.nodes[index]
@@ -200,7 +200,7 @@ class Locks:
             case f.Param(name):
                 return None, None, name
             case f.Item(base, _) | f.Elem(base):
-                inner, holder, display = self._slot(evaluator, base)
+                inner, holder, display = self.slot(evaluator, base)
                 return inner, holder, f"{display}[]"
             case f.ClassVar(owner, name):
                 return ("k", f"{evaluator.info.module}:{owner}", name), None, f"{evaluator.info.module}.{owner}.{name}"

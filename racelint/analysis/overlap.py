@@ -9,7 +9,8 @@ from racelint.analysis.handed import Handed
 from racelint.analysis.origins import Provenance
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
-from racelint.contexts import SELF_SITE, EntryPoint, Event
+from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.link.call_sites import Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
 from racelint.link.world import World

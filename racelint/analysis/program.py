@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import networkx as nx
 
 from racelint import serving
+from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
+from racelint.analysis.enforce import Breach, Enforcer, settled
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
-from racelint.analysis.races import Race, Races
+from racelint.analysis.races import Judges, Race, Races
+from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
+from racelint.analysis.starts import Starts, starts
+from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
 from racelint.analysis.turns import TaskRaces, Turns
-from racelint.analysis.walk import FEW, Group, Reached, Walker
-from racelint.contexts import Discovery, EntryPoint, Event, in_loop
+from racelint.analysis.walk import Group, Reached, State, Walker, Watch
+from racelint.analysis.watch import Watcher
+from racelint.contexts import Discovery, EntryPoint
+from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import call_graph
 from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
+# The index of the group of functions that no entry point leads to.
+NOBODY = -1
 SPECIAL_API = (
     "__call__",
     "__getitem__",
@@ -40,7 +49,11 @@ SPECIAL_API = (
 
 @dataclass(slots=True)
 class Program:
-    """Everything known after the analysis."""
+    """Everything known after the analysis.
+
+    ``declared``: all accesses to places that have a guard by contract. ``survey`` finds those to any places, in all
+    code, whether something runs beside it or not. ``singletons``: classes of which there is one instance.
+    """
 
     world: World
     graph: nx.MultiDiGraph[str]
@@ -50,6 +63,12 @@ class Program:
     races: tuple[Race, ...]
     overlap: Overlap
     turns: Turns
+    contracts: Contracts
+    breaches: tuple[Breach, ...]
+    declared: tuple[Reached, ...]
+    survey: Callable[[Collection[str]], tuple[Reached, ...]]
+    watched: Watcher
+    singletons: frozenset[str]
 
 
 class Analysis:
@@ -66,6 +85,8 @@ class Analysis:
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
+        self.contracts = Contracts()
+        self.judges = Judges()
         self._reach: dict[frozenset[str], frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
@@ -76,39 +97,96 @@ class Analysis:
         if self.library:
             api_classes.extend(self._public_classes())
         sharing = Sharing(world, self.entries, api_classes)
-        begins = self._begins
-        ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
-        executors: dict[Obj, frozenset[Event]] = defaultdict(frozenset)
-        for entry in self.entries:
-            for site in entry.ends:
-                ends[site] |= entry.begins
-            if entry.executor is not None:
-                executors[entry.executor] |= entry.begins
         active = frozenset(group.api for group in groups if group.api)
-        leads = self._reach_begins(begins)
-        walker = Walker(world, self.locks, Effects(world), sharing, begins, ends, executors, leads, active)
-        reached: list[Reached] = []
+        required = self.contracts.held
+        effects = Effects(world)
+        records, watched = Records(), Watcher(world, self.locks)
+        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))
+        covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
                 progress(done, len(groups))
-            reached.extend(walker.walk(group))
+            walker.walk(group)
+            covered.append((group, walker.covered))
+        self._walk_under_locks(walker, watched, covered)
+        reached = records.reached
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
         told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
-        provenance = Provenance(world, self.graph, self._plain, walker.effects)
+        provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
-        races = list(Races(world, overlap, self._singletons()).find(reached))
+        singletons = self._singletons()
+        finder = Races(world, overlap, singletons)
+        finder.judges = self.judges
+        races = list(finder.find(reached))
         turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
-        for race in TaskRaces(world, turns, self._singletons()).find(reached):
+        of_tasks = TaskRaces(world, turns, singletons)
+        of_tasks.judges = self.judges
+        for race in of_tasks.find(reached):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
-        return Program(world, self.graph, self.entries, groups, tuple(reached), tuple(races), overlap, turns)
+        races = [race for race in races if not settled(self.contracts, race)]
+
+        def look(watch: Watch) -> None:
+            everyone = Everyone(world, self.entries, api_classes)
+            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, (watch,))
+            for group in self._everything():
+                surveyor.walk(group)
+
+        def survey(places: Collection[str]) -> tuple[Reached, ...]:
+            found = Records(places)
+            look(found)
+            return found.reached
+
+        enforcer = Enforcer(self.contracts, world.symbols.functions, self.entries)
+        if self.contracts.guarded or self.contracts.required:
+            look(enforcer)
+        return Program(
+            world,
+            self.graph,
+            self.entries,
+            groups,
+            reached,
+            tuple(races),
+            overlap,
+            turns,
+            self.contracts,
+            tuple(enforcer.breaches()),
+            enforcer.accesses,
+            survey,
+            watched,
+            singletons,
+        )
+
+    def _everything(self) -> Iterator[Group]:
+        """All code: module bodies, the entry points, and the functions that nobody calls."""
+        plain, bodies = roots(self.world, self._plain, {entry.target.name for entry in self.entries})
+        imported = tuple(self._entry(fid, "main", "it runs when the module is imported") for fid in bodies)
+        uncalled = tuple(self._uncalled(fid) for fid in plain)
+        for number, entries in enumerate((imported, self.entries, uncalled)):
+            yield Group(number, entries, "any", False)
+
+    def _uncalled(self, fid: str) -> EntryPoint:
+        why = "nobody in the project calls it, so nobody holds a lock for it"
+        info = self.world.symbols.functions[fid]
+        if info.is_method and info.facts.name in MAKERS:
+            return self._constructor(fid, "any", why)
+        return self._entry(fid, "any", why)
 
     def _waiting_groups(self, groups: tuple[Group, ...]) -> dict[Event, set[int]]:
         """Where a caller waits for a server -> the groups that come there."""
         reached = [(group.index, self._reached_from(group.entries)) for group in groups] if self.waiting else []
         return {site: {index for index, functions in reached if site[0] in functions} for site in self.waiting}
+
+    def _walk_under_locks(self, walker: Walker, watched: Watcher, covered: Iterable[tuple[Group, list[State]]]) -> None:
+        """What the walks have left out because of the locks held there, and what no entry point leads to."""
+        under = UnderLocks(walker, self._plain, (watched,))
+        for group, states in covered:
+            under.follow(group, states)
+        why = "whoever calls it"
+        alone = [self._entry(fid, "any", why) for fid in sorted(under.takers - watched.visited.keys())]
+        under.walk(Group(NOBODY, tuple(alone), "any", False))
 
     def _made(self) -> Counter[str]:
         """How many calls make instances of each class (copies too), those of its subclasses included."""
@@ -160,48 +238,10 @@ class Analysis:
                 )
         return tuple(found)
 
-    def _reach_begins(self, begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
-        """Function -> begin sites in it or in what it surely calls."""
-        direct: dict[str, set[Event]] = defaultdict(set)
-        for site in begins:
-            direct[site[0]].add(site)
-        if not direct:
-            return {}
-        found: dict[str, frozenset[Event]] = {}
-        condensed = nx.condensation(self._likely_calls)
-        for component in reversed(list(nx.topological_sort(condensed))):
-            gained: set[Event] = set()
-            members = condensed.nodes[component]["members"]
-            for fid in members:
-                gained |= direct.get(fid, set())
-            for successor in condensed.successors(component):
-                for fid in condensed.nodes[successor]["members"]:
-                    gained |= found.get(fid, frozenset())
-                    break
-            if gained:
-                for fid in members:
-                    found[fid] = frozenset(gained)
-        return found
-
     @cached_property
-    def _likely_calls(self) -> nx.DiGraph[str]:
-        """The call graph without calls that may go to many functions: following those, everything starts everything."""
-        count: dict[tuple[str, int], int] = defaultdict(int)
-        edges: list[tuple[str, str, int]] = list(self.graph.edges(data="event"))
-        for caller, _, event in edges:
-            count[caller, event] += 1
-        likely: nx.DiGraph[str] = nx.DiGraph()
-        likely.add_nodes_from(self.graph)
-        likely.add_edges_from((caller, callee) for caller, callee, event in edges if count[caller, event] <= FEW)
-        return likely
-
-    @cached_property
-    def _begins(self) -> frozenset[Event]:
-        return self.background.union(*(entry.begins for entry in self.entries))
-
-    @cached_property
-    def _begin_reach(self) -> dict[str, frozenset[Event]]:
-        return self._reach_begins(self._begins)
+    def starts(self) -> Starts:
+        """What begins and ends where."""
+        return starts(self.graph, self.entries, self.background)
 
     @cached_property
     def _mains(self) -> tuple[EntryPoint, ...]:
@@ -210,7 +250,7 @@ class Analysis:
         targeted = {entry.target.name for entry in self.entries}
         found = []
         for fid, info in world.symbols.functions.items():
-            if fid not in self._begin_reach or fid in targeted or info.facts.kind == "class":
+            if fid not in self.starts.reach or fid in targeted or info.facts.kind == "class":
                 continue
             if info.facts.kind == "function" and self.graph.in_degree(fid) > 0:
                 continue
@@ -251,7 +291,7 @@ class Analysis:
                 owner = self._owner_of(fid)
                 if owner is not None:
                     owners.add(owner)
-            for owner in owners:
+            for owner in sorted(owners):  # the order of groups decides between ways that are as good
                 found[owner].add(entry.target.name)
                 if owner in world.symbols.classes:
                     for relative in world.class_of(owner).subclasses:
@@ -380,7 +420,7 @@ class Analysis:
             if entry.target.name in self.api_threads.get(owner, frozenset())
             for site in entry.begins
         )
-        return {fid: started - self._begin_reach.get(fid, frozenset()) for fid in fids}
+        return {fid: started - self.starts.reach.get(fid, frozenset()) for fid in fids}
 
     def _public_classes(self) -> list[str]:
         return list(self.world.symbols.classes)
@@ -412,7 +452,7 @@ class Analysis:
     def _singletons(self) -> frozenset[str]:
         """Classes with one instance: made at one place that runs once."""
         found = set()
-        for cid, sites in self.discovery.instantiated.items():
+        for cid, sites in self.discovery.sites.instantiated.items():
             if len(sites) != 1:
                 continue
             ((fid, index),) = sites

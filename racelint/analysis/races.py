@@ -6,21 +6,21 @@ What counts is described per pattern below; every decision about harm is here, s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
-from racelint.analysis.effects import MUTATING, RESIZING, Kind
+from racelint.analysis.collisions import Collisions
+from racelint.analysis.effects import MUTATING, RESIZING
 from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
-from racelint.analysis.locks import Lock, same_lock
+from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached
-from racelint.link.objects import Obj
-from racelint.link.world import Cell, World
+from racelint.link.world import World
 from racelint.model import facts as f
 
 Pattern = Literal[
@@ -36,11 +36,6 @@ Pattern = Literal[
     "await-while-iterating",
 ]
 
-Keep = Literal["all", "lasting", "claims", "none", "resizing", "harmful"]
-
-# Ways to one access that are paired with others: of one group of entry points, and of all.
-WAYS_PER_GROUP = 8
-WAYS_PER_ACCESS = 32
 INTOLERANT = frozenset(("item", "delete", "unbind"))
 EMPTYING = frozenset(("discard", "clear"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
@@ -49,6 +44,14 @@ SHRINKING = frozenset(("delete", "discard", "clear"))
 WRITES = frozenset(("rebind", "insert", "update", "delete", "clear", "discard"))
 REBIND = frozenset(("rebind",))
 REORDERING = RESIZING | {"order"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What is asked whether a collision does harm; others may remember what they answered (see ``verdicts``)."""
+
+    harmless: Callable[[World, Flows, Iterable[Reached]], Harmless] = Harmless
+    first_use: Callable[[World, Flows, Iterable[Reached]], FirstUse] = FirstUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +90,30 @@ class Races:
 
     harmless: Harmless
     first_use: FirstUse
+    collisions: Collisions
 
     def __init__(self, world: World, overlap: Overlap, singletons: frozenset[str]) -> None:
         self.world = world
         self.overlap = overlap
+        self.judges = Judges()
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
-        self._by_effect: dict[tuple[object, str], list[Reached]] = {}
-        self._candidates: dict[tuple[object, frozenset[str], Keep], tuple[Reached, ...]] = {}
-        self._collisions: dict[tuple[object, ...], tuple[Reached, str] | None] = {}
         self._late_ones: dict[str, list[Reached]] = {}
         # Stores that give an equal value whoever does them.
         self._filled_in: set[tuple[str, int]] = set()
-        self._contents: defaultdict[tuple[object, str], list[Reached]] = defaultdict(list)
 
     def find(self, reached: Iterable[Reached]) -> Iterator[Race]:
         """Races of all places, places in order of their names."""
         by_name: dict[str, list[Reached]] = defaultdict(list)
         late: dict[str, list[Reached]] = defaultdict(list)
         reached = tuple(reached)
-        self.harmless = Harmless(self.world, self.flows, reached)
-        self.first_use = FirstUse(self.world, self.flows, reached)
+        self.harmless = self.judges.harmless(self.world, self.flows, reached)
+        self.first_use = self.judges.first_use(self.world, self.flows, reached)
+        self.collisions = Collisions(self.world, self.overlap, self.guards, self.flows, self.harmless)
+        self.collisions.keep(reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
             (late if access.late else by_name)[access.touch.name].append(access)
-            if access.touch.content and not access.late and self._made_once(access.touch.place):
-                self._contents[access.touch.place, access.touch.effect].append(access)
         self._late_ones = late
         found = [race for name in sorted(by_name) for race in self._place(name, by_name[name])]
         for race in found:
@@ -120,33 +121,13 @@ class Races:
             if not self.first_use.follows(changes):
                 yield replace(race, guess=self.overlap.guess(race.first, race.second))
 
-    def _made_once(self, place: Cell) -> bool:
-        """Whether the function that makes a container runs once for who keeps it: then all who hold it hold one.
-
-        What a helper makes for each of its callers is another container every time.
-        """
-        made = place[1]
-        if not isinstance(made, Obj) or made.site is None or made.site[0] not in self.world.symbols.functions:
-            return False
-        facts = self.world.symbols.functions[made.site[0]].facts
-        return facts.kind != "function" or facts.name == "__init__" or made.site[0] in self.overlap.mains
-
     # -- one place ----------------------------------------------------------------------------------------------------
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
         late = self._late_ones.get(name, [])
-        places = {access.touch.place for access in accesses if access.touch.content}
-        changed = any(access.touch.effect in MUTATING for access in accesses) or any(
-            (place, effect) in self._contents for place in places for effect in MUTATING
-        )
-        if not late and not changed:
+        if not late and not self.collisions.changed(accesses):
             return
-        self._index(accesses)
-        # One container may be kept in several slots: it is the same under each of their names.
-        for place in places:
-            for effect in get_args(Kind):
-                if (place, effect) in self._contents:
-                    self._by_effect[place, effect] = self._contents[place, effect]
+        self.collisions.at(accesses, everywhere=True)
         guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):
@@ -166,15 +147,6 @@ class Races:
                 yield race
         yield from self._writes(name, accesses, done)
 
-    def _index(self, accesses: list[Reached]) -> None:
-        """Makes ready for the accesses of one place."""
-        accesses.sort(key=_nearest)
-        self._by_effect = defaultdict(list)
-        self._candidates = {}
-        self._collisions = {}
-        for access in accesses:
-            self._by_effect[access.touch.place, access.touch.effect].append(access)
-
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether others can fall into the compound from ``first`` to ``last``: threads can, anywhere."""
         return True
@@ -182,92 +154,6 @@ class Races:
     def _walks_on(self, flow: Flow, access: Reached) -> bool:
         """Whether others can run while a loop over a container is under way."""
         return True
-
-    def _with_effects(self, access: Reached, effects: frozenset[str], keep: Keep = "all") -> tuple[Reached, ...]:
-        """Accesses to the same place that do any of these and are worth keeping, nearest to an entry point first.
-
-        Of one access reached in very many ways a few are enough to pair with.
-        """
-        key = (access.touch.place, effects, keep)
-        found = self._candidates.get(key)
-        if found is None:
-            every = [other for effect in sorted(effects) for other in self._by_effect.get((key[0], effect), ())]
-            every.sort(key=_nearest)
-            ways: Counter[tuple[str, int, int]] = Counter()
-            chosen = []
-            for other in every:
-                site = (other.touch.fid, other.touch.event)
-                at_all, of_group = (*site, -1), (*site, other.group.index)
-                if ways[at_all] >= WAYS_PER_ACCESS or ways[of_group] >= WAYS_PER_GROUP:
-                    continue
-                if self._kept(other, keep):
-                    ways.update((at_all, of_group))
-                    chosen.append(other)
-            found = self._candidates[key] = tuple(chosen)
-        return found
-
-    def _kept(self, access: Reached, keep: Keep) -> bool:
-        match keep:
-            case "lasting":
-                return not self.harmless.resets(access)
-            case "claims":
-                return self.harmless.claims(access)
-            case "none":
-                return access.touch.effect == "unbind" or self.flows[access.touch.fid].is_none(access.touch.value)
-            case "resizing":
-                return not access.touch.aug
-            case "harmful":
-                return not access.touch.harmless
-            case "all":
-                return True
-
-    # -- locks --------------------------------------------------------------------------------------------------------
-
-    def _collide(self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]) -> tuple[Reached, str] | None:
-        """The first candidate that may run while ``side`` does, on the same object, without a common lock."""
-        entry = side.state.entry
-        if not isinstance(candidates, tuple) or entry.serialised_by:
-            return self._first_collision(locks, side, candidates)
-        made = self.overlap.provenance.of(side)
-        key = (candidates, tuple(locks), side.group.index, side.touch.base, id(entry), side.started, made)
-        if key not in self._collisions:
-            self._collisions[key] = self._first_collision(locks, side, candidates)
-        return self._collisions[key]
-
-    def _first_collision(
-        self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
-    ) -> tuple[Reached, str] | None:
-        best: tuple[Reached, str] | None = None
-        least = (0, False)
-        for other in candidates:
-            if best is not None and (other.state.doubt, False) >= least:
-                break
-            if not self.overlap.same_object(side, other):
-                continue
-            # The surest first, of those one from another entry point.
-            rank = (other.state.doubt + self.overlap.guess(side, other), other.state.entry is side.state.entry)
-            if best is not None and rank >= least:
-                continue
-            why = self.overlap.why(side, other)
-            if why is None or self.guards.common(locks, other.locks, side) or self._serialised(side, other):
-                continue
-            if self.overlap.provenance.apart(side, other):
-                continue
-            best, least = (other, why), rank
-        return best
-
-    def _serialised(self, a: Reached, b: Reached) -> bool:
-        """Both work on the entry of the object they were called for, and calls for one object do not overlap."""
-        first, second = a.state.entry, b.state.entry
-        if not first.serialised_by or not second.serialised_by or a.touch.key < 0 or b.touch.key < 0:
-            return False
-        return self._identifies(a) and self._identifies(b)
-
-    def _identifies(self, access: Reached) -> bool:
-        if access.state.parent is not None:
-            return False
-        names = self.flows[access.touch.fid].param_names(access.touch.key)
-        return any(set(group) <= names for group in access.state.entry.serialised_by)
 
     # -- compounds ----------------------------------------------------------------------------------------------------
 
@@ -322,11 +208,11 @@ class Races:
                 continue
             if self._apart(flow, read, act) or not self._breakable(flow, read, act, parts):
                 continue
-            candidates = self._with_effects(act, WRITES, "lasting") or (act,)
+            candidates = self.collisions.others(act, WRITES, "lasting") or (act,)
             if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
                 continue
             covering = self.guards.covering(read, act)
-            hit = self._collide(covering, act, candidates)
+            hit = self.collisions.first(covering, act, candidates)
             if hit is None:
                 continue
             split = bool(self._split(read, act))
@@ -382,7 +268,7 @@ class Races:
                 candidates = tuple(
                     other for other in _without(act, candidates) if not self.harmless.as_good(act, other)
                 )
-            hit = self._collide(covering, act, candidates)
+            hit = self.collisions.first(covering, act, candidates)
             if hit is None:
                 continue
             self.first_use.note(check, act)
@@ -418,9 +304,9 @@ class Races:
                 return ()
             if self.harmless.told(check, act):
                 return ()
-            return self._with_effects(act, REBIND, "lasting")
+            return self.collisions.others(act, REBIND, "lasting")
         if a.effect == "read" and flow.dereferenced(a.event) and not flow.dereferenced(c.event):
-            return self._with_effects(act, REBIND | {"unbind"}, "none")
+            return self.collisions.others(act, REBIND | {"unbind"}, "none")
         return ()
 
     def _rivals(self, flow: Flow, act: Reached) -> tuple[Reached, ...]:
@@ -428,7 +314,7 @@ class Races:
         wanted = flow.nodes_text(act.touch.value)
         return tuple(
             other
-            for other in self._with_effects(act, REBIND, "claims")
+            for other in self.collisions.others(act, REBIND, "claims")
             if self.flows[other.touch.fid].nodes_text(other.touch.value) == wanted
         )
 
@@ -457,7 +343,7 @@ class Races:
             wanted = ADDING
         else:
             return ()
-        return tuple(other for other in self._with_effects(act, wanted) if not self.harmless.other_key(act, other))
+        return tuple(other for other in self.collisions.others(act, wanted) if not self.harmless.other_key(act, other))
 
     # -- constructors -------------------------------------------------------------------------------------------------
 
@@ -472,10 +358,10 @@ class Races:
                 continue
             readers = [
                 other
-                for other in self._with_effects(access, frozenset(("read",)))
+                for other in self.collisions.others(access, frozenset(("read",)))
                 if other.state.entry.exact and other.state.entry.begins & access.started and not other.late
             ]
-            hit = self._collide(list(access.locks), access, readers)
+            hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
                 found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
         yield from found.values()
@@ -516,10 +402,10 @@ class Races:
             wanted = SHRINKING if sequence else RESIZING
             candidates = tuple(
                 other
-                for other in self._with_effects(access, wanted, "resizing")
+                for other in self.collisions.others(access, wanted, "resizing")
                 if not self.harmless.fills_first(other, access)
             )
-            hit = self._collide(list(access.locks), access, candidates)
+            hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is not None:
                 found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
         yield from found.values()
@@ -553,7 +439,7 @@ class Races:
                 and (other.touch.place == touch.place or (test and other.touch.content))
                 and not (other.touch.effect == "rebind" and self.harmless.resets(other) and not writes)
             ]
-            hit = self._collide(list(access.locks), access, candidates)
+            hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is None:
                 continue
             race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes)
@@ -592,7 +478,7 @@ class Races:
             and self.flows[fid].tested(other.touch.event)
             for other in holders
         )
-        writers = self._with_effects(access, MUTATING)
+        writers = self.collisions.others(access, MUTATING)
         return tested and all(
             other.touch.fid == fid and not self.flows[fid].is_none(other.touch.value) for other in writers
         )
@@ -610,7 +496,7 @@ class Races:
             if touch.atomic:
                 candidates = tuple(
                     other
-                    for other in self._with_effects(access, REORDERING, "harmful")
+                    for other in self.collisions.others(access, REORDERING, "harmful")
                     if not self.harmless.other_closure(access, other) and not self._same_memo(access, other)
                 )
             else:
@@ -621,7 +507,7 @@ class Races:
                 touch.effect == "update" and self.flows[touch.fid].same_always(touch.key)
             ):
                 candidates = _without(access, candidates)
-            hit = self._collide(list(access.locks), access, candidates)
+            hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
         yield from found.values()
@@ -631,9 +517,3 @@ def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, .
     """The candidates that are not the same store as ``access``."""
     again = (access.touch.fid, access.touch.event)
     return tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
-
-
-def _nearest(access: Reached) -> tuple[int, int, str, int, int]:
-    """Sure ways first, then short ones."""
-    state = access.state
-    return (state.doubt, state.depth, state.fid, access.touch.event, access.group.index)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from racelint.contexts import SELF_SITE, EntryPoint, Event
+from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.link.call_sites import Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World

@@ -16,6 +16,7 @@ from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
 from racelint.analysis.races import Pattern, Race, Races
+from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
 from racelint.link.world import World
@@ -75,13 +76,13 @@ class TaskRaces(Races):
     def __init__(self, world: World, overlap: Turns, singletons: frozenset[str]) -> None:
         super().__init__(world, overlap, singletons)
         self.guards = LoopGuards(world, singletons)
-        self._real: dict[str, bool] = {}
+        self.suspension = Suspension(world)
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
         tasks = [access for access in accesses if _on_loop(access)]
         if not any(access.touch.effect in MUTATING for access in tasks):
             return
-        self._index(tasks)
+        self.collisions.at(tasks)
         done: set[str] = set()
         for race in (*self._compounds(name, tasks, None), *self._iterations(name, tasks)):
             if race.first.touch.fid not in done:
@@ -130,29 +131,7 @@ class TaskRaces(Races):
     def _suspends(self, flow: Flow, access: Reached, index: int) -> bool:
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
-        return isinstance(event, f.Suspend) and self._really(access.touch.fid, event)
-
-    def _really(self, fid: str, event: f.Suspend) -> bool:
-        """``await f()`` on a coroutine of the project that never waits for anything does not give way."""
-        if event.how != "await":
-            return True
-        node = self.world.symbols.functions[fid].facts.nodes[event.value]
-        if not isinstance(node, f.Result):
-            return True
-        callees = self.world.callees.get((fid, node.event), ())
-        names = [callee.name for callee in callees if callee.kind in ("func", "bound")]
-        if len(names) != len(callees) or not names:
-            return True
-        return any(self._waits(name) for name in names)
-
-    def _waits(self, fid: str) -> bool:
-        if fid not in self._real:
-            facts = self.world.symbols.functions[fid].facts
-            self._real[fid] = False  # a coroutine that only awaits itself never gets to wait
-            self._real[fid] = not facts.is_async or any(
-                isinstance(event, f.Suspend) and self._really(fid, event) for event in facts.events
-            )
-        return self._real[fid]
+        return isinstance(event, f.Suspend) and self.suspension.really(access.touch.fid, event)
 
 
 def _on_loop(access: Reached) -> bool:

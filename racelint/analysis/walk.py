@@ -8,16 +8,19 @@ is held in the callee; a function reached with and without a lock has two states
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from racelint.analysis.arguments import Arguments, Params
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
-from racelint.analysis.freshness import Freshness, current, root
+from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.sharing import Sharing
-from racelint.contexts import EntryPoint, Event
+from racelint.analysis.starts import FEW, Starts, around
+from racelint.contexts import EntryPoint
+from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Bindings, Obj, Objs
@@ -29,15 +32,10 @@ from racelint.model import facts as f
 # Different argument combinations one function is followed with in one group; further ones are merged.
 STATES_PER_FUNCTION = 6
 ENTRIES_PER_STATE = 2
-# Sets of locks one function is followed with for the same arguments.
 LOCK_VARIANTS = 4
-# One access on more objects than this (under the same locks) teaches nothing new.
-BASES_PER_ACCESS = 4
 MAX_DEPTH = 60
 # Ways with more doubtful steps than this are not followed; those with this many give findings of low confidence.
 MAX_DOUBT = 2
-# Callees of one call that may be told apart by a class hierarchy or a few stored callbacks; more are a guess.
-FEW = 3
 FAR = 8
 # How far calls are followed from a public method that nobody in the project is known to call.
 API_DEPTH = 6
@@ -47,6 +45,8 @@ SIGNAL_DEPTH = 2
 RETURN_DEPTH = 3
 # Callees whose call does not list the arguments of the function that runs.
 INDIRECT = ("partial", "symbol", "member")
+# Locks with the region of the function that holds them; -1: a caller does.
+Held: TypeAlias = tuple[tuple[Lock, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class State:
 
 @dataclass(slots=True, eq=False)
 class Reached:
-    """An access reached in some state. ``held`` pairs locks with the region that holds them (-1: the caller).
+    """An access reached in some state.
 
     ``started``: the begin sites (see ``EntryPoint.begins``) that may have run before it in this context. ``late``: its
     object was still being made by this function when others got to see it.
@@ -97,7 +97,7 @@ class Reached:
     touch: Touch
     state: State
     group: Group
-    held: tuple[tuple[Lock, int], ...]
+    held: Held
     started: frozenset[Event]
     other: State | None = None
     late: bool = False
@@ -109,8 +109,38 @@ class Reached:
             self.locks = tuple(dict.fromkeys(lock for lock, _ in self.held))
 
 
+class Watch:
+    """What is told of a walk: each subclass overrides what it wants to know."""
+
+    def event(
+        self, walker: Walker, evaluator: Evaluator, state: State, index: int, held: Held, started: frozenset[Event]
+    ) -> None:
+        """An event is reached in some state, with what is held and may have been started by then."""
+
+    def touched(
+        self,
+        walker: Walker,
+        touch: Touch,
+        state: State,
+        held: Held,
+        started: frozenset[Event],
+        published: Collection[Obj],
+    ) -> None:
+        """A place is touched. ``published``: the fresh objects that others can see by now."""
+
+    def entered(self, walker: Walker, state: State, held: Held) -> None:
+        """A function is called (or an entry point begun), with what is held there."""
+
+
 class Walker:
-    """Walks one group of entry points."""
+    """Walks one group of entry points after the other, and tells ``watches`` what is reached.
+
+    ``active``: classes whose instances are meant to be used by several contexts. ``required``: locks that functions
+    require of their callers (see ``contracts``): held there, whoever calls.
+    """
+
+    # Sets of locks one function is followed with for the same arguments.
+    lock_variants = LOCK_VARIANTS
 
     def __init__(
         self,
@@ -118,11 +148,10 @@ class Walker:
         locks: Locks,
         effects: Effects,
         sharing: Sharing,
-        begins: frozenset[Event],
-        ends: Mapping[Event, frozenset[Event]],
-        executors: Mapping[Obj, frozenset[Event]],
-        reach_begins: Mapping[str, frozenset[Event]],
+        starts: Starts,
         active: frozenset[str],
+        required: Mapping[str, tuple[Lock, ...]],
+        watches: Sequence[Watch],
     ) -> None:
         self.world = world
         self.locks = locks
@@ -130,28 +159,32 @@ class Walker:
         self.sharing = sharing
         self.arguments = Arguments(world)
         self.freshness = Freshness(world, sharing)
-        self.begins = begins
-        self.ends = ends
-        self.executors = executors
-        self.reach_begins = reach_begins
+        self.starts = starts
         self.active = active
+        self.required = required
+        self.watches = tuple(watches)
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
-    def walk(self, group: Group) -> list[Reached]:
-        """Every shared access the group reaches."""
+    def walk(self, group: Group) -> None:
+        """Walk everything that the entry points of a group reach."""
+        self._begin(group)
+        for entry in group.entries:
+            self._push_entry(entry)
+        self._run()
+
+    def _begin(self, group: Group) -> None:
         self.group = group
-        self.reached: dict[tuple[object, ...], Reached] = {}
-        self.alike: dict[tuple[object, ...], int] = defaultdict(int)
+        # States left out because the function was walked with fewer locks.
+        self.covered: list[State] = []
         self.seen: dict[tuple[object, ...], list[State]] = {}
         self.variants: dict[tuple[object, ...], dict[frozenset[Lock], tuple[Lock, ...]]] = defaultdict(dict)
         self.per_function: dict[str, int] = defaultdict(int)
         self.queues: tuple[deque[State], ...] = tuple(deque() for _ in range(MAX_DOUBT + 1))
-        for entry in group.entries:
-            self._push_entry(entry)
+
+    def _run(self) -> None:
         while (queue := next(filter(None, self.queues), None)) is not None:
             self._visit(queue.popleft())
-        return list(self.reached.values())
 
     # -- states -------------------------------------------------------------------------------------------------------
 
@@ -162,15 +195,19 @@ class Walker:
         if target.kind == "bound" and target.owner is not None and facts.params:
             params = ((facts.params[0].name, (target.owner,)),)
         started = self.group.initially.get(target.name, frozenset())
-        self._push(
-            State(
-                target.name, params, target.bindings, (), entry, None, -1, 0, int(entry.confidence != "high"), started
-            )
-        )
+        doubt = int(entry.confidence != "high")
+        self._enter(State(target.name, params, target.bindings, (), entry, None, -1, 0, doubt, started), ())
+
+    def _enter(self, state: State, held: Held) -> None:
+        for watch in self.watches:
+            watch.entered(self, state, held)
+        self._push(state)
 
     def _push(self, state: State) -> None:
         if state.depth > MAX_DEPTH or state.doubt > MAX_DOUBT:
             return
+        if state.fid in self.required:
+            state.held = tuple(dict.fromkeys((*state.held, *self.required[state.fid])))
         # What the main thread has started depends on where it began, so its roots are kept apart.
         start = state.entry.target.name if self.group.application else ""
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
@@ -181,15 +218,15 @@ class Walker:
                 key = (start, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
         if known is None:
-            # A state with more locks than one seen before can show nothing that the other did not.
             variants = self.variants[start, state.fid, state.params, state.bindings]
             held = frozenset(state.held)
-            smaller = next((other for other in variants if other <= held), None)
+            smaller = self._no_more_than(variants, held)
             if smaller is not None:
                 known = self.seen[start, state.fid, state.params, state.bindings, variants[smaller]]
-            elif len(variants) < LOCK_VARIANTS:
+            elif len(variants) < self.lock_variants:
                 variants[held] = state.held
             else:
+                self.covered.append(state)
                 return
         if known is None:
             self.per_function[state.fid] += 1
@@ -197,6 +234,7 @@ class Walker:
             self.queues[state.doubt].append(state)
             return
         if len(state.held) > len(known[0].held):
+            self.covered.append(state)
             return
         started = frozenset().union(*(other.started for other in known))
         if self._adds_entry(state, known) or not state.started <= started:
@@ -204,6 +242,10 @@ class Walker:
                 state.started |= started
                 known.append(state)
                 self.queues[state.doubt].append(state)
+
+    def _no_more_than(self, variants: Collection[frozenset[Lock]], held: frozenset[Lock]) -> frozenset[Lock] | None:
+        """A set of locks seen before with which a state shows all that it does with these: one without the others."""
+        return next((other for other in variants if other <= held), None)
 
     def _merged(self, state: State) -> Params:
         """What is still told apart when a function was followed with very many arguments: the receiver, for a while.
@@ -222,7 +264,7 @@ class Walker:
             return False
         if len(known) < ENTRIES_PER_STATE:
             return True
-        return len(known) < 2 * ENTRIES_PER_STATE and _module(state) not in {_module(other) for other in known}
+        return len(known) < 2 * ENTRIES_PER_STATE and module(state) not in {module(other) for other in known}
 
     @property
     def _reach_limit(self) -> int:
@@ -269,17 +311,20 @@ class Walker:
         info = world.symbols.functions[state.fid]
         evaluator = self.evaluator(state.fid, state.params, state.bindings)
         started = state.started
-        loops = self._loop_begins(info.facts, state.fid)
+        loops = self.starts.in_loops(world, state.fid)
         published: set[Obj] = set()
         region_locks: dict[int, tuple[Lock, ...]] = {}
 
-        def held(index: int) -> tuple[tuple[Lock, int], ...]:
+        def held(index: int) -> Held:
             found = [(lock, -1) for lock in state.held]
             for region in info.facts.held[index]:
-                if region not in region_locks:
-                    region_locks[region] = self._region(evaluator, info.facts.regions[region])
-                found.extend((lock, region) for lock in region_locks[region])
+                found.extend(of_region(region))
             return tuple(found)
+
+        def of_region(region: int) -> Held:
+            if region not in region_locks:
+                region_locks[region] = self._region(evaluator, info.facts.regions[region])
+            return tuple((lock, region) for lock in region_locks[region])
 
         unreachable = dead(info.facts, evaluator.params)
         for index, event in enumerate(info.facts.events):
@@ -287,8 +332,13 @@ class Walker:
                 continue
             before = started
             if loops and event.block:
-                before = before | self._looping(info.facts, event.block, loops)
-            if (state.fid, index) in self.begins:
+                before = before | around(info.facts, event.block, loops)
+            # Where a region ends is the only event in one without a body.
+            last = of_region(event.region) if isinstance(event, f.Release) else ()
+            locks = held(event.held)
+            for watch in self.watches:
+                watch.event(self, evaluator, state, index, (*locks, *last), before)
+            if (state.fid, index) in self.starts.begins:
                 self.visited_sites[state.fid, index].add(self.group.index)
                 started = started | {(state.fid, index)}
                 published.update(self.freshness.params(evaluator, ((state.fid, index),)))
@@ -296,22 +346,18 @@ class Walker:
                     for callee in evaluator.eval(event.func):
                         published.update(self.freshness.handed(evaluator, event, callee))
             if isinstance(event, f.Access):
-                for touch in self.effects.access(evaluator, event, index):
-                    self._record(touch, state, held(event.held), before, published)
+                self._touched(self.effects.access(evaluator, event, index), state, locks, before, published)
                 self.freshness.publish(evaluator, event, published)
                 if event.kind in ("load", "store"):
-                    self._properties(evaluator, event, index, state, held(event.held), before, published)
+                    self._properties(evaluator, event, index, state, locks, before, published)
             elif isinstance(event, f.Call):
-                locks = held(event.held)
-                for touch in self.effects.call(evaluator, event, index):
-                    self._record(touch, state, locks, before, published)
+                self._touched(self.effects.call(evaluator, event, index), state, locks, before, published)
                 self._follow(evaluator, event, index, state, locks, before, published)
                 site = (state.fid, index)
-                if site in self.ends:
-                    started = started - self.ends[site]
+                started = started - self.starts.ends.get(site, frozenset())
                 for callee in evaluator.eval(event.func):
                     for target in targets(world, callee):
-                        gained = self.reach_begins.get(target.name)
+                        gained = self.starts.reach.get(target.name)
                         if gained:
                             started = started | gained
                             published.update(self.freshness.params(evaluator, gained))
@@ -319,13 +365,24 @@ class Walker:
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
             elif isinstance(event, f.Return):
                 if self.group.kind in ("main", "any") and self._public(info):
-                    for touch in self.effects.handed_out(evaluator, event, index):
-                        self._record(touch, state, (), before, published)
-            elif isinstance(event, f.Release) and self.executors:
+                    self._touched(self.effects.handed_out(evaluator, event, index), state, (), before, published)
+            elif isinstance(event, f.Release) and self.starts.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
-                    ended = self.executors.get(world.heap.plain(obj))
+                    ended = self.starts.executors.get(world.heap.plain(obj))
                     if ended:
                         started = started - ended
+
+    def _touched(
+        self,
+        touches: Iterable[Touch],
+        state: State,
+        held: Held,
+        started: frozenset[Event],
+        published: Collection[Obj],
+    ) -> None:
+        for touch in touches:
+            for watch in self.watches:
+                watch.touched(self, touch, state, held, started, published)
 
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
@@ -373,89 +430,6 @@ class Walker:
             if region.open and region.how == "acquire":
                 yield from self.locks.of_region(evaluator, region)
 
-    # -- start order --------------------------------------------------------------------------------------------------
-
-    def _loop_begins(self, facts: f.Function, fid: str) -> dict[int, frozenset[Event]]:
-        """Per loop block: what may have been started by an earlier round."""
-        if not self.begins:
-            return {}
-        found: dict[int, set[Event]] = defaultdict(set)
-        for index, event in enumerate(facts.events):
-            if not isinstance(event, f.Call) or not event.block:
-                continue
-            gained: set[Event] = set()
-            if (fid, index) in self.begins:
-                gained.add((fid, index))
-            for callee in self.world.callees.get((fid, index), ()):
-                for target in targets(self.world, callee):
-                    gained |= self.reach_begins.get(target.name, frozenset())
-            block = event.block
-            while gained and block > 0:
-                if facts.blocks[block].kind == "loop":
-                    found[block] |= gained
-                block = facts.blocks[block].parent
-        return {block: frozenset(sites) for block, sites in found.items()}
-
-    def _looping(self, facts: f.Function, block: int, loops: dict[int, frozenset[Event]]) -> frozenset[Event]:
-        found: frozenset[Event] = frozenset()
-        while block > 0:
-            found |= loops.get(block, frozenset())
-            block = facts.blocks[block].parent
-        return found
-
-    # -- records ------------------------------------------------------------------------------------------------------
-
-    def _record(
-        self,
-        touch: Touch,
-        state: State,
-        held: tuple[tuple[Lock, int], ...],
-        started: frozenset[Event],
-        published: set[Obj],
-    ) -> None:
-        base = touch.base
-        late = False
-        if base is not None:
-            if base.fresh:
-                root_object = root(self.world, base)
-                if root_object in published:
-                    late = any(
-                        root(self.world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh
-                    )
-                    touch = touch.on(self.world.heap.shared(base))
-                elif self.freshness.given_away(base, started):
-                    touch = touch.on(self.world.heap.plain(base))
-                else:
-                    return
-                base = touch.base
-            assert base is not None
-            if not self.sharing.shared(base):
-                return
-        start = state.entry.target.name if self.group.application else ""
-        locks = tuple(lock for lock, _ in held)
-        # Closures that use a key of their own are told apart.
-        captured = touch.key >= 0 and isinstance(
-            self.world.symbols.functions[touch.fid].facts.nodes[touch.key], f.Captured
-        )
-        closure = state.bindings if captured else ()
-        key = (touch.event, touch.fid, touch.place, touch.effect, base, start, locks, closure)
-        known = self.reached.get(key)
-        if known is None:
-            alike = (touch.event, touch.fid, touch.effect, start, locks, closure)
-            self.alike[alike] += 1
-            if self.alike[alike] > BASES_PER_ACCESS:
-                return
-            self.reached[key] = Reached(touch, state, self.group, held, started, late=late)
-        else:
-            if self.group.main and not started <= known.started:
-                # Show the way that comes after more has been started: that is the one that can meet it.
-                known.state = state
-            known.started |= started
-            if known.state.entry is not state.entry and (
-                known.other is None or _module(known.other) == _module(known.state) != _module(state)
-            ):
-                known.other = state
-
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def _follow(
@@ -464,14 +438,13 @@ class Walker:
         call: f.Call,
         index: int,
         state: State,
-        held: tuple[tuple[Lock, int], ...],
+        held: Held,
         started: frozenset[Event],
         published: set[Obj],
     ) -> None:
         world = self.world
         if call.decorates:
             return
-        locks = tuple(dict.fromkeys(lock for lock, _ in held))
         callees = evaluator.eval(call.func)
         followed = [(callee, target) for callee in callees for target in self._targets(callee, evaluator, call, index)]
         meant = self._for_several(followed)
@@ -490,20 +463,23 @@ class Walker:
                 params = self.arguments.receiver(target, published)
             else:
                 params = self.arguments.bind(target, evaluator, call, published)
-            self._push(
-                State(
-                    target.name,
-                    params,
-                    self._bindings(evaluator, call, target),
-                    locks,
-                    state.entry,
-                    state,
-                    index,
-                    state.depth + 1,
-                    doubt,
-                    started,
-                )
-            )
+            bindings = self._bindings(evaluator, call, target)
+            self._call(state, index, target.name, params, bindings, held, doubt, started)
+
+    def _call(
+        self,
+        state: State,
+        index: int,
+        fid: str,
+        params: Params,
+        bindings: Bindings,
+        held: Held,
+        doubt: int,
+        started: frozenset[Event],
+    ) -> None:
+        locks = tuple(dict.fromkeys(lock for lock, _ in held))
+        callee = State(fid, params, bindings, locks, state.entry, state, index, state.depth + 1, doubt, started)
+        self._enter(callee, held)
 
     def _for_several(self, followed: list[tuple[Obj, Obj]]) -> bool:
         """Whether only the receiver of one method is in doubt, and its class is made to be used by several contexts.
@@ -578,7 +554,7 @@ class Walker:
         event: f.Access,
         index: int,
         state: State,
-        held: tuple[tuple[Lock, int], ...],
+        held: Held,
         started: frozenset[Event],
         published: set[Obj],
     ) -> None:
@@ -594,27 +570,12 @@ class Walker:
             fid = world.method(obj.name, name)
             if fid is None or (event.kind == "load" and not world.is_property(fid)):
                 continue
-            locks = tuple(dict.fromkeys(lock for lock, _ in held))
             for target in evaluator.function_objects(fid):
                 params = world.symbols.functions[target.name].facts.params
                 given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
-                depth = state.depth + 1
-                self._push(
-                    State(
-                        target.name,
-                        given,
-                        target.bindings,
-                        locks,
-                        state.entry,
-                        state,
-                        index,
-                        depth,
-                        state.doubt,
-                        started,
-                    )
-                )
+                self._call(state, index, target.name, given, target.bindings, held, state.doubt, started)
 
 
-def _module(state: State) -> str:
+def module(state: State) -> str:
     """The module of the entry point a state was reached from."""
     return state.entry.target.name.partition(":")[0]

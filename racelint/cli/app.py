@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "graph": "graph",
     "init": "setup",
     "rules": "inform",
+    "why": "why",
 }
 
 

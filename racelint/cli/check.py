@@ -190,8 +190,9 @@ def check(
                 if name == "github":
                     append(shown_result, lines, os.environ.get("GITHUB_STEP_SUMMARY"))
     from racelint.report.text import INTERNAL_ERROR
+    from racelint.suppress import UNKNOWN_LOCK
 
-    if any(problem.rule == INTERNAL_ERROR for problem in result.problems):
+    if any(problem.rule in (INTERNAL_ERROR, UNKNOWN_LOCK) for problem in result.problems):
         sys.exit(FAILED)
     found = failed and not adoption.update_baseline
     if (found or (changed and exit_non_zero_on_fix)) and not exit_zero:

@@ -100,13 +100,14 @@ def _part(program: Program, result: Result, scope: Scope, focus: str | None, eve
         about = frozenset(finding.place for finding in findings)
         return build.build(program, findings, about | within(build.shared_places(program)) if every else about)
     places, entries = within(build.all_places(program)), build.entry_names(program)
-    name = _named(focus, places | entries)
+    name = named(focus, places | entries, "--focus", "no shared place and no entry point")
     if name in places:
         return build.build(program, findings, {name})
     return model.from_entry(build.build(program, findings, within(build.shared_places(program))), name)
 
 
-def _named(word: str, names: frozenset[str]) -> str:
+def named(word: str, names: frozenset[str], option: str, nothing: str) -> str:
+    """The one of ``names`` that ``word`` is or ends. Raises click.UsageError, which begins with ``option``."""
     from racelint.config import suggestion
     from racelint.graph.model import matching, short_names
 
@@ -115,6 +116,6 @@ def _named(word: str, names: frozenset[str]) -> str:
         return found[0]
     if found:
         listed = ", ".join(found[:NAMES_SHOWN]) + (", ..." if len(found) > NAMES_SHOWN else "")
-        raise click.UsageError(shown(f"--focus: '{word}' may be any of {listed}"))
+        raise click.UsageError(shown(f"{option}: '{word}' may be any of {listed}"))
     near = suggestion(word, [*names, *short_names(names).values(), *(name.rpartition(".")[2] for name in names)])
-    raise click.UsageError(shown(f"--focus: no shared place and no entry point is called '{word}'{near}"))
+    raise click.UsageError(shown(f"{option}: {nothing} is called '{word}'{near}"))

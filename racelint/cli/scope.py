@@ -51,6 +51,11 @@ def cache_dir_option() -> Callable[[_Command], _Command]:
 
 
 def scope_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command that analyses a project and reports on a part of it takes."""
+    return project_options(click.argument("paths", nargs=-1, type=click.Path(path_type=Path))(command))
+
+
+def project_options(command: Callable[..., None]) -> Callable[..., None]:
     """What every command that analyses a project takes."""
     for option in (
         click.option("--verbose", is_flag=True, help="Whole call paths in reports; the traceback of internal errors."),
@@ -79,7 +84,6 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="DIR",
             help="The folder to analyse [default: the nearest with a configuration or version control root].",
         ),
-        click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
     ):
         command = option(command)
     return command

@@ -163,7 +163,7 @@ class Planner:
         places: dict[str, Sites] = {}
         for race in races:
             places.setdefault(race.name, Sites(race.name)).races.append(race)
-        for access in self.program.reached:
+        for access in (*self.program.reached, *self.program.declared):
             if access.touch.name in places:
                 places[access.touch.name].accesses[access.touch.fid].append(access)
         for name in sorted(places):
@@ -240,7 +240,7 @@ class Planner:
             name = str(existing.slot[2])
         holds: list[Hold] = []
         imports: dict[LockImport, None] = {}
-        rebound = any(
+        rebound = sites.name in self.program.contracts.guarded or any(
             access.touch.effect in ("rebind", "unbind") for found in sites.accesses.values() for access in found
         )
         for fid, accesses in sorted(sites.accesses.items()):
@@ -250,6 +250,8 @@ class Planner:
             made = replace(made, early=self._taken_early(str(cell[1]), made.variable, {hold.fid for hold in holds}))
         if holds and all(hold.kind in ("copy", "first") for hold in holds):
             name, made, existing, imports = "", None, None, {}
+        if not holds and sites.name in self.program.contracts.guarded:
+            raise Refused("the lock of its contract has to be taken by a caller, or is that of another object")
         if not holds:
             raise Refused("every access holds the lock already, in sections that are too short")
         return Plan(
@@ -319,7 +321,15 @@ class Planner:
     # -- the lock -----------------------------------------------------------------------------------------------------
 
     def _existing(self, sites: Sites, cell: Cell) -> Lock | None:
-        """The lock of the same scope that most accesses hold already."""
+        """The lock of the same scope that a contract names, or that most accesses hold already."""
+        contract = self.program.contracts.guarded.get(sites.name)
+        if contract is not None and contract.named is not None:
+            declared = contract.named.lock
+            if declared.slot is None or declared.reading or not self._same_scope(declared.slot, cell):
+                raise Refused("the lock of its contract belongs to something else: it has to be taken by hand")
+            if declared.threads is self.awaited:
+                raise Refused("the lock of its contract is one of asyncio, and it takes an await to take it")
+            return declared
         held: Counter[Cell] = Counter()
         locks: dict[Cell, Lock] = {}
         for accesses in sites.accesses.values():

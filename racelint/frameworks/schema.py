@@ -71,6 +71,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     called from then on.
     ``before_all``: runs before every other entry of the same framework.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
+    ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
     ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
     must not match, checked by a test. ``source``: where the claim comes from.
     """
@@ -81,6 +82,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str
     function: Argument | None = None
     methods: list[str] = []
+    in_loop: list[str] = []
     attributes: list[str] = []
     async_context: ContextKind = "event-loop"
     self_overlap: SelfOverlap = "per-start"
@@ -204,6 +206,24 @@ class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     element_of: str = ""
 
 
+class LoopBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type whose instances belong to an event loop, or a function that acts on the running one; names are exact.
+
+    ``methods``: plain methods that must be called in the loop's thread; for a function, its own name. ``awaited``:
+    methods that coroutines of the loop use it by. ``safe``: methods other threads may call. ``runs``: methods that run
+    the loop in the calling thread. ``instead``: what another thread does, with ``{call}`` for the call.
+    """
+
+    name: list[str]
+    why: str
+    methods: list[str] = []
+    awaited: list[str] = []
+    safe: list[str] = []
+    runs: list[str] = []
+    instead: str = "loop.call_soon_threadsafe({call})"
+    source: str = ""
+
+
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calls (by dotted name) and methods (by bare name) that return plain values, which may be computed twice."""
 
@@ -262,6 +282,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    loop_bound: list[LoopBound] = []
 
 
 class TableError(ValueError):

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.program import Program
-from racelint.analysis.walk import FEW, Reached, State
+from racelint.analysis.starts import FEW
+from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
 from racelint.graph.model import Access, Call, Entry, Function, Graph, Place, Race
 from racelint.link.symbols import FunctionInfo

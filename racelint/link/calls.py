@@ -8,6 +8,7 @@ import networkx as nx
 
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
+from racelint.link.partials import unwrapped
 from racelint.link.world import World
 from racelint.model import facts as f
 from racelint.model.findings import Confidence
@@ -48,12 +49,7 @@ def targets(world: World, callee: Obj) -> tuple[Obj, ...]:
                 return (heap.make("bound", method, owner=callee, func=heap.make("func", method)),)
             return ()
         case "partial":
-            return tuple(
-                target
-                for inner in world.get(("pf", callee.site))
-                if inner is not callee and inner.kind != "partial"
-                for target in targets(world, inner)
-            )
+            return tuple(target for inner, _ in unwrapped(callee, world.get) for target in targets(world, inner))
         case _:
             return ()
 

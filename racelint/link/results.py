@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from racelint.link.objects import Obj, Objs
+from racelint.link.partials import unwrapped
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import EMPTY, Cell, World, const_text, literal_key
 from racelint.model import facts as f
@@ -95,7 +96,7 @@ class CallResults(ABC):
                 return self.external_result(callee.name, callee.owner, call, event)
             case "partial":
                 found: Objs = {}
-                for target in self.cell(("pf", callee.site)):
+                for target, _ in unwrapped(callee, self.cell):
                     found.update(self.call_result(target, call, event))
                 return found
             case "inst":

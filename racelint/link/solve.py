@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from racelint.link import classes as hierarchy
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.objects import Obj, Objs
+from racelint.link.partials import unwrapped
 from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, Cell, World, const_text, literal_key
 from racelint.model import facts as f
@@ -304,12 +305,9 @@ class Solver:
                 if method is not None:
                     self.pass_arguments(evaluator, call, method, callee, bound)
             case "partial":
-                positions: list[Objs] = []
-                while ("pa", callee.site, len(positions)) in world.cells:
-                    positions.append(evaluator.cell(("pa", callee.site, len(positions))))
-                for target in tuple(evaluator.cell(("pf", callee.site))):
-                    if target is not callee:
-                        self._invoke(evaluator, call, index, target, (*positions, *bound))
+                for target, way in tuple(unwrapped(callee, evaluator.cell)):
+                    held = tuple(objs for partial in reversed(way) for objs in self._held(evaluator, partial))
+                    self._invoke(evaluator, call, index, target, (*held, *bound))
             case "symbol":
                 self._external(evaluator, call, index, callee.name)
                 self._handed_over(evaluator, call)
@@ -317,6 +315,13 @@ class Solver:
                 self._handed_over(evaluator, call)
                 if callee.owner is not None:
                     self._method_call(evaluator, call, index, callee, callee.owner)
+
+    def _held(self, evaluator: Evaluator, partial: Obj) -> Iterator[Objs]:
+        """The positional arguments that a partial holds."""
+        position = 0
+        while ("pa", partial.site, position) in self.world.cells:
+            yield evaluator.cell(("pa", partial.site, position))
+            position += 1
 
     def _forward(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]) -> None:
         """A wrapper that passes ``*args`` on to the function it was made for: that one gets these very arguments."""

@@ -132,6 +132,17 @@ class SuperOf(msgspec.Struct, frozen=True, array_like=True, tag="S"):
     owner: str
 
 
+class Metadata(msgspec.Struct, frozen=True, array_like=True, tag="m"):
+    """A call inside an annotation, such as ``GuardedBy("_lock")``: it says something and is not run here.
+
+    ``args`` are all arguments, those with a keyword last.
+    """
+
+    func: int
+    args: tuple[int, ...]
+    line: int
+
+
 class Unknown(msgspec.Struct, frozen=True, array_like=True, tag="?"):
     """A value nothing is known about."""
 
@@ -155,6 +166,7 @@ Node: TypeAlias = (
     | Phi
     | Derived
     | SuperOf
+    | Metadata
     | Unknown
 )
 
@@ -324,7 +336,7 @@ class Class(msgspec.Struct, frozen=True, array_like=True):
     """A class: ``bases``, ``keywords`` and ``decorators`` are nodes of the scope ``scope`` that holds the statement.
 
     ``methods`` maps names to qualified function names (every definition, setters as ``name.setter``); ``annotations``
-    maps attribute names to nodes of the class body's own table.
+    maps attribute names to nodes of the class body's own table, ``declared`` to lines.
     """
 
     qualname: str
@@ -337,6 +349,7 @@ class Class(msgspec.Struct, frozen=True, array_like=True):
     decorators: tuple[int, ...]
     methods: tuple[tuple[str, str], ...]
     annotations: tuple[tuple[str, int], ...]
+    declared: tuple[tuple[str, int], ...] = ()
 
 
 class Import(msgspec.Struct, frozen=True, array_like=True):

@@ -47,23 +47,24 @@ def document(result: Result) -> dict[str, Any]:
             "elapsed_s": round(result.elapsed_s, 3),
             "from_cache": result.from_cache,
         },
-        "findings": [_finding(finding) for finding in result.findings],
+        "findings": [finding(found) for found in result.findings],
         "problems": [asdict(problem) for problem in result.problems],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding(found: Finding) -> dict[str, Any]:
+    """A finding as plain data."""
     return {
-        "rule": finding.rule,
-        "code": finding.code,
-        "severity": finding.severity,
-        "confidence": finding.confidence,
-        "message": finding.message,
-        "place": finding.place,
-        "fingerprint": finding.fingerprint,
-        "suppressed": finding.suppressed,
-        "sides": [_side(side) for side in finding.sides],
-        "fix": None if finding.fix is None else _fix(finding.fix),
+        "rule": found.rule,
+        "code": found.code,
+        "severity": found.severity,
+        "confidence": found.confidence,
+        "message": found.message,
+        "place": found.place,
+        "fingerprint": found.fingerprint,
+        "suppressed": found.suppressed,
+        "sides": [_side(side) for side in found.sides],
+        "fix": None if found.fix is None else _fix(found.fix),
     }
 
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from racelint.model.findings import Finding, Result, Severity, Side
 from racelint.model.source import Problem
 from racelint.select import by_severity, reported
-from racelint.suppress import COMMENT_PROBLEMS
+from racelint.suppress import COMMENT_PROBLEMS, UNKNOWN_LOCK
 
 # The lines of files, without their ends, by the paths of the report.
 Sources = Mapping[str, Sequence[str]]
@@ -163,8 +163,8 @@ def keeps_incomplete(problem: Problem) -> bool:
 
 
 def problem_severity(problem: Problem) -> Severity:
-    """How grave a problem is: an error when racelint failed, else a warning."""
-    return "error" if problem.rule == INTERNAL_ERROR else "warning"
+    """How grave a problem is: an error when racelint failed, or something it was told cannot be checked."""
+    return "error" if problem.rule in (INTERNAL_ERROR, UNKNOWN_LOCK) else "warning"
 
 
 def problem_line(problem: Problem) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from racelint.analysis.enforce import Breach
 from racelint.analysis.locks import Lock
 from racelint.analysis.program import Program
 from racelint.analysis.races import Race
@@ -272,6 +273,38 @@ class Phrasing:
             consequence=consequence,
             help=advice,
             notes=(*notes, *([f"instead of a lock: {instead}"] if instead else [])),
+        )
+
+    def breach(
+        self,
+        breach: Breach,
+        rule: str,
+        code: str,
+        severity: Severity,
+        message: str,
+        *,
+        side: Side,
+        consequence: str,
+        advice: str,
+    ) -> Finding:
+        """The finished finding about a contract: one side suffices to break it."""
+        access, contract = breach.reached, breach.contract
+        doubt = access.state.doubt + access.touch.assumed
+        confidence: Confidence = "high" if not doubt else "medium" if doubt == 1 else "low"
+        names = (contract.subject, self.function(access).display)
+        return Finding(
+            rule=rule,
+            code=code,
+            severity=severity,
+            confidence=confidence,
+            message=message,
+            place=contract.subject,
+            fingerprint=fingerprint(rule, *names),
+            local_fingerprint=fingerprint(rule, *map(self.local, names)),
+            sides=(side,),
+            why=f"the contract is written at {contract.where}",
+            consequence=consequence,
+            help=advice,
         )
 
     def lock_advice(self, race: Race) -> str:

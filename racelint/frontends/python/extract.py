@@ -81,6 +81,7 @@ class ScopeWalker(Statements):
         self.public: tuple[str, ...] | None = None
         self._names: dict[str, int] = {}
         self._annotations: list[tuple[str, int]] = []
+        self._declared: list[tuple[str, int]] = []
         self._methods: list[tuple[str, str]] = []
         self._finished: list[Builder] = []
 
@@ -260,8 +261,8 @@ class ScopeWalker(Statements):
             self.space(node.rpar.whitespace_before)
         self.space(node.whitespace_before_colon)
         body = Builder(f"{qualname}.<body>", name, "class", line, qualname, outer)
-        saved = self._methods, self._annotations
-        self._methods, self._annotations = [], []
+        saved = self._methods, self._annotations, self._declared
+        self._methods, self._annotations, self._declared = [], [], []
         self.b = body
         self.suite(node.body)
         body.end_line = self.line - 1
@@ -279,9 +280,10 @@ class ScopeWalker(Statements):
                 decorators=tuple(decorators),
                 methods=tuple(self._methods),
                 annotations=tuple(self._annotations),
+                declared=tuple(self._declared),
             )
         )
-        self._methods, self._annotations = saved
+        self._methods, self._annotations, self._declared = saved
         value = outer.node(f.Cls(qualname))
         if outer.kind == "module":
             outer.bind(name, value, line)
@@ -297,6 +299,7 @@ class ScopeWalker(Statements):
         """``name: annotation`` in a class body."""
         if self.b.kind == "class":
             self._annotations.append((name, annotation))
+            self._declared.append((name, self.line))
 
     # -- imports ------------------------------------------------------------------------------------------------------
 

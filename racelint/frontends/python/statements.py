@@ -190,10 +190,14 @@ class Statements(Expressions, ABC):
             index = self.read(expression)
         if len(b.events) > events:
             # What stands in an annotation is not evaluated as part of the function: no event may be left of it.
-            del b.events[events:]
             for position in range(nodes, len(b.nodes)):
-                if isinstance(b.nodes[position], f.Result):
-                    b.nodes[position] = f.Unknown()
+                node = b.nodes[position]
+                if isinstance(node, f.Result):
+                    call = b.events[node.event]
+                    assert isinstance(call, f.Call)
+                    given = (*call.args, *(value for _, value in call.kwargs))
+                    b.nodes[position] = f.Metadata(call.func, given, call.line)
+            del b.events[events:]
         return index
 
     def _aug_assign(self, node: cst.AugAssign) -> bool:

@@ -1,0 +1,85 @@
+"""The accesses to shared places that a walk reaches, those that are alike put together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from racelint.analysis.effects import Touch
+from racelint.analysis.freshness import root
+from racelint.analysis.walk import Held, Reached, State, Walker, Watch, module
+from racelint.link.call_sites import Event
+from racelint.link.objects import Obj
+from racelint.model import facts as f
+
+# One access on more objects than this (under the same locks) teaches nothing new.
+BASES_PER_ACCESS = 4
+
+
+class Records(Watch):
+    """Keeps every shared access: of those on the same objects under the same locks, one for each group.
+
+    ``places``: the names of the only places that are wanted.
+    """
+
+    def __init__(self, places: Collection[str] | None = None) -> None:
+        self.places = places
+        self._reached: dict[tuple[object, ...], Reached] = {}
+        self._alike: dict[tuple[object, ...], int] = defaultdict(int)
+
+    @property
+    def reached(self) -> tuple[Reached, ...]:
+        """The accesses, in the order in which they were first reached."""
+        return tuple(self._reached.values())
+
+    def touched(
+        self,
+        walker: Walker,
+        touch: Touch,
+        state: State,
+        held: Held,
+        started: frozenset[Event],
+        published: Collection[Obj],
+    ) -> None:
+        """Keep an access if others can get to what it touches."""
+        if self.places is not None and touch.name not in self.places:
+            return
+        world, group = walker.world, walker.group
+        base = touch.base
+        late = False
+        if base is not None:
+            if base.fresh:
+                root_object = root(world, base)
+                if root_object in published:
+                    late = any(root(world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh)
+                    touch = touch.on(world.heap.shared(base))
+                elif walker.freshness.given_away(base, started):
+                    touch = touch.on(world.heap.plain(base))
+                else:
+                    return
+                base = touch.base
+            assert base is not None
+            if not walker.sharing.shared(base):
+                return
+        start = state.entry.target.name if group.application else ""
+        locks = tuple(lock for lock, _ in held)
+        # Closures that use a key of their own are told apart.
+        captured = touch.key >= 0 and isinstance(world.symbols.functions[touch.fid].facts.nodes[touch.key], f.Captured)
+        closure = state.bindings if captured else ()
+        key = (group.index, touch.event, touch.fid, touch.place, touch.effect, base, start, locks, closure)
+        known = self._reached.get(key)
+        if known is None:
+            alike = (group.index, touch.event, touch.fid, touch.effect, start, locks, closure)
+            self._alike[alike] += 1
+            if self._alike[alike] > BASES_PER_ACCESS:
+                return
+            self._reached[key] = Reached(touch, state, group, held, started, late=late)
+        else:
+            if group.main and not started <= known.started:
+                # Show the way that comes after more has been started: that is the one that can meet it.
+                known.state = state
+            known.started |= started
+            if known.state.entry is not state.entry and (
+                known.other is None or module(known.other) == module(known.state) != module(state)
+            ):
+                known.other = state

@@ -1,0 +1,113 @@
+"""Which calls start something that runs beside what follows, and which wait for its end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from racelint.contexts import EntryPoint
+from racelint.link.call_sites import Event
+from racelint.link.calls import targets
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+# Callees of one call that may be told apart by a class hierarchy or a few stored callbacks; more are a guess.
+FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """The call events that begin something, and what ends it.
+
+    ``ends``: a call event that waits, to the begin events of what has ended then. ``executors``: the same for objects
+    that wait when their ``with`` is left. ``reach``: a function to the begin events in it or in what it surely calls.
+    """
+
+    begins: frozenset[Event]
+    ends: Mapping[Event, frozenset[Event]]
+    executors: Mapping[Obj, frozenset[Event]]
+    reach: Mapping[str, frozenset[Event]]
+
+    def in_loops(self, world: World, fid: str) -> dict[int, frozenset[Event]]:
+        """Per loop block of a function: what may have been started by an earlier round."""
+        if not self.begins:
+            return {}
+        facts = world.symbols.functions[fid].facts
+        found: dict[int, set[Event]] = defaultdict(set)
+        for index, event in enumerate(facts.events):
+            if not isinstance(event, f.Call) or not event.block:
+                continue
+            gained: set[Event] = set()
+            if (fid, index) in self.begins:
+                gained.add((fid, index))
+            for callee in world.callees.get((fid, index), ()):
+                for target in targets(world, callee):
+                    gained |= self.reach.get(target.name, frozenset())
+            block = event.block
+            while gained and block > 0:
+                if facts.blocks[block].kind == "loop":
+                    found[block] |= gained
+                block = facts.blocks[block].parent
+        return {block: frozenset(sites) for block, sites in found.items()}
+
+
+def starts(graph: nx.MultiDiGraph[str], entries: Iterable[EntryPoint], background: frozenset[Event]) -> Starts:
+    """What the entry points of a program say about it. ``background``: calls that begin servers beside the caller."""
+    begins = background
+    ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
+    executors: dict[Obj, frozenset[Event]] = defaultdict(frozenset)
+    for entry in entries:
+        begins |= entry.begins
+        for site in entry.ends:
+            ends[site] |= entry.begins
+        if entry.executor is not None:
+            executors[entry.executor] |= entry.begins
+    return Starts(begins, dict(ends), dict(executors), _reach(graph, begins))
+
+
+def around(facts: f.Function, block: int, loops: Mapping[int, frozenset[Event]]) -> frozenset[Event]:
+    """What earlier rounds of the loops around a block may have started."""
+    found: frozenset[Event] = frozenset()
+    while block > 0:
+        found |= loops.get(block, frozenset())
+        block = facts.blocks[block].parent
+    return found
+
+
+def _reach(graph: nx.MultiDiGraph[str], begins: frozenset[Event]) -> dict[str, frozenset[Event]]:
+    direct: dict[str, set[Event]] = defaultdict(set)
+    for site in begins:
+        direct[site[0]].add(site)
+    if not direct:
+        return {}
+    found: dict[str, frozenset[Event]] = {}
+    condensed = nx.condensation(_likely_calls(graph))
+    for component in reversed(list(nx.topological_sort(condensed))):
+        gained: set[Event] = set()
+        members = condensed.nodes[component]["members"]
+        for fid in members:
+            gained |= direct.get(fid, set())
+        for successor in condensed.successors(component):
+            for fid in condensed.nodes[successor]["members"]:
+                gained |= found.get(fid, frozenset())
+                break
+        if gained:
+            for fid in members:
+                found[fid] = frozenset(gained)
+    return found
+
+
+def _likely_calls(graph: nx.MultiDiGraph[str]) -> nx.DiGraph[str]:
+    """The call graph without calls that may go to many functions: following those, everything starts everything."""
+    count: dict[tuple[str, int], int] = defaultdict(int)
+    edges: list[tuple[str, str, int]] = list(graph.edges(data="event"))
+    for caller, _, event in edges:
+        count[caller, event] += 1
+    likely: nx.DiGraph[str] = nx.DiGraph()
+    likely.add_nodes_from(graph)
+    likely.add_edges_from((caller, callee) for caller, callee, event in edges if count[caller, event] <= FEW)
+    return likely

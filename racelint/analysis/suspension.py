@@ -1,0 +1,36 @@
+"""Where a coroutine really waits, so that other tasks of its loop get their turn."""
+
+from __future__ import annotations
+
+from racelint.link.world import World
+from racelint.model import facts as f
+
+
+class Suspension:
+    """Knows which awaits give way."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._real: dict[str, bool] = {}
+
+    def really(self, fid: str, event: f.Suspend) -> bool:
+        """``await f()`` on a coroutine of the project that never waits for anything does not give way."""
+        if event.how != "await":
+            return True
+        node = self.world.symbols.functions[fid].facts.nodes[event.value]
+        if not isinstance(node, f.Result):
+            return True
+        callees = self.world.callees.get((fid, node.event), ())
+        names = [callee.name for callee in callees if callee.kind in ("func", "bound")]
+        if len(names) != len(callees) or not names:
+            return True
+        return any(self._waits(name) for name in names)
+
+    def _waits(self, fid: str) -> bool:
+        if fid not in self._real:
+            facts = self.world.symbols.functions[fid].facts
+            self._real[fid] = False  # a coroutine that only awaits itself never gets to wait
+            self._real[fid] = not facts.is_async or any(
+                isinstance(event, f.Suspend) and self.really(fid, event) for event in facts.events
+            )
+        return self._real[fid]
