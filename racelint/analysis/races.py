@@ -128,6 +128,8 @@ class Races:
         if not late and not self.collisions.changed(accesses):
             return
         self.collisions.at(accesses, everywhere=True)
+        # What a framework does is no place to act, and takes no lock of the project.
+        accesses = [access for access in accesses if access.state.entry.feed is None]
         guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):

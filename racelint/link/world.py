@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from racelint.frameworks.schema import Container, Matcher, Tables
+from racelint.frameworks.schema import Container, Fed, Matcher, Tables
 from racelint.link import classes as hierarchy
 from racelint.link.objects import Heap, Obj, Objs
 from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, Symbols
@@ -27,6 +28,16 @@ CELL_LIMIT = 48
 # What is made without a call: the site of such an object names the node of the display.
 DISPLAYS = frozenset(("dict", "list", "set", "tuple", "generator"))
 MAX_IMPORT_DEPTH = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """A container that a framework fills with what ``function`` returns: ``objs`` are it and what it holds."""
+
+    row: Fed
+    function: str
+    name: str
+    objs: tuple[Obj, ...]
 
 
 class World:
@@ -47,6 +58,8 @@ class World:
         self.class_stores: set[Cell] = set()
         # (function, event) -> objects called there; filled while solving.
         self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
+        # Containers that frameworks fill; found before solving.
+        self.feeds: tuple[Feed, ...] = ()
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
 
