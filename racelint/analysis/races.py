@@ -20,6 +20,7 @@ from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached
+from racelint.frameworks.schema import Fed
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -78,6 +79,12 @@ class Race:
     def doubt(self) -> int:
         """How many steps of the ways to both sides, and from one object to the other, were not resolved exactly."""
         return max(access.state.doubt for access in self.reached) + self.guess
+
+    @property
+    def fed(self) -> Fed | None:
+        """The row of the framework that is the other side, when no code of the project is."""
+        feed = self.second.state.entry.feed
+        return None if feed is None else feed.row
 
     @property
     def reached(self) -> tuple[Reached, ...]:
@@ -286,7 +293,9 @@ class Races:
             pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
-            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
+            # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
+            severe = hit[0].state.entry.feed is None
+            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:

@@ -225,6 +225,9 @@ class Planner:
         return overlap.why(a, b) is not None or overlap.why(b, a) is not None
 
     def _plan(self, sites: Sites) -> Plan:
+        fed = next((access.state.entry for race in sites.races for access in race.reached if access.state.entry.feed), None)
+        if fed is not None:
+            raise Refused(f"no lock helps: {fed.row} changes it, and takes none of the project's")
         if all(race.pattern == "late-init" for race in sites.races):
             raise Refused("no lock helps: what reads it has to be started after it is bound")
         cell, path = self._home(sites)

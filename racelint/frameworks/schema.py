@@ -276,7 +276,7 @@ class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     under what the argument ``id`` of the decorator says. ``takers``: decorators of the functions that get it.
     ``type``: what it is, and ``values`` what it holds when that is changed as well (``Container`` rows say how they
     behave). ``context``: where the framework changes it, in the ways of ``changes``; ``server`` as in ``Entry``.
-    ``instead``: what helps, since no lock keeps the framework out.
+    ``instead``: what to do about a loop over it, since no lock keeps the framework out.
     """
 
     name: list[str]
@@ -285,10 +285,10 @@ class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextKind
     changes: list[Effect]
     why: str
+    instead: str
     id: Argument | None = None
     values: str = ""
     server: str = ""
-    instead: str = ""
     source: str = ""
 
 
