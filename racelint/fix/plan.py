@@ -180,9 +180,11 @@ class Planner:
         """Makes ready for the races of one place."""
 
     def _one_kind(self, sites: Sites) -> None:
-        """Raises Refused for places of threads and tasks alike, and of signal handlers."""
+        """Raises Refused for places of threads and tasks alike, of signal handlers, and of frameworks."""
         every = [access for accesses in sites.accesses.values() for access in accesses]
         for access in every:
+            if access.state.entry.feed is not None:
+                raise Refused(f"no lock of the project keeps {access.state.entry.row} from changing it")
             if "signal" in (access.state.entry.kind, access.group.kind):
                 name = self.world.symbols.functions[access.touch.fid].display
                 raise Refused(
@@ -225,9 +227,6 @@ class Planner:
         return overlap.why(a, b) is not None or overlap.why(b, a) is not None
 
     def _plan(self, sites: Sites) -> Plan:
-        fed = next((access.state.entry for race in sites.races for access in race.reached if access.state.entry.feed), None)
-        if fed is not None:
-            raise Refused(f"no lock helps: {fed.row} changes it, and takes none of the project's")
         if all(race.pattern == "late-init" for race in sites.races):
             raise Refused("no lock helps: what reads it has to be started after it is bound")
         cell, path = self._home(sites)

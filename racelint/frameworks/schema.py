@@ -282,8 +282,8 @@ class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: list[str]
     takers: list[str]
     type: str
-    context: ContextKind
-    changes: list[Effect]
+    context: Literal["thread", "pool", "event-loop"]
+    changes: list[Literal["insert", "delete", "discard", "clear", "update", "claim", "order"]]
     why: str
     instead: str
     id: Argument | None = None

@@ -43,6 +43,7 @@ def _feed(world: World, row: Fed, info: FunctionInfo, name: str) -> Feed:
     if row.values:
         made.append(world.heap.make("ext", row.values, (info.id, VALUES_SITE)))
         world.cells[world.element_cell(made[0])] = {made[1]: None}
+        world.cells[world.value_cell(made[0], None)] = {made[1]: None}
     return Feed(row, info.id, f"{info.module}.{name}", tuple(made))
 
 

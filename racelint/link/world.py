@@ -50,6 +50,7 @@ class World:
         self.cells: dict[Cell, Objs] = {}
         self.guards = Matcher.of(tables.guard)
         self.containers = Matcher.of(tables.container)
+        self.mappings = frozenset(name for row in tables.container if row.mapping for name in row.name)
         self.consumers = Matcher.of(tables.consumer)
         self.calls = Matcher.of(tables.calls)
         self.results = Matcher.of(tables.result)

@@ -186,7 +186,9 @@ class Phrasing:
         """Who runs beside whom: ``f() runs in parallel from a and b (thread pool)``."""
         function = self.short(self.function(race.first).display)
         if race.fed is not None:
-            return f"{function}() runs in parallel with {race.second.state.entry.row} ({CONTEXT_WORDS[race.fed.context]})"
+            return (
+                f"{function}() runs in parallel with {race.second.state.entry.row} ({CONTEXT_WORDS[race.fed.context]})"
+            )
         kind = CONTEXT_WORDS[race.second.state.entry.kind]
         first, second = self.entry_name(race.first), self.entry_name(self.other(race))
         if race.first.touch.fid == race.second.touch.fid:
