@@ -15,7 +15,7 @@ from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.world import World
+from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
@@ -31,6 +31,7 @@ class EntryPoint:
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
     run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
     """
 
     target: Obj
@@ -53,6 +54,7 @@ class EntryPoint:
     once: bool = False
     server: str = ""
     serves: frozenset[Event] = frozenset()
+    feed: Feed | None = None
 
     @property
     def function(self) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 import networkx as nx
 
 from racelint import serving
+from racelint.analysis import fed
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
@@ -82,6 +83,7 @@ class Analysis:
         entries = (*self.discovery.run(), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
+        self.feeding = serving.placed(fed.contexts(world), servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
@@ -109,7 +111,9 @@ class Analysis:
             walker.walk(group)
             covered.append((group, walker.covered))
         self._walk_under_locks(walker, watched, covered)
-        reached = records.reached
+        by_frameworks = tuple(fed.changes(world, self.feeding, len(groups)))
+        groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
+        reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
         told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
         provenance = Provenance(world, self.graph, self._plain, effects)

@@ -20,6 +20,7 @@ from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached
+from racelint.frameworks.schema import Fed
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -82,6 +83,12 @@ class Race:
         return max(access.state.doubt for access in self.reached) + self.guess
 
     @property
+    def fed(self) -> Fed | None:
+        """The row of the framework that is the other side, when no code of the project is."""
+        feed = self.second.state.entry.feed
+        return None if feed is None else feed.row
+
+    @property
     def reached(self) -> tuple[Reached, ...]:
         """Every access that takes part."""
         return (self.first, self.second) if self.act is None else (self.first, self.act, self.second)
@@ -130,6 +137,8 @@ class Races:
         if not late and not self.collisions.changed(accesses):
             return
         self.collisions.at(accesses, everywhere=True)
+        # What a framework does is no place to act, and takes no lock of the project.
+        accesses = [access for access in accesses if access.state.entry.feed is None]
         guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):
@@ -286,7 +295,9 @@ class Races:
             pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
-            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
+            # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
+            severe = hit[0].state.entry.feed is None
+            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
