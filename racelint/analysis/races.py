@@ -60,7 +60,8 @@ class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
     ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
-    ``mild``: a single read of a slot, which sees what was there before a change or after it.
+    ``mild``: a single read of a slot, which sees what was there before a change or after it. ``supposed``: see
+    ``Overlap.supposed``.
     """
 
     pattern: Pattern
@@ -76,6 +77,7 @@ class Race:
     mild: bool = False
     guess: int = 0
     gap: int = 0
+    supposed: bool = False
 
     @property
     def doubt(self) -> int:
@@ -128,7 +130,8 @@ class Races:
         for race in found:
             changes = [access for access in race.reached if access.touch.effect in MUTATING]
             if not self.first_use.follows(changes):
-                yield replace(race, guess=self.overlap.guess(race.first, race.second))
+                a, b = race.first, race.second
+                yield replace(race, guess=self.overlap.guess(a, b), supposed=self.overlap.supposed(a, b))
 
     # -- one place ----------------------------------------------------------------------------------------------------
 
