@@ -16,6 +16,7 @@ from racelint.analysis.arguments import Arguments, Params
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
+from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
@@ -151,6 +152,7 @@ class Walker:
         starts: Starts,
         active: frozenset[str],
         required: Mapping[str, tuple[Lock, ...]],
+        identity: Identity,
         watches: Sequence[Watch],
     ) -> None:
         self.world = world
@@ -162,6 +164,7 @@ class Walker:
         self.starts = starts
         self.active = active
         self.required = required
+        self.identity = identity
         self.watches = tuple(watches)
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
@@ -326,7 +329,8 @@ class Walker:
                 region_locks[region] = self._region(evaluator, info.facts.regions[region])
             return tuple((lock, region) for lock in region_locks[region])
 
-        unreachable = dead(info.facts, evaluator.params)
+        evaluator.truths = self.identity.truths(evaluator, self.group.entries)
+        unreachable = dead(info.facts, evaluator.params, evaluator.truths)
         for index, event in enumerate(info.facts.events):
             if event.block in unreachable:
                 continue
