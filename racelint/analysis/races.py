@@ -458,7 +458,7 @@ class Races:
             hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is None:
                 continue
-            mild = touch.effect == "read" and not touch.content and not test
+            mild = touch.effect == "read" and not touch.content and not hit[0].touch.content
             race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes, mild=mild)
             known = found.get(touch.fid)
             if known is None or (race.severe, known.mild) > (known.severe, race.mild):
