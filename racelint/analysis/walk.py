@@ -554,7 +554,6 @@ class Walker:
 
     def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
         world = self.world
-        heap = world.heap
         if callee.kind == "class":
             for target in targets(world, callee):
                 yield self._on_new(target, callee.name, evaluator, index)
