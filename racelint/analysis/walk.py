@@ -352,13 +352,18 @@ class Walker:
             locks = held(event.held)
             for watch in self.watches:
                 watch.event(self, evaluator, state, index, (*locks, *last), before)
+            begun: set[Obj] = set()
             if (state.fid, index) in self.starts.begins:
                 self.visited_sites[state.fid, index].add(self.group.index)
+                callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
                 started = started | {(state.fid, index)}
-                published.update(self.freshness.params(evaluator, ((state.fid, index),)))
+                begun = self.freshness.params(evaluator, ((state.fid, index),))
                 if isinstance(event, f.Call):
-                    for callee in evaluator.eval(event.func):
-                        published.update(self.freshness.handed(evaluator, event, callee))
+                    for callee in callees:
+                        begun |= self.freshness.handed(evaluator, event, callee)
+                # Whoever calls methods of an object finds it made.
+                if not any(callee.kind == "class" for callee in callees):
+                    published.update(begun)
             if isinstance(event, f.Access):
                 self._touched(self.effects.access(evaluator, event, index), state, locks, before, published)
                 self.freshness.publish(evaluator, event, published)
@@ -385,6 +390,7 @@ class Walker:
                     ended = self.starts.executors.get(world.heap.plain(obj))
                     if ended:
                         started = started - ended
+            published.update(begun)
 
     def _attempts(self, evaluator: Evaluator, state: State) -> dict[int, bool]:
         """Attempts to take a lock that fail because a caller holds it."""
