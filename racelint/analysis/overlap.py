@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
+from racelint.analysis.keeping import Keeping
 from racelint.analysis.origins import Provenance
+from racelint.analysis.parts import Parts
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
@@ -39,7 +41,9 @@ class Overlap:
         dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
-        self.handed = Handed(world, sharing, callers, provenance.plain)
+        keeping = Keeping(world)
+        self.handed = Handed(world, sharing, keeping, callers, provenance.plain)
+        self.parts = Parts(world, provenance.effects, keeping, provenance.plain)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -242,6 +246,10 @@ class Overlap:
         if not self.active.isdisjoint(self.symbols.classes[obj.name].mro):
             return 0
         return self.made.get(obj.name, 0)
+
+    def apart(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses are to objects that different calls have made, or to parts of different receivers."""
+        return self.provenance.apart(a, b) or self.parts.apart(a, b)
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""
