@@ -107,9 +107,15 @@ class Effects:
         else:
             effect = CONTENT_KINDS[event.kind]
             for obj in evaluator.eval(event.target):
+                if event.kind == "grow" and obj.kind == "opaque" and not self._container(evaluator, event.value):
+                    continue  # ``text += more`` on what may as well be a number or a string
                 yield from self._content(
                     evaluator, event.target, obj, index, event.line, effect, event.key, event.value, event.aug
                 )
+
+    def _container(self, evaluator: Evaluator, node: int) -> bool:
+        """Whether a value is known to be a container: what is added to one in place."""
+        return any(obj.kind == "ext" and self.world.container_row(obj.name) for obj in evaluator.eval(node))
 
     def _slots(self, evaluator: Evaluator, event: f.Access, index: int, effect: Kind) -> Iterator[Touch]:
         for place, base, name in self.slots(evaluator, event.target):

@@ -15,6 +15,7 @@ from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
+from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
@@ -103,7 +104,9 @@ class Analysis:
         required = self.contracts.held
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
-        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))
+        identity = Identity(world, self._plain)
+        watches = (records, watched)
+        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, identity, watches)
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -115,7 +118,8 @@ class Analysis:
         groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
         reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
+        callers = self.discovery.sites.callers
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), callers, active)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -134,7 +138,7 @@ class Analysis:
 
         def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, (watch,))
+            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, identity, (watch,))
             for group in self._everything():
                 surveyor.walk(group)
 

@@ -60,6 +60,8 @@ class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
     ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
+    ``mild``: a single read of a slot, which sees what was there before a change or after it. ``supposed``: see
+    ``Overlap.supposed``.
     """
 
     pattern: Pattern
@@ -72,8 +74,10 @@ class Race:
     split: bool = False
     latent: bool = False
     severe: bool = True
+    mild: bool = False
     guess: int = 0
     gap: int = 0
+    supposed: bool = False
 
     @property
     def doubt(self) -> int:
@@ -126,7 +130,8 @@ class Races:
         for race in found:
             changes = [access for access in race.reached if access.touch.effect in MUTATING]
             if not self.first_use.follows(changes):
-                yield replace(race, guess=self.overlap.guess(race.first, race.second))
+                a, b = race.first, race.second
+                yield replace(race, guess=self.overlap.guess(a, b), supposed=self.overlap.supposed(a, b))
 
     # -- one place ----------------------------------------------------------------------------------------------------
 
@@ -453,9 +458,10 @@ class Races:
             hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is None:
                 continue
-            race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes)
+            mild = touch.effect == "read" and not touch.content and not hit[0].touch.content
+            race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes, mild=mild)
             known = found.get(touch.fid)
-            if known is None or (race.severe and not known.severe):
+            if known is None or (race.severe, known.mild) > (known.severe, race.mild):
                 found[touch.fid] = race
         yield from found.values()
 
@@ -508,7 +514,9 @@ class Races:
                 candidates = tuple(
                     other
                     for other in self.collisions.others(access, REORDERING, "harmful")
-                    if not self.harmless.other_closure(access, other) and not self._same_memo(access, other)
+                    if not self.harmless.other_closure(access, other)
+                    and not self._same_memo(access, other)
+                    and not self.harmless.commute(access, other)
                 )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)

@@ -260,6 +260,15 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that says which thread runs (``current``), or which one is the main thread, by object or by number."""
+
+    name: list[str]
+    who: Literal["current", "main"]
+    why: str
+    source: str = ""
+
+
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind."""
 
@@ -307,6 +316,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    thread_identity: list[ThreadIdentity] = []
     fed: list[Fed] = []
     loop_bound: list[LoopBound] = []
 

@@ -52,6 +52,8 @@ class Evaluator(Annotations, CallResults):
         self._memo: dict[int, Objs] = {}
         self._active: set[int] = set()
         self.depth = 0
+        # Nodes whose truth is known here for another reason than their operands.
+        self.truths: Mapping[int, bool] = {}
 
     # -- cells --------------------------------------------------------------------------------------------------------
 

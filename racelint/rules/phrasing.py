@@ -261,7 +261,9 @@ class Phrasing:
         advice: str,
         notes: Sequence[str] = (),
     ) -> Finding:
-        """The finished finding."""
+        """The finished finding; an error is a warning where only supposed callers meet."""
+        if race.supposed and severity == "error":
+            severity = "warning"
         info = self.function(race.first)
         check = info.facts.events[race.first.touch.event]
         asks = isinstance(check, f.Access) and check.kind == "has"
