@@ -10,6 +10,7 @@ from functools import cached_property
 import networkx as nx
 
 from racelint import serving
+from racelint.analysis import lock_decorators
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
@@ -98,7 +99,7 @@ class Analysis:
             api_classes.extend(self._public_classes())
         sharing = Sharing(world, self.entries, api_classes)
         active = frozenset(group.api for group in groups if group.api)
-        required = self.contracts.held
+        required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
         walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))

@@ -104,9 +104,12 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type (or a factory of it) whose instances exclude each other's holders.
 
-    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock. ``wraps``: the
-    argument that is the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) for
-    it to be a mutex.
+    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock: it lets in whoever
+    runs in the thread of its holder, so it excludes tasks only where ``tasks`` says so. ``wraps``: the argument that is
+    the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) for it to be a mutex.
+    ``process_only``: excludes other processes and nobody in this one, ``process_only_when``: with this keyword argument
+    and constant. ``keyed_by``: the argument that says which lock it is, for the whole process, among all rows of one
+    ``family`` (by default each row is one).
     ``read_side`` / ``write_side``: methods that return the reader's or writer's half of a readers-writer lock.
     ``holds``: dotted context-manager or decorator names that hold the lock given as argument.
     """
@@ -125,7 +128,9 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_side: list[str] = []
     write_side: list[str] = []
     process_only: bool = False
-    keyed_by_name: bool = False
+    process_only_when: dict[str, str] = {}
+    keyed_by: Argument | None = None
+    family: str = ""
     source: str = ""
 
 
@@ -133,8 +138,9 @@ class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A decorator that holds a lock around each call of the decorated function.
 
     ``attribute``: it uses this attribute of ``self``; ``lock``: the argument that is the lock, or its name on ``self``;
-    ``per_instance``: it makes one lock per instance for all methods it decorates; ``keyed_by_name``: the lock is
-    identified by the string argument, for the whole process; ``reading``: it holds the reader's half only.
+    ``per_instance``: it makes one lock per instance for all methods it decorates, and one for each other function;
+    ``keyed_by`` and ``family`` as in ``Guard``; ``reading``: it holds the reader's half only. ``threads`` false: it
+    looks like a lock around the function and keeps no thread out of it (when ``lock`` is given, if that is said).
     """
 
     name: list[str]
@@ -142,9 +148,11 @@ class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attribute: str = ""
     lock: Argument | None = None
     per_instance: bool = False
-    keyed_by_name: bool = False
+    keyed_by: Argument | None = None
+    family: str = ""
     reading: bool = False
     reentrant: bool = True
+    threads: bool = True
     source: str = ""
 
 

@@ -38,6 +38,7 @@ class World:
         self.heap = Heap()
         self.cells: dict[Cell, Objs] = {}
         self.guards = Matcher.of(tables.guard)
+        self.guard_decorators = Matcher.of(tables.guard_decorator)
         self.containers = Matcher.of(tables.container)
         self.consumers = Matcher.of(tables.consumer)
         self.calls = Matcher.of(tables.calls)
