@@ -9,7 +9,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from racelint import serving
+from racelint import polling, serving
 from racelint.analysis import lock_decorators
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
@@ -80,6 +80,8 @@ class Analysis:
         self.library = library
         self.graph = call_graph(world)
         self.discovery = Discovery(world)
+        self.polled = polling.find(self.discovery)
+        polling.connect(world, self.graph, self.polled)
         entries = (*self.discovery.run(), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
@@ -102,7 +104,9 @@ class Analysis:
         required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
-        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))
+        walker = Walker(
+            world, self.locks, effects, sharing, self.starts, active, required, self.polled, (records, watched)
+        )
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -131,7 +135,9 @@ class Analysis:
 
         def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, (watch,))
+            surveyor = Survey(
+                world, self.locks, effects, everyone, self.starts, active, required, self.polled, (watch,)
+            )
             for group in self._everything():
                 surveyor.walk(group)
 

@@ -203,6 +203,16 @@ class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that registers a function, which the calls named in ``runs`` call in their own thread, again and again."""
+
+    name: list[str]
+    function: Argument
+    runs: list[str]
+    why: str
+    source: str = ""
+
+
 class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an external call or attribute returns: an instance of ``type``, or the argument ``same_as``."""
 
@@ -284,6 +294,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     container: list[Container] = []
     consumer: list[Consumer] = []
     calls: list[Calls] = []
+    polled: list[Polled] = []
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []
