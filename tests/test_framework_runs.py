@@ -209,9 +209,13 @@ def finalizers(meeting: Meeting) -> None:
 @case("call", "signal.signal")
 def signals(meeting: Meeting) -> None:
     before = signal.signal(signal.SIGUSR1, meeting.plain)
+    main = threading.main_thread().ident
+    assert main is not None
+    again = threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGUSR1))
     try:
+        again.start()
         signal.raise_signal(signal.SIGUSR1)
-        signal.raise_signal(signal.SIGUSR1)
+        again.join(PATIENCE)
     finally:
         signal.signal(signal.SIGUSR1, before)
 

@@ -355,7 +355,7 @@ ESSENTIAL = [
     ("call", "kubernetes.informer.SharedInformer.add_event_handler", "thread", None, "no"),
     ("call", "kubernetes.leaderelection.electionconfig.Config", "thread", None, "no"),
     ("base", "prometheus_client.registry.Collector", "thread", None, "yes"),
-    ("call", "signal.signal", "signal", None, "no"),
+    ("call", "signal.signal", "signal", None, "yes"),
     ("call", "weakref.finalize", "thread", None, "yes"),
     ("base", "logging.handlers.QueueListener", "thread", None, "no"),
     ("base", "knete.Controller", "thread", None, "no"),
