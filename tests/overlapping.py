@@ -68,7 +68,9 @@ class Meeting:
     def ended(self, runs: int) -> None:
         """Wait until so many calls have ended."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.runs >= runs, PATIENCE), f"{self.runs} of {runs} calls have ended"
+            assert self._changed.wait_for(lambda: self.runs >= runs, PATIENCE), (
+                f"{self.runs} of {runs} calls have ended"
+            )
 
     @property
     def where(self) -> set[str]:

@@ -1,7 +1,7 @@
 """The rows of the tables against the frameworks themselves: where an entry point runs, and whether it overlaps itself.
 
-Each case registers one function as the row says and has it called twice. What to expect is read from the row, so a wrong
-row fails here. Overlapping calls wait for each other; calls that must not overlap stay a moment, and never meet.
+Each case registers one function as the row says and has it called twice. What to expect is read from the row, so a
+wrong row fails here. Overlapping calls wait for each other; calls that must not overlap stay a moment, and never meet.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from overlapping import PATIENCE, Meeting, in_threads
 
 from racelint.frameworks.schema import Entry, Matcher, builtin
-from tests.overlapping import PATIENCE, Meeting, in_threads
 
 # The frameworks warn of what they will drop; that is not the matter here.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -546,11 +546,10 @@ def fastapi_dependency(meeting: Meeting) -> None:
     fastapi = pytest.importorskip("fastapi")
     app = fastapi.FastAPI()
 
-    async def view(given: Any = fastapi.Depends(lambda: meeting.plain())) -> str:
+    async def view() -> str:
         return "ok"
 
-    view.__annotations__ = {}
-    app.get("/")(view)
+    app.get("/", dependencies=[fastapi.Depends(lambda: meeting.plain())])(view)
     asked(app, "/", "/")
 
 
@@ -672,13 +671,11 @@ def file_events(meeting: Meeting) -> None:
     events = pytest.importorskip("watchdog.events")
     observers = pytest.importorskip("watchdog.observers")
 
-    class Handler(events.FileSystemEventHandler):  # type: ignore[misc]
-        def on_created(self, event: object) -> None:
-            meeting.plain()
+    made = type("Handler", (events.FileSystemEventHandler,), {"on_created": lambda self, event: meeting.plain()})
 
     with tempfile.TemporaryDirectory() as folder:
         observer = observers.Observer()
-        handler = Handler()
+        handler = made()
         for name in ("one", "two"):
             (Path(folder) / name).mkdir()
             observer.schedule(handler, str(Path(folder) / name))
@@ -688,6 +685,50 @@ def file_events(meeting: Meeting) -> None:
         meeting.ended(2)
         observer.stop()
         observer.join(PATIENCE)
+
+
+# -- what whoever runs it calls ---------------------------------------------------------------------------------------
+
+
+def polled_in_a_thread(name: str, register: Callable[[Meeting], Callable[[], Any]]) -> None:
+    """What is registered as a row of ``[[polled]]`` says runs in the thread that runs it, one after the other."""
+    assert Matcher.of(builtin().polled).first(name) is not None
+    meeting = Meeting(expected=False)
+    run = register(meeting)
+    runners: list[int | None] = []
+
+    def poll() -> None:
+        runners.append(threading.get_ident())
+        run()
+
+    in_threads(poll)
+    assert meeting.runs == 2
+    assert meeting.most == 1
+    assert {thread.ident for thread in meeting.threads} == set(runners)
+
+
+def test_sched_runs_where_it_is_run() -> None:
+    import sched
+
+    def register(meeting: Meeting) -> Callable[[], Any]:
+        queue = sched.scheduler()
+        queue.enter(0, 1, meeting.plain)
+        queue.enter(0, 1, meeting.plain)
+        return queue.run
+
+    polled_in_a_thread("sched.scheduler.enter", register)
+
+
+def test_schedule_runs_where_it_is_run() -> None:
+    schedule = pytest.importorskip("schedule")
+
+    def register(meeting: Meeting) -> Callable[[], Any]:
+        schedule.every(10).seconds.do(meeting.plain)
+        schedule.every(10).seconds.do(meeting.plain)
+        run: Callable[[], Any] = schedule.run_all
+        return run
+
+    polled_in_a_thread("schedule.every.seconds.do", register)
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

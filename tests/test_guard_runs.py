@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from overlapping import Meeting, in_threads
 
 from racelint.frameworks.schema import Guard, GuardDecorator, Matcher, builtin
-from tests.overlapping import Meeting, in_threads
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -159,9 +159,7 @@ def test_a_lock_between_processes_keeps_no_thread_out(tmp_path: Path) -> None:
     fasteners = pytest.importorskip("fasteners")
     row = guard("fasteners.InterProcessLock")
     path = str(tmp_path / "lock")
-    both_hold(
-        row.threads and not row.process_only, fasteners.InterProcessLock(path), fasteners.InterProcessLock(path)
-    )
+    both_hold(row.threads and not row.process_only, fasteners.InterProcessLock(path), fasteners.InterProcessLock(path))
 
 
 # -- readers and writers ----------------------------------------------------------------------------------------------
@@ -269,7 +267,9 @@ def test_fasteners_holds_the_lock_of_the_instance() -> None:
 
 def test_names_of_lockutils_are_locks() -> None:
     lockutils = pytest.importorskip("oslo_concurrency.lockutils")
-    assert guard("oslo_concurrency.lockutils.lock").family == decorator("oslo_concurrency.lockutils.synchronized").family
+    assert (
+        guard("oslo_concurrency.lockutils.lock").family == decorator("oslo_concurrency.lockutils.synchronized").family
+    )
 
     @lockutils.synchronized("ports")  # type: ignore[untyped-decorator,unused-ignore]
     def take(meeting: Meeting) -> None:
