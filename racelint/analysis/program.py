@@ -82,7 +82,7 @@ class Analysis:
         self.discovery = Discovery(world)
         self.polled = polling.find(self.discovery)
         polling.connect(world, self.graph, self.polled)
-        entries = (*self.discovery.run(), *extra)
+        entries = (*serving.hosted(self.discovery, self.discovery.run()), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)

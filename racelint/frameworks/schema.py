@@ -45,7 +45,10 @@ Effect = Literal[
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which argument of a call is meant: by position (without ``self``) and/or keyword. -1: every positional."""
+    """Which argument of a call is meant: by position (without ``self``) and/or keyword.
+
+    Position -1 means every positional one, keyword ``*`` every keyword.
+    """
 
     position: int | None = None
     keyword: str | None = None
@@ -54,9 +57,10 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that makes project functions run concurrently.
 
-    ``form``: ``decorator`` (the decorated function is the entry), ``call`` (the ``function`` argument is), ``base``
-    (methods of subclasses matching ``methods`` are), ``assign`` (a function assigned to one of ``attributes`` of an
-    instance of ``name`` is).
+    ``form``: ``decorator`` (the decorated function is the entry), ``call`` (the ``function`` argument is; with
+    ``methods``, these methods of it are), ``base`` (methods of subclasses matching ``methods`` are), ``assign`` (a
+    function assigned to one of ``attributes`` of an instance of ``name`` is). ``when`` / ``unless``: only with / not
+    with one of these keyword arguments, written as these constants.
     ``context`` is where it runs when it is a plain ``def``, ``async_context`` when it is ``async def``.
     ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
     registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each
@@ -81,6 +85,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextKind
     why: str
     function: Argument | None = None
+    when: dict[str, str] = {}
+    unless: dict[str, str] = {}
     methods: list[str] = []
     in_loop: list[str] = []
     attributes: list[str] = []
@@ -285,6 +291,19 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A server class that makes instances of a handler class it is given: how it calls them, whatever their base says.
+
+    Of several rows that name bases of one server class, the first one counts.
+    """
+
+    name: list[str]
+    context: ContextKind
+    self_overlap: SelfOverlap
+    why: str
+    source: str = ""
+
+
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All rows of one TOML file, or of all of them together."""
 
@@ -301,6 +320,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    host: list[Host] = []
     loop_bound: list[LoopBound] = []
 
 
