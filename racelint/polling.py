@@ -29,7 +29,9 @@ def find(discovery: Discovery) -> dict[Event, tuple[Obj, ...]]:
         return {}
     registered: dict[int, list[Registration]] = defaultdict(list)
     runs: dict[Event, list[tuple[int, Obj | None]]] = defaultdict(list)
-    registering, running = Matcher.of(rows), _runners(rows)
+    registering, running = Matcher.of(row for row in rows if row.function is not None), _runners(rows)
+    for row in rows:
+        registered[id(row)].extend((None, target) for target in _of_bases(discovery, row))
     for event, call, name, receiver in _named_calls(discovery):
         for row in registering.all(name):
             evaluator = discovery.evaluator(event[0])
@@ -43,6 +45,16 @@ def find(discovery: Discovery) -> dict[Event, tuple[Obj, ...]]:
         if targets:
             found[event] = tuple(targets)
     return found
+
+
+def methods(world: World, row: Polled) -> Iterator[tuple[str, str]]:
+    """Classes of the project with the methods of theirs that a row is about."""
+    for cid, info in world.symbols.classes.items():
+        if not set(row.name).isdisjoint(info.external):
+            for name in row.methods:
+                fid = world.method(cid, name)
+                if fid is not None:
+                    yield cid, fid
 
 
 def connect(world: World, graph: nx.MultiDiGraph[str], polled: Mapping[Event, tuple[Obj, ...]]) -> None:
@@ -72,11 +84,18 @@ def _named_calls(discovery: Discovery) -> Iterator[tuple[Event, f.Call, str, Obj
                     yield (fid, index), call, name, world.heap.plain(receiver) if receiver is not None else None
 
 
+def _of_bases(discovery: Discovery, row: Polled) -> Iterator[Obj]:
+    heap = discovery.world.heap
+    for cid, fid in methods(discovery.world, row):
+        yield heap.make("bound", fid, owner=heap.make("inst", cid), func=heap.make("func", fid))
+
+
 def _arguments(call: f.Call, row: Polled) -> Iterator[int]:
+    assert row.function is not None
     position, keyword = row.function.position, row.function.keyword
     if position is not None and position < len(call.args):
         yield call.args[position]
-    yield from (value for key, value in call.kwargs if key == keyword)
+    yield from (value for key, value in call.kwargs if keyword in (key, "*"))
 
 
 def _same(runner: Obj | None, holder: Obj | None) -> bool:

@@ -10,7 +10,18 @@ import pytest
 from racelint.frameworks.schema import Argument, Entry, Matcher, TableError, Tables, builtin, merge, parse
 
 ENTRIES = builtin().entry
-FAMILIES = ("entry", "guard", "guard_decorator", "container", "consumer", "calls", "confined")
+FAMILIES = (
+    "entry",
+    "guard",
+    "guard_decorator",
+    "container",
+    "consumer",
+    "calls",
+    "confined",
+    "polled",
+    "serve",
+    "host",
+)
 DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*(\(\))?))*")
 
 
@@ -82,7 +93,8 @@ def test_no_name_occurs_twice_with_different_contexts() -> None:
     seen: dict[tuple[object, ...], Entry] = {}
     for row in ENTRIES:
         for name in row.name:
-            key = (row.form, name, row.function, tuple(row.methods), tuple(row.attributes))
+            asked = (*row.when.items(), None, *row.unless.items())
+            key = (row.form, name, row.function, asked, tuple(row.methods), tuple(row.attributes))
             other = seen.setdefault(key, row)
             assert other.context == row.context, name
 

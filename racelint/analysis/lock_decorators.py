@@ -1,6 +1,7 @@
-"""Locks that decorators of libraries hold around functions, as ``[[guard_decorator]]`` rows say.
+"""Locks that libraries hold around functions: their decorators (``[[guard_decorator]]``), or what calls a method.
 
-A project's own decorator needs none: its wrapper is walked, and what that holds is seen.
+A project's own decorator needs no row: its wrapper is walked, and what that holds is seen. What calls a method with a
+lock held is said by ``holds`` of ``[[polled]]`` rows.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from racelint.link.evaluate import Evaluator
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import Cell, World, const_text
 from racelint.model import facts as f
+from racelint.polling import methods
 
 
 def held(world: World, locks: Locks) -> dict[str, tuple[Lock, ...]]:
     """The locks held in functions, by their ids."""
     found: dict[str, tuple[Lock, ...]] = {}
-    if not world.tables.guard_decorator:
-        return found
+    for row in world.tables.polled:
+        for cid, fid in methods(world, row) if row.holds else ():
+            found[fid] = (_attribute(world, cid, row.holds),)
     names = LockNames(world, locks)
     for info in list(world.symbols.functions.values()):
         if info.facts.decorators:
             own = tuple(dict.fromkeys(_of_function(world, locks, names, info)))
             if own:
-                found[info.id] = own
+                found[info.id] = (*found.get(info.id, ()), *own)
     return found
 
 
@@ -81,6 +84,13 @@ def _lock(
     if call is not None and given is not None:
         return locks.of_node(scope, given)
     return _own(world, locks, info, row) if row.per_instance else None
+
+
+def _attribute(world: World, cid: str, name: str) -> Lock:
+    """A lock that each instance has from its library, under the name of the attribute."""
+    home, _ = world.home(cid, name)
+    display = f"{world.class_of(home).display}.{name}"
+    return Lock(display, (), ("a", home, name), world.heap.make("inst", cid), reentrant=True, tasks=False)
 
 
 def _own(world: World, locks: Locks, info: FunctionInfo, row: GuardDecorator) -> Lock:

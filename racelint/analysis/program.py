@@ -99,7 +99,8 @@ class Analysis:
         api_classes = [group.api for group in groups if group.api in world.symbols.classes]
         if self.library:
             api_classes.extend(self._public_classes())
-        sharing = Sharing(world, self.entries, api_classes)
+        kept = {target: None for targets in self.polled.values() for target in targets}
+        sharing = Sharing(world, self.entries, api_classes, kept)
         active = frozenset(group.api for group in groups if group.api)
         required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)

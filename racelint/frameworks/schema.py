@@ -210,12 +210,18 @@ class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that registers a function, which the calls named in ``runs`` call in their own thread, again and again."""
+    """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
+
+    ``name``: the calls that register one (their ``function`` argument), or the bases whose ``methods`` are meant.
+    ``holds``: a lock that is held around such a method, by the name of the attribute of ``self``.
+    """
 
     name: list[str]
-    function: Argument
     runs: list[str]
     why: str
+    function: Argument | None = None
+    methods: list[str] = []
+    holds: str = ""
     source: str = ""
 
 
