@@ -227,6 +227,11 @@ class Discovery:
             starts = {event for method in row.begins for event in self.sites.on(made, method)}
             if receiver is not None and receiver.kind == "inst":
                 starts |= {event for method in row.begins for event in self.sites.on_class(receiver.name, method)}
+            elif receiver is not None:
+                holder = world.heap.plain(receiver)
+                starts |= {event for method in row.begins for event in self.sites.on(holder, method)}
+            if row.begun and not starts:
+                return
             begins = starts or begins
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
         executor = receiver if receiver is not None and receiver.kind == "ext" else None

@@ -65,7 +65,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
     registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each
     call runs the function once and such calls are made again and again (``submit``).
-    ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``).
+    ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``);
+    with ``begun`` there is no entry when the program calls none of them.
     ``joins``: methods of the result (or of the receiver) after which it has ended.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
@@ -93,6 +94,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     async_context: ContextKind = "event-loop"
     self_overlap: SelfOverlap = "per-start"
     begins: list[str] = []
+    begun: bool = False
     joins: list[str] = []
     fresh_self: bool = False
     serialised_by: list[list[str]] = []
