@@ -44,6 +44,10 @@ Effect = Literal[
 ]
 
 
+# What an access does to a slot, or to the content of a container.
+Step = Literal["", "read", "rebind", "unbind", "look", "item", "insert", "delete", "update", "iterate"]
+
+
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which argument of a call is meant: by position (without ``self``) and/or keyword.
 
@@ -202,6 +206,28 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something Python code does to what is shared, and whether CPython does it in one step.
+
+    ``name``: how it is written. ``access``: the kind of access that the front end calls it (``model.facts``), and
+    ``effect`` what that does to a slot or to the content of a container; the first row of an access counts.
+    ``beside``: what breaks it, in another thread (by default it does itself); ``rule`` what is reported then, where it
+    is not ``atomic``; without one nothing is. ``tasks``: between tasks of one loop. ``free_threaded``: what is known of
+    the build without the GIL.
+    """
+
+    name: list[str]
+    atomic: bool
+    why: str
+    access: str = ""
+    effect: Step = ""
+    beside: str = ""
+    rule: str = ""
+    tasks: bool = False
+    free_threaded: str = ""
+    source: str = ""
+
+
 class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``)."""
 
@@ -320,6 +346,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guard_decorator: list[GuardDecorator] = []
     container: list[Container] = []
     consumer: list[Consumer] = []
+    operation: list[Operation] = []
     calls: list[Calls] = []
     polled: list[Polled] = []
     result: list[Result_] = []
