@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from racelint.frameworks.schema import ContextKind, Entry, Matcher
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
@@ -30,7 +30,8 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    run and no more. ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that
+    calls it, ``serves`` the calls that run it (see ``serving``).
     """
 
     target: Obj
@@ -53,6 +54,7 @@ class EntryPoint:
     once: bool = False
     server: str = ""
     serves: frozenset[Event] = frozenset()
+    table: str = ""
 
     @property
     def function(self) -> str:
@@ -278,6 +280,7 @@ class Discovery:
                 confidence=confidence,
                 once=once,
                 server=row.server,
+                table=table_of(row),
             )
         )
 
@@ -361,6 +364,7 @@ class Discovery:
             exclusive=row.exclusive,
             before_all=row.before_all,
             server=row.server,
+            table=table_of(row),
         )
 
     def _bases(self) -> None:

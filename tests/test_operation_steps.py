@@ -90,8 +90,8 @@ def test_what_was_found_is_gone() -> None:
     d = {"key": 1}
 
     def take(k: str) -> None:
-        if k in d:  # noqa: RUF051 - this is the race
-            del d[k]
+        if k in d:
+            del d[k]  # noqa: RUF051 - this is the race
 
     with pytest.raises(KeyError):
         take(Key(lambda: d.pop("key")))

@@ -378,13 +378,29 @@ def merge(tables: Iterable[Tables]) -> Tables:
 
 
 @cache
-def builtin() -> Tables:
-    """The tables shipped with racelint, in file-name order."""
-    found = []
+def builtin_files() -> Mapping[str, Tables]:
+    """The tables shipped with racelint by the names of their files without ``.toml``, in their order."""
+    found = {}
     for item in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
         if item.name.endswith(".toml"):
-            found.append(parse(tomllib.loads(item.read_text("utf-8")), item.name))
-    return merge(found)
+            found[item.name.removesuffix(".toml")] = parse(tomllib.loads(item.read_text("utf-8")), item.name)
+    return found
+
+
+@cache
+def builtin() -> Tables:
+    """The tables shipped with racelint, in file-name order."""
+    return merge(builtin_files().values())
+
+
+@cache
+def _origins() -> Mapping[int, str]:
+    return {id(row): file for file, tables in builtin_files().items() for row in tables.entry}
+
+
+def table_of(row: Entry) -> str:
+    """The file a row of ``entry`` is in, without ``.toml``; ``configuration`` for those of users."""
+    return _origins().get(id(row), "configuration")
 
 
 @dataclass(frozen=True, slots=True)
