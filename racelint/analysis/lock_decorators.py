@@ -90,7 +90,8 @@ def _attribute(world: World, cid: str, name: str) -> Lock:
     """A lock that each instance has from its library, under the name of the attribute."""
     home, _ = world.home(cid, name)
     display = f"{world.class_of(home).display}.{name}"
-    return Lock(display, (), ("a", home, name), world.heap.make("inst", cid), reentrant=True, tasks=False)
+    slot = ("a" if name.isidentifier() else "made", home, name)
+    return Lock(display, (), slot, world.heap.make("inst", cid), reentrant=True, tasks=False)
 
 
 def _own(world: World, locks: Locks, info: FunctionInfo, row: GuardDecorator) -> Lock:
@@ -98,7 +99,7 @@ def _own(world: World, locks: Locks, info: FunctionInfo, row: GuardDecorator) ->
     if info.cls is None or world.is_static(info.id):
         slot: Cell = ("d", info.id)
     elif world.is_classmethod(info.id):
-        slot = ("k", info.cls, row.name[0])
+        slot = ("made", info.cls, row.name[0], "class")
     else:
         return locks.of_instance(row, world.heap.make("inst", info.cls))
     return Lock(f"{info.display}.{row.name[0]}", (), slot, reentrant=row.reentrant, tasks=not row.reentrant)

@@ -20,7 +20,7 @@ class Lock:
     """One abstract lock. ``base`` is the object whose attribute it is (None: module, class or closure level).
 
     ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks. ``threads``: it
-    excludes threads (an asyncio lock does not). ``tasks``: it excludes other tasks of its loop (an RLock does not: they
+    excludes threads (an asyncio lock does not). ``key``: its key there, when that is a literal. ``tasks``: it excludes other tasks of its loop (an RLock does not: they
     run in one thread). What excludes neither is told by ``why``. ``assumed``: known as a lock by its name only.
     """
 
@@ -35,6 +35,7 @@ class Lock:
     reentrant: bool = False
     tasks: bool = True
     why: str = ""
+    key: str = ""
 
     @property
     def futile(self) -> bool:
@@ -129,7 +130,12 @@ class Locks:
             guards.extend(inner or (obj,))
             rows.extend(found for lock in inner or (obj,) if (found := world.guards.first(lock.name)) is not None)
         slot, base, name = self.slot(evaluator, index)
-        keyed = isinstance(evaluator.nodes[index], (f.Item, f.Elem))
+        own = self._of_each_thread(evaluator, index)
+        if own is not None:
+            return self._futile(name, own)
+        node = evaluator.nodes[index]
+        keyed = isinstance(node, (f.Item, f.Elem))
+        key = evaluator.nodes[node.key] if isinstance(node, f.Item) and node.key >= 0 else None
         if guards:
             reading = bool(method) and (
                 any(method in row.acquire_read for row in rows) or (not rows and method in READING)
@@ -144,6 +150,7 @@ class Locks:
                 threads=any(row.threads for row in rows) or not rows,
                 reentrant=bool(rows) and all(row.reentrant for row in rows),
                 tasks=not rows or any(row.tasks or not row.reentrant for row in rows),
+                key=key.text if isinstance(key, f.Const) else "",
             )
         if futile is not None:
             return futile
@@ -181,10 +188,13 @@ class Locks:
         return next((self.of_instance(row, obj) for obj in evaluator.eval(index) if obj.kind == "inst"), None)
 
     def of_instance(self, row: GuardDecorator, obj: Obj) -> Lock:
-        """The lock that a decorator makes for an instance, for all methods of its class and bases."""
+        """The lock that a decorator makes for an instance, for all methods of its class and bases.
+
+        Its slot is none that code could name: only the decorator takes it.
+        """
         root = self.world.class_of(obj.name).mro[-1]
         name = f"{self.world.class_of(obj.name).display}.{row.name[0]}"
-        return Lock(name, (), ("a", root, row.name[0]), obj, reentrant=row.reentrant, tasks=not row.reentrant)
+        return Lock(name, (), ("made", root, row.name[0]), obj, reentrant=row.reentrant, tasks=not row.reentrant)
 
     def _between_processes(self, row: Guard, evaluator: Evaluator, call: f.Call) -> bool:
         """Whether a lock excludes other processes only, by its type or by how it is made."""
@@ -192,6 +202,16 @@ class Locks:
             return True
         given = {key: evaluator.nodes[value] for key, value in call.kwargs if key in row.process_only_when}
         return any(isinstance(node, f.Const) and node.text == row.process_only_when[key] for key, node in given.items())
+
+    def _of_each_thread(self, evaluator: Evaluator, index: int) -> str | None:
+        """Why a lock that is kept in a ``threading.local`` keeps no other thread out."""
+        node = evaluator.nodes[index]
+        if not isinstance(node, f.Attr):
+            return None
+        rows = [
+            self.world.confined.first(obj.name) if obj.kind == "ext" else None for obj in evaluator.eval(node.base)
+        ]
+        return next((row.why for row in rows if row is not None), None) if rows and all(rows) else None
 
     def _futile(self, name: str, why: str, *objs: Obj) -> Lock:
         return Lock(name, objs, None, threads=False, tasks=False, why=why)
