@@ -42,7 +42,7 @@ class Guards:
         counted: dict[object, Lock] = {}
         for access in accesses:
             for lock in access.locks:
-                if lock.threads:
+                if lock.threads and not lock.unasked:  # that others held it was nobody's rule
                     counted.setdefault(lock.slot or lock.objs, lock)
         for lock in counted.values():
             held = [

@@ -91,7 +91,7 @@ def _attribute(world: World, cid: str, name: str) -> Lock:
     home, _ = world.home(cid, name)
     display = f"{world.class_of(home).display}.{name}"
     slot = ("a" if name.isidentifier() else "made", home, name)
-    return Lock(display, (), slot, world.heap.make("inst", cid), reentrant=True, tasks=False)
+    return Lock(display, (), slot, world.heap.make("inst", cid), reentrant=True, tasks=False, unasked=True)
 
 
 def _own(world: World, locks: Locks, info: FunctionInfo, row: GuardDecorator) -> Lock:

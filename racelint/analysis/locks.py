@@ -19,9 +19,10 @@ LOCK_WORDS = ("lock", "mutex", "semaphore", "monitor", "guard", "critical")
 class Lock:
     """One abstract lock. ``base`` is the object whose attribute it is (None: module, class or closure level).
 
-    ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks. ``threads``: it
-    excludes threads (an asyncio lock does not). ``key``: its key there, when that is a literal. ``tasks``: it excludes other tasks of its loop (an RLock does not: they
-    run in one thread). What excludes neither is told by ``why``. ``assumed``: known as a lock by its name only.
+    ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks, ``key``: its key
+    there, when that is a literal. ``threads``: it excludes threads (an asyncio lock does not). ``tasks``: it excludes
+    other tasks of its loop (an RLock does not: they run in one thread). What excludes neither is told by ``why``.
+    ``unasked``: a library holds it, of its own accord. ``assumed``: known as a lock by its name only.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Lock:
     tasks: bool = True
     why: str = ""
     key: str = ""
+    unasked: bool = False
 
     @property
     def futile(self) -> bool:
@@ -208,9 +210,7 @@ class Locks:
         node = evaluator.nodes[index]
         if not isinstance(node, f.Attr):
             return None
-        rows = [
-            self.world.confined.first(obj.name) if obj.kind == "ext" else None for obj in evaluator.eval(node.base)
-        ]
+        rows = [self.world.confined.first(obj.name) if obj.kind == "ext" else None for obj in evaluator.eval(node.base)]
         return next((row.why for row in rows if row is not None), None) if rows and all(rows) else None
 
     def _futile(self, name: str, why: str, *objs: Obj) -> Lock:
