@@ -15,7 +15,7 @@ from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.world import World
+from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
@@ -32,6 +32,7 @@ class EntryPoint:
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
     run and no more. ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that
     calls it, ``serves`` the calls that run it (see ``serving``).
+    ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
     """
 
     target: Obj
@@ -55,6 +56,7 @@ class EntryPoint:
     server: str = ""
     serves: frozenset[Event] = frozenset()
     table: str = ""
+    feed: Feed | None = None
 
     @property
     def function(self) -> str:

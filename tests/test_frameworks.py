@@ -21,6 +21,7 @@ FAMILIES = (
     "polled",
     "serve",
     "host",
+    "fed",
 )
 DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*(\(\))?))*")
 

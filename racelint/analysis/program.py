@@ -10,11 +10,12 @@ from functools import cached_property
 import networkx as nx
 
 from racelint import polling, serving
-from racelint.analysis import lock_decorators
+from racelint.analysis import fed, lock_decorators
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
+from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
@@ -85,6 +86,7 @@ class Analysis:
         entries = (*serving.hosted(self.discovery, self.discovery.run()), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
+        self.feeding = serving.placed(fed.contexts(world), servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
@@ -105,9 +107,10 @@ class Analysis:
         required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
-        walker = Walker(
-            world, self.locks, effects, sharing, self.starts, active, required, self.polled, (records, watched)
-        )
+        identity = Identity(world, self._plain)
+        watches = (records, watched)
+        walked_with = (self.starts, active, required, self.polled, identity)
+        walker = Walker(world, self.locks, effects, sharing, *walked_with, watches)
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -115,9 +118,12 @@ class Analysis:
             walker.walk(group)
             covered.append((group, walker.covered))
         self._walk_under_locks(walker, watched, covered)
-        reached = records.reached
+        by_frameworks = tuple(fed.changes(world, self.feeding, len(groups)))
+        groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
+        reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
+        callers = self.discovery.sites.callers
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), callers, active)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -136,9 +142,7 @@ class Analysis:
 
         def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(
-                world, self.locks, effects, everyone, self.starts, active, required, self.polled, (watch,)
-            )
+            surveyor = Survey(world, self.locks, effects, everyone, *walked_with, (watch,))
             for group in self._everything():
                 surveyor.walk(group)
 

@@ -57,6 +57,7 @@ class UnderLocks(Survey):
             walk.active,
             walk.required,
             walk.polled,
+            walk.identity,
             watches,
         )
         functions = self.world.symbols.functions

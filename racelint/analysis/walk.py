@@ -16,6 +16,7 @@ from racelint.analysis.arguments import Arguments, Params
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
+from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
@@ -153,6 +154,7 @@ class Walker:
         active: frozenset[str],
         required: Mapping[str, tuple[Lock, ...]],
         polled: Mapping[Event, tuple[Obj, ...]],
+        identity: Identity,
         watches: Sequence[Watch],
     ) -> None:
         self.world = world
@@ -165,6 +167,7 @@ class Walker:
         self.active = active
         self.required = required
         self.polled = polled
+        self.identity = identity
         self.watches = tuple(watches)
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
@@ -251,15 +254,22 @@ class Walker:
         return next((other for other in variants if other <= held), None)
 
     def _merged(self, state: State) -> Params:
-        """What is still told apart when a function was followed with very many arguments: the receiver, for a while.
+        """What is still told apart when a function was followed with very many arguments.
 
-        What a constructor makes stays the constructor's own, however many callers there are.
+        The receiver, for a while, and constants, on which branches depend. What a constructor makes stays the
+        constructor's own, however many callers there are.
         """
         info = self.world.symbols.functions[state.fid]
         if info.cls is not None and info.facts.name == "__init__" and info.facts.params:
             made = self.world.heap.make("inst", info.cls, (state.fid, -9), fresh=True)
             return ((info.facts.params[0].name, (made,)),)
-        return state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
+        receiver = info.facts.params[0].name if info.facts.params else ""
+        few = self.per_function[state.fid] < 2 * STATES_PER_FUNCTION
+        return tuple(
+            (name, objs)
+            for name, objs in state.params
+            if (few and name == receiver) or (objs and all(obj.kind == "const" for obj in objs))
+        )
 
     def _adds_entry(self, state: State, known: list[State]) -> bool:
         """Whether a state shows another way in: a second entry point, and one of another module as well."""
@@ -329,7 +339,8 @@ class Walker:
                 region_locks[region] = self._region(evaluator, info.facts.regions[region])
             return tuple((lock, region) for lock in region_locks[region])
 
-        unreachable = dead(info.facts, evaluator.params)
+        evaluator.truths = self.identity.truths(evaluator, self.group.entries)
+        unreachable = dead(info.facts, evaluator.params, evaluator.truths)
         for index, event in enumerate(info.facts.events):
             if event.block in unreachable:
                 continue
