@@ -255,7 +255,7 @@ class Discovery:
             "per-start": repeated or outer,
             "per-call": repeated or outer or (info.facts.kind != "module" and info.facts.name != "__init__"),
         }[row.self_overlap]
-        distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
+        distinct = overlap and not repeated and own_receiver and (once or row.self_overlap != "yes")
         fresh = self._fresh_receiver(fid, target, repeated)
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True

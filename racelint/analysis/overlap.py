@@ -39,7 +39,7 @@ class Overlap:
         dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
-        self.handed = Handed(world, sharing)
+        self.handed = Handed(world, sharing, callers, provenance.plain)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -74,7 +74,8 @@ class Overlap:
 
     def _apart(self, entry: EntryPoint, a: Reached, b: Reached) -> bool:
         """Whether two runs of one entry point have an object each: their receivers, or what each was given."""
-        return (entry.distinct_self and self.own(a) and self.own(b)) or (self.handed.alone(a) and self.handed.alone(b))
+        own = entry.distinct_self and self.own(a) and self.own(b)
+        return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
 
     def _coroutine(self, entry: EntryPoint) -> bool:
         return self.symbols.functions[entry.target.name].facts.is_async

@@ -17,7 +17,7 @@ from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.identity import Identity
-from racelint.analysis.locks import Lock, Locks
+from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
 from racelint.contexts import EntryPoint
@@ -339,7 +339,10 @@ class Walker:
                 region_locks[region] = self._region(evaluator, info.facts.regions[region])
             return tuple((lock, region) for lock in region_locks[region])
 
-        evaluator.truths = self.identity.truths(evaluator, self.group.entries)
+        evaluator.truths = {
+            **self.identity.truths(evaluator, self.group.entries),
+            **self._attempts(evaluator, state),
+        }
         unreachable = dead(info.facts, evaluator.params, evaluator.truths)
         for index, event in enumerate(info.facts.events):
             if event.block in unreachable:
@@ -352,13 +355,18 @@ class Walker:
             locks = held(event.held)
             for watch in self.watches:
                 watch.event(self, evaluator, state, index, (*locks, *last), before)
+            begun: set[Obj] = set()
             if (state.fid, index) in self.starts.begins:
                 self.visited_sites[state.fid, index].add(self.group.index)
+                callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
                 started = started | {(state.fid, index)}
-                published.update(self.freshness.params(evaluator, ((state.fid, index),)))
+                begun = self.freshness.params(evaluator, ((state.fid, index),))
                 if isinstance(event, f.Call):
-                    for callee in evaluator.eval(event.func):
-                        published.update(self.freshness.handed(evaluator, event, callee))
+                    for callee in callees:
+                        begun |= self.freshness.handed(evaluator, event, callee)
+                # Whoever calls methods of an object finds it made.
+                if not any(callee.kind == "class" for callee in callees):
+                    published.update(begun)
             if isinstance(event, f.Access):
                 self._touched(self.effects.access(evaluator, event, index), state, locks, before, published)
                 self.freshness.publish(evaluator, event, published)
@@ -385,6 +393,18 @@ class Walker:
                     ended = self.starts.executors.get(world.heap.plain(obj))
                     if ended:
                         started = started - ended
+            published.update(begun)
+
+    def _attempts(self, evaluator: Evaluator, state: State) -> dict[int, bool]:
+        """Attempts to take a lock that fail because a caller holds it."""
+        facts = evaluator.info.facts
+        found = {}
+        for region in facts.regions if state.held else ():
+            tried = attempt(facts, region)
+            locks = self.locks.of_region(evaluator, region) if tried >= 0 else ()
+            if any(not lock.reentrant and lock in state.held for lock in locks):
+                found[tried] = False
+        return found
 
     def _touched(
         self,
@@ -543,15 +563,12 @@ class Walker:
 
     def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
         world = self.world
-        heap = world.heap
         if callee.kind == "class":
             for target in targets(world, callee):
-                owner = target.owner
-                if owner is not None and owner.kind == "inst":
-                    made = heap.make("inst", callee.name, (evaluator.info.id, index), fresh=True)
-                    yield heap.make("bound", target.name, owner=made, func=target.func)
-                else:
-                    yield target
+                yield self._on_new(target, callee.name, evaluator, index)
+            return
+        if self._anew(callee, evaluator):
+            yield self._on_new(callee, callee.owner.name if callee.owner is not None else "", evaluator, index)
             return
         yield from targets(world, callee)
         name = callee.name if callee.kind in ("symbol", "member") else ""
@@ -562,6 +579,20 @@ class Walker:
                     if obj.kind in ("func", "bound", "partial"):
                         yield from targets(world, obj)
             yield from self.polled.get((evaluator.info.id, index), ())
+
+    def _on_new(self, target: Obj, cid: str, evaluator: Evaluator, index: int) -> Obj:
+        """A constructor, bound to the object that a call makes."""
+        if target.owner is None or target.owner.kind != "inst":
+            return target
+        made = self.world.heap.make("inst", cid, (evaluator.info.id, index), fresh=True)
+        return self.world.heap.make("bound", target.name, owner=made, func=target.func)
+
+    def _anew(self, callee: Obj, evaluator: Evaluator) -> bool:
+        """Whether an object is initialised once more (``self.__init__()`` in a method): it is as good as a new one."""
+        if callee.kind != "bound" or not callee.name.endswith(".__init__"):
+            return False
+        caller = evaluator.info.facts
+        return caller.cls is not None and caller.name not in ("__init__", "__new__", "__call__", "__setstate__")
 
     def _properties(
         self,
