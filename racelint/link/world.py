@@ -51,6 +51,7 @@ class World:
         self.heap = Heap()
         self.cells: dict[Cell, Objs] = {}
         self.guards = Matcher.of(tables.guard)
+        self.guard_decorators = Matcher.of(tables.guard_decorator)
         self.containers = Matcher.of(tables.container)
         # Types that iterate over their keys, which are not tracked.
         self.mappings = frozenset({KEYWORDS, *(name for row in tables.container if row.mapping for name in row.name)})
