@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
@@ -12,7 +12,7 @@ from racelint.analysis.parts import Parts
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
-from racelint.link.call_sites import Event
+from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
 from racelint.link.world import World
@@ -35,20 +35,20 @@ class Overlap:
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
         made: Mapping[str, int],
-        callers: Mapping[str, Sequence[Event]],
+        calls: CallSites,
         active: frozenset[str],
         provenance: Provenance,
         dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
         keeping = Keeping(world)
-        self.handed = Handed(world, sharing, keeping, callers, provenance.plain)
-        self.parts = Parts(world, provenance.effects, keeping, provenance.plain)
+        self.handed = Handed(world, sharing, keeping, calls.callers, provenance.plain)
+        self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls.instantiated)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
         self.made = made
-        self.callers = callers
+        self.callers = calls.callers
         self.active = active
         self.provenance = provenance
         self.dedicated = dedicated

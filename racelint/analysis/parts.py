@@ -2,10 +2,12 @@
 
 ``run`` of one worker walks ``self.parser.buffer`` and that of another worker does, too: two buffers, though one line
 makes both. An access counts when the way to it begins at the receiver of its entry point and leads through parts only.
+Who makes one such object for itself, and tells it so, counts as one with it: ``self.connection = Connection(self)``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import networkx as nx
@@ -15,6 +17,7 @@ from racelint.analysis.flow import declared
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
+from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
@@ -30,11 +33,19 @@ TAKING = frozenset(("item", "look", "delete", "discard", "claim"))
 class Parts:
     """Tells the parts of two receivers apart."""
 
-    def __init__(self, world: World, effects: Effects, keeping: Keeping, calls: nx.DiGraph[str]) -> None:
+    def __init__(
+        self,
+        world: World,
+        effects: Effects,
+        keeping: Keeping,
+        calls: nx.DiGraph[str],
+        instantiated: Mapping[str, Sequence[Event]],
+    ) -> None:
         self.world = world
         self.effects = effects
         self.keeping = keeping
         self.calls = calls
+        self.instantiated = instantiated
         self._evaluators: dict[str, Evaluator] = {}
         self._rooted: dict[tuple[State, int], bool] = {}
         self._of: dict[tuple[frozenset[str], Obj], bool] = {}
@@ -50,7 +61,23 @@ class Parts:
                 return False
         elif len(classes) < 2 or related(self.world.symbols, *sorted(classes)):
             return False
+        classes |= {parent for cid in sorted(classes) if (parent := self._parent(cid))}
         return all(self._is_part(access, classes) and self.rooted(access) for access in (a, b))
+
+    def _parent(self, cid: str) -> str:
+        """The class whose objects make one object of another class each, and tell it who they are; else nothing."""
+        sites = self.instantiated.get(cid, ())
+        if len(sites) != 1:
+            return ""
+        ((fid, index),) = sites
+        info = self.world.symbols.functions[fid]
+        call = info.facts.events[index]
+        if info.cls is None or info.facts.name != "__init__" or not isinstance(call, f.Call):
+            return ""
+        me = f.Param(info.facts.params[0].name)
+        given = (*call.args, *(value for _, value in call.kwargs))
+        told = any(info.facts.nodes[node] == me for node in given)
+        return info.cls if told and not in_loop(info.facts, call.block) else ""
 
     def _is_part(self, access: Reached, classes: frozenset[str]) -> bool:
         obj = access.touch.base
