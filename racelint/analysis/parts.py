@@ -193,7 +193,9 @@ class Parts:
         position = names.index(name) - (callees[0].kind != "func")
         if position < 0:
             func = caller.nodes[call.func]
-            return func.base if isinstance(func, f.Attr) and callees[0].kind == "bound" else -1
+            if callees[0].kind != "bound":
+                return -1
+            return func.base if isinstance(func, f.Attr) else call.func  # a method that was handed over knows its own
         return call.args[position] if position < len(call.args) else -1
 
     def _evaluator(self, fid: str) -> Evaluator:
