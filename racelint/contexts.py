@@ -31,6 +31,7 @@ class EntryPoint:
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
     run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     """
 
     target: Obj
@@ -53,6 +54,7 @@ class EntryPoint:
     once: bool = False
     server: str = ""
     serves: frozenset[Event] = frozenset()
+    on_loop_of: frozenset[Event] = frozenset()
 
     @property
     def function(self) -> str:
@@ -256,6 +258,7 @@ class Discovery:
                 confidence=confidence,
                 once=once,
                 server=row.server,
+                on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
             )
         )
 
@@ -497,7 +500,18 @@ class Discovery:
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
             once=known.once and entry.once,
+            on_loop_of=_both_loops(known, entry),
         )
+
+
+def _both_loops(known: EntryPoint, entry: EntryPoint) -> frozenset[Event]:
+    """On whose loops one function runs that is started at several places: known when it is of each of them.
+
+    Of two rows for one call, the exact one comes first and knows it.
+    """
+    if entry.begins <= known.begins:
+        return known.on_loop_of
+    return known.on_loop_of | entry.on_loop_of if known.on_loop_of and entry.on_loop_of else frozenset()
 
 
 def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:

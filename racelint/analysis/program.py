@@ -15,6 +15,7 @@ from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
 from racelint.analysis.locks import Locks
+from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Judges, Race, Races
@@ -84,6 +85,7 @@ class Analysis:
         self.entries = serving.placed(entries, servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
+        self.handed = frozenset(site for found in servers.values() for site in found.threads)
         self.locks = Locks(world)
         self.contracts = Contracts()
         self.judges = Judges()
@@ -111,7 +113,8 @@ class Analysis:
         self._walk_under_locks(walker, watched, covered)
         reached = records.reached
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
+        loops = Loops(groups, sites, self.handed)
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), active, loops)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)

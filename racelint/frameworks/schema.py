@@ -69,6 +69,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``exclusive`` never overlap each other.
     ``server``: the kind of server that calls it, as in ``Serve``; when the program is seen to run such a server, it is
     called from then on.
+    ``callers_loop``: it is run by the event loop of the thread that makes the call, or that runs the server.
     ``before_all``: runs before every other entry of the same framework.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
@@ -92,6 +93,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serialised_by: list[list[str]] = []
     lane: str = ""
     exclusive: bool = False
+    callers_loop: bool = False
     before_all: bool = False
     server: str = ""
     loose: bool = False
@@ -259,11 +261,15 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind."""
+    """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind.
+
+    ``background``: it returns at once, and the event loop of its caller goes on to run the server.
+    """
 
     name: list[str]
     server: str
     why: str
+    background: bool = False
     source: str = ""
 
 
