@@ -208,6 +208,18 @@ class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     element_of: str = ""
 
 
+class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type whose instance the program fills once, for code that a framework calls and that finds it again.
+
+    ``found``: the attributes it is found in (``aiohttp.web.Request.app``). What is put into one is found there.
+    """
+
+    name: list[str]
+    found: list[str]
+    why: str
+    source: str = ""
+
+
 class LoopBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type whose instances belong to an event loop, or a function that acts on the running one; names are exact.
 
@@ -288,6 +300,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    carrier: list[Carrier] = []
     loop_bound: list[LoopBound] = []
 
 
