@@ -396,7 +396,10 @@ class Races:
         found: dict[str, Race] = {}
         for access in accesses:
             touch = access.touch
-            if touch.effect != "iterate" or touch.fid in found or not self._walks_on(self.flows[touch.fid], access):
+            known = found.get(touch.fid)
+            if touch.effect != "iterate" or not self._walks_on(self.flows[touch.fid], access):
+                continue
+            if known is not None and (not known.guess or access.state.doubt >= known.doubt):
                 continue
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING
@@ -407,7 +410,11 @@ class Races:
             )
             hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is not None:
-                found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
+                # Which object it is may be a guess on one way and be known on the next.
+                guess = self.overlap.guess(access, hit[0])
+                race = Race("iterate", name, access, None, hit[0], hit[1], guess=guess)
+                if known is None or race.doubt < known.doubt:
+                    found[touch.fid] = race
         yield from found.values()
 
     # -- plain accesses -----------------------------------------------------------------------------------------------

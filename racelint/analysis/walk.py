@@ -47,6 +47,7 @@ RETURN_DEPTH = 3
 INDIRECT = ("partial", "symbol", "member")
 # Locks with the region of the function that holds them; -1: a caller does.
 Held: TypeAlias = tuple[tuple[Lock, int], ...]
+Wrapped: TypeAlias = tuple[Obj, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class Walker:
         self.covered: list[State] = []
         self.seen: dict[tuple[object, ...], list[State]] = {}
         self.variants: dict[tuple[object, ...], dict[frozenset[Lock], tuple[Lock, ...]]] = defaultdict(dict)
-        self.per_function: dict[str, int] = defaultdict(int)
+        self.per_function: dict[tuple[str, Wrapped], int] = defaultdict(int)
         self.queues: tuple[deque[State], ...] = tuple(deque() for _ in range(MAX_DOUBT + 1))
 
     def _run(self) -> None:
@@ -213,7 +214,7 @@ class Walker:
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
-            if self.per_function[state.fid] >= STATES_PER_FUNCTION and (state.params or state.bindings):
+            if self.per_function[state.fid, wrapped(state)] >= STATES_PER_FUNCTION and (state.params or state.bindings):
                 state.params, state.bindings = self._merged(state), ()
                 key = (start, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
@@ -229,7 +230,7 @@ class Walker:
                 self.covered.append(state)
                 return
         if known is None:
-            self.per_function[state.fid] += 1
+            self.per_function[state.fid, wrapped(state)] += 1
             self.seen[key] = [state]
             self.queues[state.doubt].append(state)
             return
@@ -256,7 +257,7 @@ class Walker:
         if info.cls is not None and info.facts.name == "__init__" and info.facts.params:
             made = self.world.heap.make("inst", info.cls, (state.fid, -9), fresh=True)
             return ((info.facts.params[0].name, (made,)),)
-        return state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
+        return state.params[:1] if self.per_function[state.fid, wrapped(state)] < 2 * STATES_PER_FUNCTION else ()
 
     def _adds_entry(self, state: State, known: list[State]) -> bool:
         """Whether a state shows another way in: a second entry point, and one of another module as well."""
@@ -447,7 +448,7 @@ class Walker:
             return
         callees = evaluator.eval(call.func)
         followed = [(callee, target) for callee in callees for target in self._targets(callee, evaluator, call, index)]
-        meant = self._for_several(followed)
+        meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
             facts = world.symbols.functions[target.name].facts
             if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
@@ -455,8 +456,8 @@ class Walker:
             if state.depth >= self._reach_limit:
                 continue
             doubt = state.doubt + self._far(state)
-            if len(followed) > 1 and callee.kind not in ("class", "symbol"):
-                doubt += 1 if meant or len(followed) <= FEW else 2
+            if choices > 1 and callee.kind not in ("class", "symbol"):
+                doubt += 1 if meant or choices <= FEW else 2
             elif self._stored(evaluator, call, callee):
                 doubt += 1
             if callee.kind in INDIRECT:
@@ -574,6 +575,18 @@ class Walker:
                 params = world.symbols.functions[target.name].facts.params
                 given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
                 self._call(state, index, target.name, given, target.bindings, held, state.doubt, started)
+
+
+def _choices(followed: Iterable[tuple[Obj, Obj]]) -> int:
+    """Between how many callees a call has to be decided: some instance is no other one than those known by their making."""
+    found = {(target.name, callee.owner) for callee, target in followed}
+    known = {name for name, owner in found if owner is not None and not owner.unknown}
+    return sum(owner is None or not owner.unknown or name not in known for name, owner in found)
+
+
+def wrapped(state: State) -> Wrapped:
+    """The functions a closure stands before: a decorator's wrapper is another one for each function it decorates."""
+    return tuple(obj for _, _, objs in state.bindings for obj in objs if obj.kind in ("func", "bound"))
 
 
 def module(state: State) -> str:
