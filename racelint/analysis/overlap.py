@@ -231,11 +231,13 @@ class Overlap:
         """How many calls may have made an object whose origin is unknown; 0 when it is known."""
         while obj is not None and obj.owner is not None:
             obj = obj.owner
-        if obj is None or obj.kind != "inst" or not obj.unknown:
+        if obj is None or not obj.unknown or obj.kind not in ("inst", "opaque"):
             return 0
-        if not self.active.isdisjoint(self.symbols.classes[obj.name].mro):
+        # What an unknown object is, is what some instance has in the slot it is named after.
+        cid = obj.name.partition("\0")[0]
+        if cid not in self.symbols.classes or not self.active.isdisjoint(self.symbols.classes[cid].mro):
             return 0
-        return self.made.get(obj.name, 0)
+        return self.made.get(cid, 0)
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""
