@@ -197,6 +197,15 @@ class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A method of a library class that calls other ``methods`` of its object, which classes of a project override."""
+
+    name: list[str]
+    methods: list[str]
+    why: str
+    source: str = ""
+
+
 class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an external call or attribute returns: an instance of ``type``, or the argument ``same_as``."""
 
@@ -294,6 +303,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     container: list[Container] = []
     consumer: list[Consumer] = []
     calls: list[Calls] = []
+    hook: list[Hook] = []
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []

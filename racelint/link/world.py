@@ -41,6 +41,7 @@ class World:
         self.containers = Matcher.of(tables.container)
         self.consumers = Matcher.of(tables.consumer)
         self.calls = Matcher.of(tables.calls)
+        self.hooks = Matcher.of(tables.hook)
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
         self.carriers = {name: row.name[0] for row in tables.carrier for name in (*row.name, *row.found)}
