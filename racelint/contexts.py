@@ -32,6 +32,7 @@ class EntryPoint:
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
     run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
+    ``foreign_loop``: it runs on a loop in another thread than those that begin it.
     """
 
     target: Obj
@@ -55,6 +56,7 @@ class EntryPoint:
     server: str = ""
     serves: frozenset[Event] = frozenset()
     on_loop_of: frozenset[Event] = frozenset()
+    foreign_loop: bool = False
 
     @property
     def function(self) -> str:
@@ -214,6 +216,8 @@ class Discovery:
                 starts |= {event for method in row.begins for event in self.sites.on_class(receiver.name, method)}
             begins = starts or begins
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
+        if "call" in row.joins:
+            ends.add((fid, index))
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
         if executor is not None:
             executor = world.heap.plain(executor)
@@ -231,7 +235,9 @@ class Discovery:
             "per-start": repeated or outer,
             "per-call": repeated or outer or (info.facts.kind != "module" and info.facts.name != "__init__"),
         }[row.self_overlap]
-        distinct = overlap and not repeated and own_receiver and row.self_overlap != "yes"
+        # What a constructor starts on its own instance has that one, however many instances are made.
+        again = overlap or info.facts.name == "__init__"
+        distinct = again and not repeated and own_receiver and row.self_overlap != "yes"
         fresh = self._fresh_receiver(fid, target, repeated)
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True
@@ -259,6 +265,7 @@ class Discovery:
                 once=once,
                 server=row.server,
                 on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
+                foreign_loop=row.foreign_loop,
             )
         )
 
@@ -501,6 +508,7 @@ class Discovery:
             ends=known.ends | entry.ends,
             once=known.once and entry.once,
             on_loop_of=_both_loops(known, entry),
+            foreign_loop=known.foreign_loop and entry.foreign_loop,
         )
 
 

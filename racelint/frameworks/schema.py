@@ -62,7 +62,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each
     call runs the function once and such calls are made again and again (``submit``).
     ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``).
-    ``joins``: methods of the result (or of the receiver) after which it has ended.
+    ``joins``: methods of the result (or of the receiver) after which it has ended; ``call``: the call itself waits.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
     ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
@@ -70,6 +70,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``server``: the kind of server that calls it, as in ``Serve``; when the program is seen to run such a server, it is
     called from then on.
     ``callers_loop``: it is run by the event loop of the thread that makes the call, or that runs the server.
+    ``foreign_loop``: it is run by an event loop in another thread than the caller's.
     ``before_all``: runs before every other entry of the same framework.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
@@ -94,6 +95,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lane: str = ""
     exclusive: bool = False
     callers_loop: bool = False
+    foreign_loop: bool = False
     before_all: bool = False
     server: str = ""
     loose: bool = False
