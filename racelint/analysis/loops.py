@@ -40,6 +40,8 @@ class Loops:
 
     def beside_main(self, entry: EntryPoint) -> bool:
         """Whether the loop of an entry point surely runs in another thread than the main one."""
+        if entry.foreign_loop:
+            return any(self.groups[index].application for site in entry.begins for index in self.sites.get(site, ()))
         threads = self.threads(entry)
         return bool(threads) and MAIN not in threads  # type: ignore[operator]
 

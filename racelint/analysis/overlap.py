@@ -211,7 +211,7 @@ class Overlap:
         if other.group.index in (self.loops.threads(task.state.entry) or ()):
             return True
         hosts: set[int] = set()
-        for site in task.state.entry.begins:
+        for site in task.state.entry.begins if not task.state.entry.foreign_loop else ():
             hosts |= self.sites.get(site, set())
         return other.group.index in hosts and other.state.entry.kind in ("thread", "main")
 

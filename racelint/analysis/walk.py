@@ -360,7 +360,7 @@ class Walker:
                     for target in targets(world, callee):
                         gained = self.starts.reach.get(target.name)
                         if gained:
-                            started = started | gained
+                            started = started | (gained - self.starts.waited)
                             published.update(self.freshness.params(evaluator, gained))
                             handed = self.freshness.handed(evaluator, event, callee)
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
