@@ -67,9 +67,9 @@ def find(discovery: Discovery) -> dict[str, Serving]:
 
 def placed(entries: Iterable[EntryPoint], servers: dict[str, Serving]) -> tuple[EntryPoint, ...]:
     """The entry points, those that a server of the program calls with the sites where it is run."""
-    return tuple(
-        replace(entry, begins=frozenset(), serves=sites, on_loop_of=sites if entry.kind == "event-loop" else frozenset())
-        if (sites := servers.get(entry.server, Serving()).sites)
-        else entry
-        for entry in entries
-    )
+    return tuple(_placed(entry, servers[entry.server].sites) if entry.server in servers else entry for entry in entries)
+
+
+def _placed(entry: EntryPoint, sites: frozenset[Event]) -> EntryPoint:
+    loops = sites if entry.kind == "event-loop" else frozenset()
+    return replace(entry, begins=frozenset(), serves=sites, on_loop_of=loops)

@@ -578,7 +578,7 @@ class Walker:
 
 
 def _choices(followed: Iterable[tuple[Obj, Obj]]) -> int:
-    """Between how many callees a call has to be decided: some instance is no other one than those known by their making."""
+    """Between how many callees a call has to be decided: some instance is none besides those whose making is known."""
     found = {(target.name, callee.owner) for callee, target in followed}
     known = {name for name, owner in found if owner is not None and not owner.unknown}
     return sum(owner is None or not owner.unknown or name not in known for name, owner in found)
