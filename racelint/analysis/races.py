@@ -19,7 +19,7 @@ from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
-from racelint.analysis.walk import Reached
+from racelint.analysis.walk import Reached, State
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -378,7 +378,7 @@ class Races:
                     return True
                 init = self.world.class_of(parent).methods.get("__init__")
                 if init is not None and init != touch.fid and self._assigns(init, attribute, None):
-                    return parent != info.cls
+                    return parent != info.cls or not _inside(access.state, init)
         return self._assigns(touch.fid, attribute, touch.event)
 
     def _assigns(self, fid: str, attribute: str, before: int | None) -> bool:
@@ -524,3 +524,11 @@ def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, .
     """The candidates that are not the same store as ``access``."""
     again = (access.touch.fid, access.touch.event)
     return tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
+
+
+def _inside(state: State, fid: str) -> bool:
+    """Whether a function is on the way to a state: what it does may be before or after."""
+    current: State | None = state
+    while current is not None and current.fid != fid:
+        current = current.parent
+    return current is not None
