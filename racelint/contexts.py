@@ -15,7 +15,7 @@ from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.world import World
+from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
@@ -33,6 +33,7 @@ class EntryPoint:
     run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
+    ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
     """
 
     target: Obj
@@ -57,6 +58,7 @@ class EntryPoint:
     serves: frozenset[Event] = frozenset()
     on_loop_of: frozenset[Event] = frozenset()
     foreign_loop: bool = False
+    feed: Feed | None = None
 
     @property
     def function(self) -> str:
@@ -237,7 +239,7 @@ class Discovery:
         }[row.self_overlap]
         # What a constructor starts on its own instance has that one, however many instances are made.
         again = overlap or info.facts.name == "__init__"
-        distinct = again and not repeated and own_receiver and row.self_overlap != "yes"
+        distinct = again and not repeated and own_receiver and (once or row.self_overlap != "yes")
         fresh = self._fresh_receiver(fid, target, repeated)
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True

@@ -10,10 +10,12 @@ from functools import cached_property
 import networkx as nx
 
 from racelint import serving
+from racelint.analysis import fed
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
+from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Locks
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
@@ -83,6 +85,7 @@ class Analysis:
         entries = (*self.discovery.run(), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
+        self.feeding = serving.placed(fed.contexts(world), servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.handed = frozenset(site for found in servers.values() for site in found.threads)
@@ -103,7 +106,9 @@ class Analysis:
         required = self.contracts.held
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
-        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))
+        identity = Identity(world, self._plain)
+        watches = (records, watched)
+        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, identity, watches)
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -111,10 +116,13 @@ class Analysis:
             walker.walk(group)
             covered.append((group, walker.covered))
         self._walk_under_locks(walker, watched, covered)
-        reached = records.reached
+        by_frameworks = tuple(fed.changes(world, self.feeding, len(groups)))
+        groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
+        reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
         loops = Loops(groups, sites, self.handed)
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), active, loops)
+        callers = self.discovery.sites.callers
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), callers, active, loops)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -133,7 +141,7 @@ class Analysis:
 
         def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, (watch,))
+            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, identity, (watch,))
             for group in self._everything():
                 surveyor.walk(group)
 
