@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,6 @@ from racelint.config import KEYS
 from racelint.config_schema import MEANINGS, default_of, schema, summary
 from racelint.frameworks import schema as tables
 from racelint.rules import Rule, all_rules
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - exercised on 3.10 only
-    import tomli as tomllib
 
 FOLDER = Path(__file__).parent
 WIDTH = 100
@@ -186,28 +180,26 @@ def frameworks() -> str:
         "how containers behave. These are the rows of `racelint/frameworks/*.toml`; a project adds its own in its\n"
         "[configuration](configuration.md#framework-tables).\n",
     ]
-    files = [
-        (item.name, tables.parse(tomllib.loads(item.read_text("utf-8")), item.name))
-        for item in sorted(resources.files("racelint.frameworks").iterdir(), key=lambda item: item.name)
-        if item.name.endswith(".toml")
-    ]
     for name, kind in _kinds().items():
         parts.append(f"\n## {name}\n\n{_text(summary(kind))}\n")
-        for file, content in files:
+        for file, content in tables.builtin_files().items():
             rows = getattr(content, name)
             if rows:
-                parts.append(f"\n### {name} in {file.removesuffix('.toml')}\n\n")
+                parts.append(f"\n### {name} in {file}\n\n")
                 parts += _rows(name, rows)
     return "".join(parts)
 
 
 def _rows(table: str, rows: Iterable[Any]) -> Iterator[str]:
     if table == "entry":
-        yield "| API | runs in | overlaps itself | why |\n|---|---|---|---|\n"
+        yield "| API | runs in | overlaps itself | overlaps others | why |\n|---|---|---|---|---|\n"
         for row in rows:
             loop = "" if row.async_context == row.context else f"; `async def`: {row.async_context}"
             names = _names([*row.name, *(f".{name}" for name in (*row.methods, *row.attributes))])
-            yield f"| {row.form}: {names} | {row.context}{loop} | {row.self_overlap} | {_text(row.why)} |\n"
+            yield (
+                f"| {row.form}: {names} | {row.context}{loop} | {row.self_overlap} | {_text(_beside(row))} "
+                f"| {_text(row.why)} |\n"
+            )
         return
     yield "| API | what holds of it | why |\n|---|---|---|\n"
     for row in rows:
@@ -215,8 +207,29 @@ def _rows(table: str, rows: Iterable[Any]) -> Iterator[str]:
         yield f"| {names} | {_text(_facts(row))} | {_text(row.why)} |\n"
 
 
+def _beside(row: tables.Entry) -> str:
+    """What a row's entry points overlap with besides themselves."""
+    if row.context in ("process", "main"):
+        return "nothing: no objects are shared" if row.context == "process" else "what the main thread overlaps"
+    if row.before_all:
+        return f"what {row.lane} does not call"
+    parts = ["threads; tasks of the loop at each await" if row.context == "event-loop" else "everything"]
+    if row.exclusive:
+        parts.append(f"but nothing else that {row.lane} calls in turn")
+    if row.serialised_by:
+        parts.append("not for one " + " or ".join(" and ".join(names) for names in row.serialised_by))
+    return ", ".join(parts)
+
+
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    return ", ".join(f"`{code(name)}`" for name in names)
+
+
+def code(text: str) -> str:
+    """Code in one line, for a cell of a table."""
+    lines = [line.strip() for line in text.splitlines()]
+    joined = "".join(f"{line} " if line.endswith(":") else f"{line}; " for line in lines).rstrip("; ")
+    return joined.replace("|", r"\|")
 
 
 def _bare_methods(row: Any) -> list[str]:
@@ -234,7 +247,8 @@ def _facts(row: Any) -> str:
             continue
         if field.name == "methods" and isinstance(value, list):
             continue
-        found.append(f"{field.name.replace('_', ' ')}: {_plain(value)}")
+        plain = code(value) if isinstance(value, str) else _plain(value)
+        found.append(f"{field.name.replace('_', ' ')}: {plain}")
     return "; ".join(found)
 
 

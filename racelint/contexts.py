@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from racelint.frameworks.schema import ContextKind, Entry, Matcher
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
@@ -30,7 +30,8 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    run and no more. ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that
+    calls it, ``serves`` the calls that run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
     ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
@@ -58,6 +59,7 @@ class EntryPoint:
     serves: frozenset[Event] = frozenset()
     on_loop_of: frozenset[Event] = frozenset()
     foreign_loop: bool = False
+    table: str = ""
     feed: Feed | None = None
 
     @property
@@ -146,9 +148,9 @@ class Discovery:
         receiver: Obj | None,
         confidence: str = "high",
     ) -> None:
-        if row.function is None:
-            return
         world, evaluator = self.world, self.evaluator(fid)
+        if row.function is None or not _asked(row, evaluator, call):
+            return
         nodes: list[int] = []
         if row.function.position == -1:
             nodes.extend(call.args)
@@ -156,12 +158,29 @@ class Discovery:
         elif row.function.position is not None and row.function.position < len(call.args):
             nodes.append(call.args[row.function.position])
         if row.function.keyword is not None:
-            nodes.extend(value for key, value in call.kwargs if key == row.function.keyword)
+            nodes.extend(value for key, value in call.kwargs if row.function.keyword in (key, "*"))
         one = row.function.position != -1 and not row.iterable
         for node in nodes:
-            for target in _generic(self.callables(evaluator, node, spread=row.iterable or row.function.position == -1)):
+            spread = row.iterable or row.function.position == -1
+            found = (
+                self._methods(evaluator, node, row) if row.methods else self.callables(evaluator, node, spread=spread)
+            )
+            for target in _generic(found):
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
                 self._spawned(fid, index, call, row, name, receiver, target, confidence, once)
+
+    def _methods(self, evaluator: Evaluator, node: int, row: Entry) -> list[Obj]:
+        """The methods that a library calls of an object it is given, whatever its class."""
+        world = self.world
+        found: list[Obj] = []
+        objs = evaluator.eval(node)
+        for obj in (*objs, *evaluator.elements_of(objs)) if row.iterable else tuple(objs):
+            if obj.kind == "inst":
+                for name in row.methods:
+                    fid = world.method(obj.name, name)
+                    if fid is not None:
+                        found.append(world.heap.make("bound", fid, owner=obj, func=world.heap.make("func", fid)))
+        return found
 
     def callables(self, evaluator: Evaluator, node: int, *, spread: bool = False, depth: int = 0) -> list[Obj]:
         """Project functions a value may be: functions, bound methods, partials, callable instances, coroutines."""
@@ -216,6 +235,11 @@ class Discovery:
             starts = {event for method in row.begins for event in self.sites.on(made, method)}
             if receiver is not None and receiver.kind == "inst":
                 starts |= {event for method in row.begins for event in self.sites.on_class(receiver.name, method)}
+            elif receiver is not None:
+                holder = world.heap.plain(receiver)
+                starts |= {event for method in row.begins for event in self.sites.on(holder, method)}
+            if row.begun and not starts:
+                return
             begins = starts or begins
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
         if "call" in row.joins:
@@ -268,6 +292,7 @@ class Discovery:
                 server=row.server,
                 on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
                 foreign_loop=row.foreign_loop,
+                table=table_of(row),
             )
         )
 
@@ -321,6 +346,8 @@ class Discovery:
             if obj.kind not in ("symbol", "member"):
                 continue
             for row in self.rows["decorator"].all(obj.name):
+                if not _asked(row, evaluator, _arguments_of(evaluator, call)):
+                    continue
                 kind = row.async_context if facts.is_async else row.context
                 path, line = self._where(function, facts.line)
                 for target in world.function_objects(function):
@@ -349,6 +376,7 @@ class Discovery:
             exclusive=row.exclusive,
             before_all=row.before_all,
             server=row.server,
+            table=table_of(row),
         )
 
     def _bases(self) -> None:
@@ -522,6 +550,22 @@ def _both_loops(known: EntryPoint, entry: EntryPoint) -> frozenset[Event]:
     if entry.begins <= known.begins:
         return known.on_loop_of
     return known.on_loop_of | entry.on_loop_of if known.on_loop_of and entry.on_loop_of else frozenset()
+
+
+def _asked(row: Entry, evaluator: Evaluator, call: f.Call | None) -> bool:
+    """Whether a call has the constant keyword arguments that a row is about, and none that it is not about."""
+    if not row.when and not row.unless:
+        return True
+    nodes = {key: evaluator.nodes[value] for key, value in call.kwargs} if call is not None else {}
+    given = {(key, node.text) for key, node in nodes.items() if isinstance(node, f.Const)}
+    return (not row.when or not given.isdisjoint(row.when.items())) and given.isdisjoint(row.unless.items())
+
+
+def _arguments_of(evaluator: Evaluator, call: f.Call) -> f.Call | None:
+    """The call that makes a decorator, in ``@decorator(...)``."""
+    node = evaluator.nodes[call.func]
+    inner = evaluator.info.facts.events[node.event] if isinstance(node, f.Result) else None
+    return inner if isinstance(inner, f.Call) else None
 
 
 def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:

@@ -35,6 +35,7 @@ def entry_infos(world: World, entries: Iterable[EntryPoint]) -> tuple[EntryPoint
             entry.line,
             entry.why,
             entry.row,
+            entry.table,
         )
         for entry in entries
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -30,3 +33,24 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     """No test keeps anything in the user's cache, or reads what another test has kept."""
     folder = tmp_path_factory.getbasetemp() / "caches" / secrets.token_hex(8)
     monkeypatch.setenv("RACELINT_CACHE_DIR", str(folder))
+
+
+@pytest.fixture
+def quiet_root_logger() -> Iterator[None]:
+    """The root logger as it was: kopf configures it for its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def registry() -> Iterator[Any]:
+    """The registry that the operator's handlers go into when its modules are imported."""
+    kopf = pytest.importorskip("kopf")
+    before = kopf.get_default_registry()
+    new = kopf.OperatorRegistry()
+    kopf.set_default_registry(new)
+    yield new
+    kopf.set_default_registry(before)

@@ -102,6 +102,7 @@ def entry_point(**changes: Any) -> EntryPointInfo:
         "line": 38,
         "why": POOL_WHY,
         "row": "kopf.on.create",
+        "table": "kopf",
         **changes,
     }
     return EntryPointInfo(**values)

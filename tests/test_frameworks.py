@@ -7,10 +7,24 @@ from typing import Any
 
 import pytest
 
-from racelint.frameworks.schema import Argument, Entry, Matcher, TableError, Tables, builtin, merge, parse
+from racelint.frameworks.schema import Argument, Entry, Matcher, Operation, TableError, Tables, builtin, merge, parse
 
 ENTRIES = builtin().entry
-FAMILIES = ("entry", "guard", "guard_decorator", "container", "consumer", "calls", "hook", "carrier", "confined", "fed")
+FAMILIES = (
+    "entry",
+    "guard",
+    "guard_decorator",
+    "container",
+    "consumer",
+    "calls",
+    "hook",
+    "carrier",
+    "confined",
+    "polled",
+    "serve",
+    "host",
+    "fed",
+)
 DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*(\(\))?))*")
 
 
@@ -62,7 +76,7 @@ def test_every_name_is_dotted_and_named_once_in_its_row(family: str) -> None:
 
 @pytest.mark.parametrize("row", ENTRIES, ids=label)
 def test_entry_rows_have_what_their_form_needs(row: Entry) -> None:
-    assert bool(row.methods) == (row.form == "base")
+    assert bool(row.methods) == (row.form == "base") or row.form == "call"
     assert bool(row.attributes) == (row.form == "assign")
     assert (row.function is not None) == (row.form == "call")
     if row.function is not None:
@@ -82,7 +96,8 @@ def test_no_name_occurs_twice_with_different_contexts() -> None:
     seen: dict[tuple[object, ...], Entry] = {}
     for row in ENTRIES:
         for name in row.name:
-            key = (row.form, name, row.function, tuple(row.methods), tuple(row.attributes))
+            asked = (*row.when.items(), None, *row.unless.items())
+            key = (row.form, name, row.function, asked, tuple(row.methods), tuple(row.attributes))
             other = seen.setdefault(key, row)
             assert other.context == row.context, name
 
@@ -355,10 +370,20 @@ ESSENTIAL = [
     ("call", "kubernetes.informer.SharedInformer.add_event_handler", "thread", None, "no"),
     ("call", "kubernetes.leaderelection.electionconfig.Config", "thread", None, "no"),
     ("base", "prometheus_client.registry.Collector", "thread", None, "yes"),
-    ("call", "signal.signal", "signal", None, "no"),
+    ("call", "signal.signal", "signal", None, "yes"),
     ("call", "weakref.finalize", "thread", None, "yes"),
     ("base", "logging.handlers.QueueListener", "thread", None, "no"),
     ("base", "knete.Controller", "thread", None, "no"),
+    ("decorator", "knete.Manager.watch().reconcile", "thread", None, "no"),
+    ("call", "cloudcoil.caching.SyncInformer.on_add", "thread", None, "no"),
+    ("call", "cloudcoil.caching.AsyncInformer.on_add", "pool", "event-loop", "no"),
+    ("call", "prometheus_client.REGISTRY.register", "thread", None, "yes"),
+    ("call", "twisted.internet.defer.Deferred.addCallback", "event-loop", None, "no"),
+    ("call", "confluent_kafka.aio.AIOConsumer.subscribe", "pool", None, "yes"),
+    ("call", "redis.client.PubSub.subscribe", "thread", None, "no"),
+    ("call", "rq.Queue.enqueue", "process", None, None),
+    ("call", "ops.Framework.observe", "process", None, None),
+    ("call", "atexit.register", "main", None, "no"),
 ]
 
 
@@ -375,6 +400,51 @@ def test_essential_names_are_known(
         assert row.async_context == async_context
     if overlap is not None:
         assert row.self_overlap == overlap
+
+
+@pytest.mark.parametrize(
+    ("name", "runs"),
+    [
+        ("sched.scheduler.enter", "sched.scheduler.run"),
+        ("schedule.every.seconds.do", "schedule.run_pending"),
+        (
+            "pika.adapters.blocking_connection.BlockingChannel.basic_consume",
+            "pika.adapters.blocking_connection.BlockingChannel.start_consuming",
+        ),
+        ("confluent_kafka.Producer.produce", "confluent_kafka.Producer.poll"),
+        ("kombu.Consumer", "kombu.Connection.drain_events"),
+        ("rclpy.node.Node.create_subscription", "rclpy.spin"),
+        ("redis.client.PubSub.subscribe", "redis.client.PubSub.get_message"),
+        ("logging.Filter", "logging.Logger.info"),
+    ],
+)
+def test_who_calls_what_has_no_thread_of_its_own(name: str, runs: str) -> None:
+    assert runs in the(Matcher.of(builtin().polled), name).runs
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "overlap"),
+    [
+        ("http.server.HTTPServer", "thread", "no"),
+        ("http.server.ThreadingHTTPServer", "thread", "yes"),
+        ("socketserver.ForkingMixIn", "process", "yes"),
+    ],
+)
+def test_how_servers_call_the_handlers_of_a_class(name: str, context: str, overlap: str) -> None:
+    row = the(Matcher.of(builtin().host), name)
+    assert (row.context, row.self_overlap) == (context, overlap)
+
+
+def test_each_access_of_the_language_is_an_operation() -> None:
+    known = {row.access for row in builtin().operation if row.effect}
+    assert known - {""} == {"load", "store", "unset", "get", "set", "del", "has", "iter", "grow"}
+
+
+@pytest.mark.parametrize("row", builtin().operation, ids=lambda row: str(row.name[0]))
+def test_operations_say_why_and_what_breaks_them(row: Operation) -> None:
+    assert row.why
+    assert row.source
+    assert not (row.atomic and row.rule)
 
 
 @pytest.mark.parametrize("kind", ["create", "update", "delete", "resume", "event", "field"])

@@ -112,7 +112,7 @@ def test_every_row_of_the_framework_tables_is_listed() -> None:
     page = PAGES["frameworks.md"]
     rows = [row for table in Tables.__struct_fields__ for row in getattr(builtin(), table)]
     assert len(re.findall(r"^\| .* \|$", page, re.MULTILINE)) - page.count("| API |") == len(rows)
-    assert [name for row in rows for name in row.name if f"`{name}`" not in page] == []
+    assert [name for row in rows for name in row.name if f"`{GENERATE.code(name)}`" not in page] == []
 
 
 def test_tables_have_the_same_number_of_cells_in_every_row() -> None:

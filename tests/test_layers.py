@@ -24,7 +24,7 @@ LEVELS = (
     ("frameworks",),
     ("link",),
     ("contexts",),
-    ("serving",),
+    ("serving", "polling"),
     ("analysis",),
     ("rules",),
     ("select", "fix", "baseline", "changes", "graph", "starter", "why"),

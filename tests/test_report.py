@@ -346,6 +346,7 @@ class TestJson:
                 "line": 38,
                 "why": "kopf runs sync handlers in a thread pool",
                 "row": "kopf.on.create",
+                "table": "kopf",
             }
         ]
 
@@ -354,12 +355,14 @@ class TestEntryPoints:
     """The table of what runs concurrently."""
 
     def test_the_whole_look(self) -> None:
-        timer = entry_point(function="op.gc.sweep", kind="thread", overlaps_itself=False, row="threading.Thread")
+        timer = entry_point(
+            function="op.gc.sweep", kind="thread", overlaps_itself=False, row="threading.Thread", table=""
+        )
         assert entry_points.render([entry_point(), timer]) == (
-            "FUNCTION               CONTEXT  OVERLAPS ITSELF  WHERE              TABLE ROW         WHY\n"
-            "op.handlers.on_create  pool     yes              op/handlers.py:38  kopf.on.create    "
+            "FUNCTION               CONTEXT  OVERLAPS ITSELF  WHERE              TABLE ROW             WHY\n"
+            "op.handlers.on_create  pool     yes              op/handlers.py:38  kopf: kopf.on.create  "
             "kopf runs sync handlers in a thread pool\n"
-            "op.gc.sweep            thread   no               op/handlers.py:38  threading.Thread  "
+            "op.gc.sweep            thread   no               op/handlers.py:38  threading.Thread      "
             "kopf runs sync handlers in a thread pool\n"
             "2 entry points\n"
         )

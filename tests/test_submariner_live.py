@@ -6,16 +6,12 @@ It shows what the analysis of the fixture only claims: that the delete handlers 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
-import json
-import logging
 import shutil
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,18 +22,17 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from mock_cluster import PATIENCE, mock_cluster, request, wait_for
 
 from racelint.cli import main
 
 kopf = pytest.importorskip("kopf")
 kopf_testing = pytest.importorskip("kopf.testing")
-kmock = pytest.importorskip("kmock", reason="kmock needs Python 3.11")
+pytest.importorskip("kmock", reason="kmock needs Python 3.11")
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "submariner"
 API = "/apis/submariner.io/v1alpha1"
 KINDS = {"submariners": "Submariner", "servicediscoveries": "ServiceDiscovery", "gateways": "Gateway"}
-VERBS = {"get", "list", "watch", "create", "patch", "delete"}
-PATIENCE = 10.0
 QUIET = 0.5
 
 
@@ -118,75 +113,6 @@ class Recorder:
                 self.spans.append(span)
 
 
-@contextlib.contextmanager
-def mock_cluster() -> Iterator[str]:
-    """The address of a Kubernetes mock server that knows the fixture's resources, in a thread of its own."""
-    address: list[str] = []
-    failures: list[BaseException] = []
-    ready = threading.Event()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        async with kmock.KubernetesEmulator() as cluster, kmock.Server(cluster) as server:
-            # kopf looks at namespaces and definitions before anything else, and posts what it did as events.
-            for resource in ("v1/namespaces", "apiextensions.k8s.io/v1/customresourcedefinitions"):
-                cluster.resources[resource] = {"namespaced": False, "verbs": VERBS}
-            cluster.resources["v1/events"] = {"namespaced": True, "verbs": VERBS}
-            for plural, kind in KINDS.items():
-                cluster.resources[f"submariner.io/v1alpha1/{plural}"] = {
-                    "kind": kind,
-                    "singular": kind.lower(),
-                    "namespaced": True,
-                    "verbs": VERBS,
-                }
-            address.append(str(server.url).rstrip("/"))
-            ready.set()
-            await stop.wait()
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            ready.set()
-            loop.close()
-
-    thread = threading.Thread(target=run, name="mock-cluster", daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(PATIENCE), "the mock server did not start"
-        assert address, failures
-        yield address[0]
-    finally:
-        with contextlib.suppress(RuntimeError):  # the loop is closed when the server has failed
-            loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE)
-    assert not failures
-    assert not thread.is_alive()
-
-
-def request(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One call of the mock server's interface. Raises urllib.error.HTTPError for an error status."""
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    with urllib.request.urlopen(
-        urllib.request.Request(url, data=data, method=method, headers=headers), timeout=PATIENCE
-    ) as response:
-        answer: dict[str, Any] = json.load(response)
-        return answer
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait until the condition holds. Fails the test when it does not come to hold in time."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {PATIENCE:.0f} s")
-        time.sleep(0.02)
-
-
 def is_settled(url: str) -> bool:
     """Whether kopf has finished with the object: held by a finalizer, remembered as seen, no handler under way."""
     metadata = request("GET", url)["metadata"]
@@ -221,26 +147,6 @@ def clean_imports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     forget_operator()
 
 
-@pytest.fixture
-def quiet_root_logger() -> Iterator[None]:
-    """The root logger as it was: kopf configures it for its process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.fixture
-def registry() -> Iterator[Any]:
-    """The registry that the operator's handlers go into when its modules are imported."""
-    before = kopf.get_default_registry()
-    new = kopf.OperatorRegistry()
-    kopf.set_default_registry(new)
-    yield new
-    kopf.set_default_registry(before)
-
-
 @pytest.mark.usefixtures("clean_imports", "quiet_root_logger")
 def test_both_controllers_are_in_the_logger_at_once(registry: Any) -> None:
     operator = importlib.import_module("submariner_operator.__main__")
@@ -254,7 +160,7 @@ def test_both_controllers_are_in_the_logger_at_once(registry: Any) -> None:
     )
     images.log_if_changed = recorder.around_logging(images.log_if_changed)
 
-    with mock_cluster() as address:
+    with mock_cluster("submariner.io/v1alpha1", KINDS) as address:
         kopf.on.login(registry=registry, id="mock")(lambda **_: kopf.ConnectionInfo(server=address))
         objects = {
             "submariners": {"clusterID": "east", "version": "0.18.0"},

@@ -45,8 +45,7 @@ FROM_EFFECT: dict[Effect, Kind] = {
     "snapshot": "snapshot",
     "order": "order",
 }
-SLOT_KINDS: dict[str, Kind] = {"load": "read", "store": "rebind", "unset": "unbind"}
-CONTENT_KINDS: dict[str, Kind] = {"get": "item", "set": "insert", "del": "delete", "has": "look", "grow": "update"}
+SLOTS = ("load", "store", "unset")
 GENERIC_TYPES = ("dict", "list", "set")
 
 
@@ -87,6 +86,8 @@ class Effects:
     def __init__(self, world: World) -> None:
         self.world = world
         self.names = _holder_names(world)
+        # What the accesses of the language do: the first row of each counts.
+        self.steps = {row.access: row.effect for row in reversed(world.tables.operation) if row.access and row.effect}
         # What a framework hands out has the name it is handed out under, wherever else it may be kept.
         self.fed = {obj: feed.name for feed in world.feeds for obj in feed.objs}
         self.generic: dict[str, Kind] = {}
@@ -100,12 +101,14 @@ class Effects:
 
     def access(self, evaluator: Evaluator, event: f.Access, index: int) -> Iterator[Touch]:
         """Touches of an access event."""
-        if event.kind in SLOT_KINDS:
-            yield from self._slots(evaluator, event, index, SLOT_KINDS[event.kind])
+        effect = self.steps.get(event.kind)
+        if not effect:
+            return
+        if event.kind in SLOTS:
+            yield from self._slots(evaluator, event, index, effect)
         elif event.kind == "iter":
-            yield from self._walked(evaluator, event.target, index, event.line, "iterate")
+            yield from self._walked(evaluator, event.target, index, event.line, effect)
         else:
-            effect = CONTENT_KINDS[event.kind]
             for obj in evaluator.eval(event.target):
                 if event.kind == "grow" and obj.kind == "opaque" and not self._container(evaluator, event.value):
                     continue  # ``text += more`` on what may as well be a number or a string
@@ -358,6 +361,8 @@ class Effects:
                 if callee.kind == "symbol":
                     row = world.consumers.first(callee.name)
                     if row is not None and row.effect == "view":
+                        if effect in ("snapshot", "look"):
+                            effect = "iterate"  # the iterator was made a step before it is walked
                         for arg in call.args:
                             yield from self._walked(evaluator, arg, index, line, effect, depth + 1)
                         return

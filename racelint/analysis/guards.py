@@ -10,6 +10,7 @@ from racelint.analysis.effects import MUTATING
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.walk import Reached
 from racelint.link.world import Cell, World
+from racelint.model import facts as f
 
 # A lock is the guard of a place when at least two accesses and two thirds of them hold it.
 GUARD_MIN = 2
@@ -41,7 +42,7 @@ class Guards:
         counted: dict[object, Lock] = {}
         for access in accesses:
             for lock in access.locks:
-                if lock.threads:
+                if lock.threads and not lock.unasked:  # that others held it was nobody's rule
                     counted.setdefault(lock.slot or lock.objs, lock)
         for lock in counted.values():
             held = [
@@ -80,7 +81,7 @@ class Guards:
         if not self.excludes(lock):
             return False
         touch = access.touch
-        if lock.keyed and (touch.effect == "iterate" or touch.key < 0):
+        if lock.keyed and (touch.effect == "iterate" or touch.key < 0 or self._of_all_keys(lock, access)):
             return False
         if lock.base is None or lock.base.kind != "inst" or lock.base.name in self.singletons:
             return True
@@ -96,6 +97,20 @@ class Guards:
             # The container's own holder: class-level or module-level containers have no owner.
             return not self._held_by_class_or_module(access)
         return not (touch.place[0] in ("k", "g") or home)
+
+    def _of_all_keys(self, lock: Lock, access: Reached) -> bool:
+        """Whether an entry is the same one whatever the key of the lock: ``totals["all"]`` under ``locks[name]``."""
+        facts = self.world.symbols.functions[access.touch.fid].facts
+        event = facts.events[access.touch.event]
+        if lock.key or not isinstance(facts.nodes[access.touch.key], f.Const):
+            return False
+        node = facts.nodes[event.target] if isinstance(event, f.Access) else None
+        if isinstance(event, f.Call) and isinstance(func := facts.nodes[event.func], f.Attr):
+            node = facts.nodes[func.base]
+        if isinstance(node, f.Attr):  # of the object that has the locks, and not of one of those that they are for
+            holder = facts.nodes[node.base]
+            return isinstance(holder, f.Param) and bool(facts.params) and holder.name == facts.params[0].name == "self"
+        return isinstance(node, (f.Global, f.Imported, f.Captured, f.ClassVar))
 
     def _held_by_class_or_module(self, access: Reached) -> bool:
         touch = access.touch

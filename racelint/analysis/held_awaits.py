@@ -68,7 +68,7 @@ def _of_threads(world: World, take: Take, region: f.Region, facts: f.Function) -
     rows = [world.guards.first(obj.name) if obj.kind == "ext" else None for obj in lock.objs]
     if lock.assumed:
         return region.how == "with"
-    return bool(rows) and all(row is not None and not row.tasks and not row.keyed_by_name for row in rows)
+    return bool(rows) and all(row is not None and not row.tasks and row.keyed_by is None for row in rows)
 
 
 def _on_loop(world: World, take: Take) -> bool:

@@ -1,7 +1,8 @@
 """Locks that guard nothing, because those who should exclude each other hold different ones.
 
 A lock made anew for each call is known to nobody else. One in each instance does not guard what all instances share,
-one of asyncio keeps out no thread, and two locks for one place keep their holders apart only from their own kind.
+one of asyncio keeps out no thread, one of a file system no thread of this process, and two locks for one place keep
+their holders apart only from their own kind.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
 from racelint.model import facts as f
 
-Why = Literal["per-call", "per-instance", "tasks-only", "two-locks"]
+Why = Literal["per-call", "per-instance", "tasks-only", "futile", "two-locks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ def misguided(program: Program) -> Iterator[Misguided]:
 
 def _pair(guards: Guards, race: Race) -> Misguided | None:
     first, second = race.first, race.second
+    for side, away in ((first, second), (second, first)):
+        for lock, region in side.held:
+            if lock.futile and (region >= 0 or lock.slot == ("d", side.touch.fid)):
+                return Misguided("futile", race, side, away, lock, None)
     for lock in _own(first):
         for other in _own(second):
             if lock.threads and not lock.keyed and same_lock(lock, other) and not guards.effective(lock, first):
@@ -131,7 +136,7 @@ def _made_here(world: World, evaluator: Evaluator, node: int) -> f.Call | None:
     callees = evaluator.eval(call.func)
     for callee in callees:
         row = world.guards.first(callee.name) if callee.kind == "symbol" else None
-        if row is None or row.process_only or row.keyed_by_name or row.wraps is not None or row.mutex_when is not None:
+        if row is None or row.process_only or row.keyed_by or row.wraps is not None or row.mutex_when is not None:
             return None
     return call if callees else None
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from racelint.frameworks.schema import Guard
+from racelint.frameworks.schema import Argument, Guard, GuardDecorator
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
@@ -19,8 +19,10 @@ LOCK_WORDS = ("lock", "mutex", "semaphore", "monitor", "guard", "critical")
 class Lock:
     """One abstract lock. ``base`` is the object whose attribute it is (None: module, class or closure level).
 
-    ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks. ``threads``: it
-    excludes threads (an asyncio lock does not). ``assumed``: known as a lock by its name only.
+    ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks, ``key``: its key
+    there, when that is a literal. ``threads``: it excludes threads (an asyncio lock does not). ``tasks``: it excludes
+    other tasks of its loop (an RLock does not: they run in one thread). What excludes neither is told by ``why``.
+    ``unasked``: a library holds it, of its own accord. ``assumed``: known as a lock by its name only.
     """
 
     name: str
@@ -32,6 +34,15 @@ class Lock:
     threads: bool = True
     assumed: bool = False
     reentrant: bool = False
+    tasks: bool = True
+    why: str = ""
+    key: str = ""
+    unasked: bool = False
+
+    @property
+    def futile(self) -> bool:
+        """Whether it looks like a lock, and keeps nobody in this process out."""
+        return not (self.threads or self.tasks)
 
 
 def attempt(facts: f.Function, region: f.Region) -> int:
@@ -81,20 +92,23 @@ class Locks:
         assert isinstance(call, f.Call)
         func = evaluator.nodes[call.func]
         for callee in evaluator.eval(call.func):
-            if callee.kind == "symbol":
+            if callee.kind in ("symbol", "ext"):
                 row = self.world.guards.first(callee.name)
                 if row is not None:
-                    if row.keyed_by_name and call.args:
-                        key = evaluator.nodes[call.args[0]]
-                        if isinstance(key, f.Const):
-                            return (Lock(f"{callee.name}({key.text})", (), slot=("named", callee.name, key.text)),)
-                    return ()
+                    if self._between_processes(row, evaluator, call):
+                        return (self._futile(callee.name, row.why),)
+                    named = self.named(row, evaluator, call, callee.name) if row.keyed_by is not None else None
+                    return (named,) if named is not None else ()
+                decorator = self.world.guard_decorators.first(callee.name)
+                if decorator is not None and decorator.per_instance:
+                    lock = self.of_call(decorator, evaluator, call)
+                    return (lock,) if lock is not None else ()
             if callee.kind == "member" and callee.owner is not None and isinstance(func, f.Attr):
                 row = self.world.guards.first(callee.owner.name) if callee.owner.kind == "ext" else None
                 if row is not None and func.name in (*row.read_side, *row.write_side):
                     lock = self.of_node(evaluator, func.base)
                     if lock is not None:
-                        return (_with_mode(lock, func.name in row.read_side),)
+                        return (replace(lock, reading=func.name in row.read_side),)
         return None
 
     def of_node(self, evaluator: Evaluator, index: int, method: str = "") -> Lock | None:
@@ -102,6 +116,7 @@ class Locks:
         world = self.world
         objs = evaluator.eval(index)
         wrapped = False
+        futile: Lock | None = None
         guards: list[Obj] = []
         rows: list[Guard] = []
         for obj in objs:
@@ -110,16 +125,30 @@ class Locks:
             if obj.kind != "ext":
                 continue
             row = world.guards.first(obj.name)
-            if row is None or row.process_only:
+            if row is None:
+                continue
+            made = world.made_by(obj)
+            maker = Evaluator(world, made[0]) if made is not None and (row.keyed_by or row.process_only_when) else None
+            if row.process_only or (maker is not None and made and self._between_processes(row, maker, made[1])):
+                futile = futile or self._futile(self.slot(evaluator, index)[2] or obj.name, row.why, obj)
                 continue
             if not self._is_mutex(obj, row):
                 return None
+            if row.keyed_by is not None and maker is not None and made is not None:
+                named = self.named(row, maker, made[1], obj.name)
+                if named is not None and not named.keyed and named.base is None:
+                    return named
             inner = self._wrapped(obj, row)
             wrapped = wrapped or bool(inner)
             guards.extend(inner or (obj,))
             rows.extend(found for lock in inner or (obj,) if (found := world.guards.first(lock.name)) is not None)
         slot, base, name = self.slot(evaluator, index)
-        keyed = isinstance(evaluator.nodes[index], (f.Item, f.Elem))
+        own = self._of_each_thread(evaluator, index)
+        if own is not None:
+            return self._futile(name, own)
+        node = evaluator.nodes[index]
+        keyed = isinstance(node, (f.Item, f.Elem))
+        key = evaluator.nodes[node.key] if isinstance(node, f.Item) and node.key >= 0 else None
         if guards:
             reading = bool(method) and (
                 any(method in row.acquire_read for row in rows) or (not rows and method in READING)
@@ -133,13 +162,70 @@ class Locks:
                 keyed=keyed,
                 threads=any(row.threads for row in rows) or not rows,
                 reentrant=bool(rows) and all(row.reentrant for row in rows),
+                tasks=not rows or any(row.tasks or not row.reentrant for row in rows),
+                key=key.text if isinstance(key, f.Const) else "",
             )
+        if futile is not None:
+            return futile
         if any(obj.kind not in ("opaque", "member") for obj in objs):
             return None
         last = name.rpartition(".")[2].lower()
         if slot is not None and any(word in last for word in LOCK_WORDS) and "unlock" not in last:
             return Lock(name, tuple(obj for obj in objs if obj.kind == "opaque"), slot, base, keyed=keyed, assumed=True)
         return None
+
+    # -- locks known by a name, an instance or a reason that they are none ---------------------------------------------
+
+    def named(self, row: Guard | GuardDecorator, evaluator: Evaluator, call: f.Call, dotted: str) -> Lock | None:
+        """The lock of a name: the same for the whole process when it is written out or a constant, else one of many."""
+        index = argument(call, row.keyed_by)
+        if index is None:
+            return None
+        family = row.family or row.name[0]
+        node = evaluator.nodes[index]
+        if isinstance(node, f.Const):
+            return Lock(f"{dotted}({node.text})", (), ("named", family, node.text), reentrant=row.reentrant)
+        slot, base, name = self.slot(evaluator, index)
+        if slot is not None and slot[0] in ("g", "k", "a"):
+            return Lock(f"{dotted}({name})", (), ("named", family, slot), base, reentrant=row.reentrant)
+        return Lock(f"{dotted}()", (), ("named", family), keyed=True, reentrant=row.reentrant)
+
+    def of_call(self, row: GuardDecorator, evaluator: Evaluator, call: f.Call) -> Lock | None:
+        """The lock of ``synchronized(x)``: ``x``, when that is one, or the lock that goes with the object ``x``."""
+        index = argument(call, row.lock)
+        if index is None:
+            return None
+        lock = self.of_node(evaluator, index)
+        if lock is not None:
+            return lock
+        return next((self.of_instance(row, obj) for obj in evaluator.eval(index) if obj.kind == "inst"), None)
+
+    def of_instance(self, row: GuardDecorator, obj: Obj) -> Lock:
+        """The lock that a decorator makes for an instance, for all methods of its class and bases.
+
+        Its slot is none that code could name: only the decorator takes it.
+        """
+        root = self.world.class_of(obj.name).mro[-1]
+        name = f"{self.world.class_of(obj.name).display}.{row.name[0]}"
+        return Lock(name, (), ("made", root, row.name[0]), obj, reentrant=row.reentrant, tasks=not row.reentrant)
+
+    def _between_processes(self, row: Guard, evaluator: Evaluator, call: f.Call) -> bool:
+        """Whether a lock excludes other processes only, by its type or by how it is made."""
+        if row.process_only:
+            return True
+        given = {key: evaluator.nodes[value] for key, value in call.kwargs if key in row.process_only_when}
+        return any(isinstance(node, f.Const) and node.text == row.process_only_when[key] for key, node in given.items())
+
+    def _of_each_thread(self, evaluator: Evaluator, index: int) -> str | None:
+        """Why a lock that is kept in a ``threading.local`` keeps no other thread out."""
+        node = evaluator.nodes[index]
+        if not isinstance(node, f.Attr):
+            return None
+        rows = [self.world.confined.first(obj.name) if obj.kind == "ext" else None for obj in evaluator.eval(node.base)]
+        return next((row.why for row in rows if row is not None), None) if rows and all(rows) else None
+
+    def _futile(self, name: str, why: str, *objs: Obj) -> Lock:
+        return Lock(name, objs, None, threads=False, tasks=False, why=why)
 
     def _own_lock_class(self, obj: Obj, method: str) -> bool:
         """Whether a project class is a lock: it has a pair of methods that take and give back, and is entered so."""
@@ -226,10 +312,14 @@ class Locks:
         return obj.name
 
 
-def _with_mode(lock: Lock, reading: bool) -> Lock:
-    return Lock(
-        lock.name, lock.objs, lock.slot, lock.base, reading, lock.keyed, lock.threads, lock.assumed, lock.reentrant
-    )
+def argument(call: f.Call, argument: Argument | None) -> int | None:
+    """The node of an argument of a call, or None when it is not given."""
+    if argument is None:
+        return None
+    given = [value for key, value in call.kwargs if key == argument.keyword]
+    if argument.position is not None and argument.position < len(call.args):
+        given.append(call.args[argument.position])
+    return given[0] if given else None
 
 
 def _opaque_name(obj: Obj) -> str:

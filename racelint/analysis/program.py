@@ -9,8 +9,8 @@ from functools import cached_property
 
 import networkx as nx
 
-from racelint import serving
-from racelint.analysis import fed
+from racelint import polling, serving
+from racelint.analysis import fed, lock_decorators
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
@@ -82,7 +82,9 @@ class Analysis:
         self.library = library
         self.graph = call_graph(world)
         self.discovery = Discovery(world)
-        entries = (*self.discovery.run(), *extra)
+        self.polled = polling.find(self.discovery)
+        polling.connect(world, self.graph, self.polled)
+        entries = (*serving.hosted(self.discovery, self.discovery.run()), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
         self.feeding = serving.placed(fed.contexts(world), servers)
@@ -101,14 +103,16 @@ class Analysis:
         api_classes = [group.api for group in groups if group.api in world.symbols.classes]
         if self.library:
             api_classes.extend(self._public_classes())
-        sharing = Sharing(world, self.entries, api_classes)
+        kept = {target: None for targets in self.polled.values() for target in targets}
+        sharing = Sharing(world, self.entries, api_classes, kept)
         active = frozenset(group.api for group in groups if group.api)
-        required = self.contracts.held
+        required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
         identity = Identity(world, self._plain)
         watches = (records, watched)
-        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, identity, watches)
+        walked_with = (self.starts, active, required, self.polled, identity)
+        walker = Walker(world, self.locks, effects, sharing, *walked_with, watches)
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -121,8 +125,7 @@ class Analysis:
         reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
         loops = Loops(groups, sites, self.handed)
-        callers = self.discovery.sites.callers
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), callers, active, loops)
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), self.discovery.sites, active, loops)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -141,7 +144,7 @@ class Analysis:
 
         def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, identity, (watch,))
+            surveyor = Survey(world, self.locks, effects, everyone, *walked_with, (watch,))
             for group in self._everything():
                 surveyor.walk(group)
 

@@ -104,9 +104,11 @@ class Reach:
 
 
 class Sharing(Reach):
-    """The objects and classes that may be shared."""
+    """The objects and classes that may be shared. ``kept``: callbacks that a library keeps for whoever runs it."""
 
-    def __init__(self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str]) -> None:
+    def __init__(
+        self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str], kept: Iterable[Obj] = ()
+    ) -> None:
         self.world = world
         self.starts: dict[Event, list[EntryPoint]] = defaultdict(list)
         self._seen: dict[Event, Reach] = {}
@@ -115,6 +117,7 @@ class Sharing(Reach):
             if cell[0] in ("g", "k"):
                 roots.extend(objs)
         roots.extend(self._defaults())
+        roots.extend(kept)
         self._fixed = tuple(roots)
         self._entries = tuple(entries)
         self._beside: dict[int, Reach] = {}

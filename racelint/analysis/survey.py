@@ -56,6 +56,7 @@ class UnderLocks(Survey):
             walk.starts,
             walk.active,
             walk.required,
+            walk.polled,
             walk.identity,
             watches,
         )

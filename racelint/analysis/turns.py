@@ -66,8 +66,8 @@ class LoopGuards(Guards):
     """Locks that keep other tasks out: those of asyncio too."""
 
     def excludes(self, lock: Lock) -> bool:
-        """Every lock that is held over an await."""
-        return True
+        """Every lock that is held over an await, but those that let in whoever runs in the thread of their holder."""
+        return lock.tasks
 
 
 class TaskRaces(Races):

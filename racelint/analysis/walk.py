@@ -137,8 +137,9 @@ class Watch:
 class Walker:
     """Walks one group of entry points after the other, and tells ``watches`` what is reached.
 
-    ``active``: classes whose instances are meant to be used by several contexts. ``required``: locks that functions
-    require of their callers (see ``contracts``): held there, whoever calls.
+    ``active``: classes whose instances are meant to be used by several contexts. ``required``: locks that are held in
+    functions, whoever calls (see ``contracts`` and ``lock_decorators``). ``polled``: what calls run besides (see
+    ``polling``).
     """
 
     # Sets of locks one function is followed with for the same arguments.
@@ -153,6 +154,7 @@ class Walker:
         starts: Starts,
         active: frozenset[str],
         required: Mapping[str, tuple[Lock, ...]],
+        polled: Mapping[Event, tuple[Obj, ...]],
         identity: Identity,
         watches: Sequence[Watch],
     ) -> None:
@@ -165,6 +167,7 @@ class Walker:
         self.starts = starts
         self.active = active
         self.required = required
+        self.polled = polled
         self.identity = identity
         self.watches = tuple(watches)
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
@@ -576,6 +579,7 @@ class Walker:
                 for obj in evaluator.argument(call, row.function.position, row.function.keyword):
                     if obj.kind in ("func", "bound", "partial"):
                         yield from targets(world, obj)
+            yield from self.polled.get((evaluator.info.id, index), ())
 
     def _on_new(self, target: Obj, cid: str, evaluator: Evaluator, index: int) -> Obj:
         """A constructor, bound to the object that a call makes."""

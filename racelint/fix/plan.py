@@ -337,7 +337,8 @@ class Planner:
         for accesses in sites.accesses.values():
             for access in accesses:
                 for lock in access.locks:
-                    usable = lock.threads is not self.awaited and not (lock.reading or lock.keyed or lock.assumed)
+                    usable = lock.threads is not self.awaited and not lock.futile
+                    usable = usable and not (lock.reading or lock.keyed or lock.assumed)
                     if usable and lock.slot is not None and self._same_scope(lock.slot, cell):
                         if self.guards.effective(lock, access):
                             held[lock.slot] += 1

@@ -44,8 +44,15 @@ Effect = Literal[
 ]
 
 
+# What an access does to a slot, or to the content of a container.
+Step = Literal["", "read", "rebind", "unbind", "look", "item", "insert", "delete", "update", "iterate"]
+
+
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which argument of a call is meant: by position (without ``self``) and/or keyword. -1: every positional."""
+    """Which argument of a call is meant: by position (without ``self``) and/or keyword.
+
+    Position -1 means every positional one, keyword ``*`` every keyword.
+    """
 
     position: int | None = None
     keyword: str | None = None
@@ -54,14 +61,16 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that makes project functions run concurrently.
 
-    ``form``: ``decorator`` (the decorated function is the entry), ``call`` (the ``function`` argument is), ``base``
-    (methods of subclasses matching ``methods`` are), ``assign`` (a function assigned to one of ``attributes`` of an
-    instance of ``name`` is).
+    ``form``: ``decorator`` (the decorated function is the entry), ``call`` (the ``function`` argument is; with
+    ``methods``, these methods of it are), ``base`` (methods of subclasses matching ``methods`` are), ``assign`` (a
+    function assigned to one of ``attributes`` of an instance of ``name`` is). ``when`` / ``unless``: only with / not
+    with one of these keyword arguments, written as these constants.
     ``context`` is where it runs when it is a plain ``def``, ``async_context`` when it is ``async def``.
     ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
     registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each
     call runs the function once and such calls are made again and again (``submit``).
-    ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``).
+    ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``);
+    with ``begun`` there is no entry when the program calls none of them.
     ``joins``: methods of the result (or of the receiver) after which it has ended; ``call``: the call itself waits.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
@@ -83,12 +92,15 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextKind
     why: str
     function: Argument | None = None
+    when: dict[str, str] = {}
+    unless: dict[str, str] = {}
     methods: list[str] = []
     in_loop: list[str] = []
     attributes: list[str] = []
     async_context: ContextKind = "event-loop"
     self_overlap: SelfOverlap = "per-start"
     begins: list[str] = []
+    begun: bool = False
     joins: list[str] = []
     fresh_self: bool = False
     serialised_by: list[list[str]] = []
@@ -108,9 +120,12 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type (or a factory of it) whose instances exclude each other's holders.
 
-    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock. ``wraps``: the
-    argument that is the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) for
-    it to be a mutex.
+    ``threads``: excludes threads; ``tasks``: excludes tasks of one loop. ``reentrant`` as RLock: it lets in whoever
+    runs in the thread of its holder, so it excludes tasks only where ``tasks`` says so. ``wraps``: the argument that is
+    the real lock (``Condition(lock)``). ``mutex_when``: the argument must equal 1 (or be absent) for it to be a mutex.
+    ``process_only``: excludes other processes and nobody in this one, ``process_only_when``: with this keyword argument
+    and constant. ``keyed_by``: the argument that says which lock it is, for the whole process, among all rows of one
+    ``family`` (by default each row is one).
     ``read_side`` / ``write_side``: methods that return the reader's or writer's half of a readers-writer lock.
     ``holds``: dotted context-manager or decorator names that hold the lock given as argument.
     """
@@ -129,7 +144,9 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_side: list[str] = []
     write_side: list[str] = []
     process_only: bool = False
-    keyed_by_name: bool = False
+    process_only_when: dict[str, str] = {}
+    keyed_by: Argument | None = None
+    family: str = ""
     source: str = ""
 
 
@@ -137,8 +154,9 @@ class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A decorator that holds a lock around each call of the decorated function.
 
     ``attribute``: it uses this attribute of ``self``; ``lock``: the argument that is the lock, or its name on ``self``;
-    ``per_instance``: it makes one lock per instance for all methods it decorates; ``keyed_by_name``: the lock is
-    identified by the string argument, for the whole process; ``reading``: it holds the reader's half only.
+    ``per_instance``: it makes one lock per instance for all methods it decorates, and one for each other function;
+    ``keyed_by`` and ``family`` as in ``Guard``; ``reading``: it holds the reader's half only. ``threads`` false: it
+    looks like a lock around the function and keeps no thread out of it (when ``lock`` is given, if that is said).
     """
 
     name: list[str]
@@ -146,9 +164,11 @@ class GuardDecorator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attribute: str = ""
     lock: Argument | None = None
     per_instance: bool = False
-    keyed_by_name: bool = False
+    keyed_by: Argument | None = None
+    family: str = ""
     reading: bool = False
     reentrant: bool = True
+    threads: bool = True
     source: str = ""
 
 
@@ -192,6 +212,28 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something Python code does to what is shared, and whether CPython does it in one step.
+
+    ``name``: how it is written. ``access``: the kind of access that the front end calls it (``model.facts``), and
+    ``effect`` what that does to a slot or to the content of a container; the first row of an access counts.
+    ``beside``: what breaks it, in another thread (by default it does itself); ``rule`` what is reported then, where it
+    is not ``atomic``; without one nothing is. ``tasks``: between tasks of one loop. ``free_threaded``: what is known of
+    the build without the GIL.
+    """
+
+    name: list[str]
+    atomic: bool
+    why: str
+    access: str = ""
+    effect: Step = ""
+    beside: str = ""
+    rule: str = ""
+    tasks: bool = False
+    free_threaded: str = ""
+    source: str = ""
+
+
 class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``)."""
 
@@ -207,6 +249,22 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: list[str]
     methods: list[str]
     why: str
+    source: str = ""
+
+
+class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
+
+    ``name``: the calls that register one (their ``function`` argument), or the bases whose ``methods`` are meant.
+    ``holds``: a lock that is held around such a method, by the name of the attribute of ``self``.
+    """
+
+    name: list[str]
+    runs: list[str]
+    why: str
+    function: Argument | None = None
+    methods: list[str] = []
+    holds: str = ""
     source: str = ""
 
 
@@ -307,6 +365,19 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A server class that makes instances of a handler class it is given: how it calls them, whatever their base says.
+
+    Of several rows that name bases of one server class, the first one counts.
+    """
+
+    name: list[str]
+    context: ContextKind
+    self_overlap: SelfOverlap
+    why: str
+    source: str = ""
+
+
 class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A container that a framework makes, hands to handlers as an argument, and changes itself, whoever has it.
 
@@ -338,8 +409,10 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guard_decorator: list[GuardDecorator] = []
     container: list[Container] = []
     consumer: list[Consumer] = []
+    operation: list[Operation] = []
     calls: list[Calls] = []
     hook: list[Hook] = []
+    polled: list[Polled] = []
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []
@@ -347,6 +420,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stateless: list[Stateless] = []
     serve: list[Serve] = []
     carrier: list[Carrier] = []
+    host: list[Host] = []
     thread_identity: list[ThreadIdentity] = []
     fed: list[Fed] = []
     loop_bound: list[LoopBound] = []
@@ -371,13 +445,29 @@ def merge(tables: Iterable[Tables]) -> Tables:
 
 
 @cache
-def builtin() -> Tables:
-    """The tables shipped with racelint, in file-name order."""
-    found = []
+def builtin_files() -> Mapping[str, Tables]:
+    """The tables shipped with racelint by the names of their files without ``.toml``, in their order."""
+    found = {}
     for item in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
         if item.name.endswith(".toml"):
-            found.append(parse(tomllib.loads(item.read_text("utf-8")), item.name))
-    return merge(found)
+            found[item.name.removesuffix(".toml")] = parse(tomllib.loads(item.read_text("utf-8")), item.name)
+    return found
+
+
+@cache
+def builtin() -> Tables:
+    """The tables shipped with racelint, in file-name order."""
+    return merge(builtin_files().values())
+
+
+@cache
+def _origins() -> Mapping[int, str]:
+    return {id(row): file for file, tables in builtin_files().items() for row in tables.entry}
+
+
+def table_of(row: Entry) -> str:
+    """The file a row of ``entry`` is in, without ``.toml``; ``configuration`` for those of users."""
+    return _origins().get(id(row), "configuration")
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class EntryPointInfo:
-    """One line of ``racelint entrypoints``: what runs concurrently, where that is said, and why."""
+    """One line of ``racelint entrypoints``: what runs concurrently, where that is said, and why.
+
+    ``row`` is the name that a row of the framework tables has for it; ``table`` the file of that row, or
+    ``configuration``.
+    """
 
     function: str
     kind: str
@@ -120,6 +124,7 @@ class EntryPointInfo:
     line: int
     why: str
     row: str
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)

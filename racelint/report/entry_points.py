@@ -26,5 +26,6 @@ def render(entry_points: Sequence[EntryPointInfo], *, color: bool = False) -> st
 
 def _row(info: EntryPointInfo) -> tuple[str, ...]:
     overlap = "yes" if info.overlaps_itself else "no"
-    cells = (info.function, info.kind, overlap, location(info.path, info.line), info.row, info.why)
+    row = f"{info.table}: {info.row}" if info.table else info.row
+    cells = (info.function, info.kind, overlap, location(info.path, info.line), row, info.why)
     return tuple(safe(cell) for cell in cells)

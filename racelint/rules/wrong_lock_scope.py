@@ -64,7 +64,11 @@ def _apart(found: Misguided, phrasing: Phrasing) -> Finding:
     place, name = phrasing.short(race.name), phrasing.short(lock.name)
     function = phrasing.short(phrasing.function(found.first).display)
     second = phrasing.short(phrasing.function(found.second).display)
-    if other is None:
+    if found.why == "futile":
+        message = f"{name}: {function}() holds this lock for {place}, and keeps no thread out of it: {lock.why}"
+        advice = f"hold a threading.Lock as well, for every access of {place}"
+        why = lock.why
+    elif other is None:
         message = f"{name}: {function}() holds this asyncio lock for {place}, which {second}() uses in another thread"
         advice = "use a threading.Lock on both sides, never held over an await, or leave the place to the loop's thread"
         why = "an asyncio lock excludes other tasks of its loop, and no thread"
@@ -103,8 +107,9 @@ def _apart(found: Misguided, phrasing: Phrasing) -> Finding:
 def _taken(phrasing: Phrasing, reached: Reached, lock: Lock) -> Side:
     """The side of an access, at the line where the lock is taken for it."""
     facts = phrasing.function(reached).facts
-    region = next(region for held, region in reached.held if held == lock and region >= 0)
-    touch = replace(reached.touch, line=facts.regions[region].line, name=lock.name)
+    region = next((region for held, region in reached.held if held == lock and region >= 0), -1)
+    line = facts.regions[region].line if region >= 0 else facts.line  # a decorator takes it
+    touch = replace(reached.touch, line=line, name=lock.name)
     side = phrasing.side(replace(reached, touch=touch), access="acquire", detail=f"takes `{phrasing.short(lock.name)}`")
     return replace(side, locks=())
 
