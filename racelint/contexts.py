@@ -32,6 +32,8 @@ class EntryPoint:
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
     run and no more. ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that
     calls it, ``serves`` the calls that run it (see ``serving``).
+    ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
+    ``foreign_loop``: it runs on a loop in another thread than those that begin it.
     ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
     """
 
@@ -55,6 +57,8 @@ class EntryPoint:
     once: bool = False
     server: str = ""
     serves: frozenset[Event] = frozenset()
+    on_loop_of: frozenset[Event] = frozenset()
+    foreign_loop: bool = False
     table: str = ""
     feed: Feed | None = None
 
@@ -238,6 +242,8 @@ class Discovery:
                 return
             begins = starts or begins
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
+        if "call" in row.joins:
+            ends.add((fid, index))
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
         if executor is not None:
             executor = world.heap.plain(executor)
@@ -255,7 +261,9 @@ class Discovery:
             "per-start": repeated or outer,
             "per-call": repeated or outer or (info.facts.kind != "module" and info.facts.name != "__init__"),
         }[row.self_overlap]
-        distinct = overlap and not repeated and own_receiver and (once or row.self_overlap != "yes")
+        # What a constructor starts on its own instance has that one, however many instances are made.
+        again = overlap or info.facts.name == "__init__"
+        distinct = again and not repeated and own_receiver and (once or row.self_overlap != "yes")
         fresh = self._fresh_receiver(fid, target, repeated)
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True
@@ -282,6 +290,8 @@ class Discovery:
                 confidence=confidence,
                 once=once,
                 server=row.server,
+                on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
+                foreign_loop=row.foreign_loop,
                 table=table_of(row),
             )
         )
@@ -527,7 +537,19 @@ class Discovery:
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
             once=known.once and entry.once,
+            on_loop_of=_both_loops(known, entry),
+            foreign_loop=known.foreign_loop and entry.foreign_loop,
         )
+
+
+def _both_loops(known: EntryPoint, entry: EntryPoint) -> frozenset[Event]:
+    """On whose loops one function runs that is started at several places: known when it is of each of them.
+
+    Of two rows for one call, the exact one comes first and knows it.
+    """
+    if entry.begins <= known.begins:
+        return known.on_loop_of
+    return known.on_loop_of | entry.on_loop_of if known.on_loop_of and entry.on_loop_of else frozenset()
 
 
 def _asked(row: Entry, evaluator: Evaluator, call: f.Call | None) -> bool:

@@ -20,15 +20,24 @@ from racelint.model import facts as f
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Call events that run servers: ``waiting`` return when the server has ended, ``background`` at once."""
+    """Call events that run servers: ``waiting`` return when the server has ended, the others at once.
+
+    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread.
+    """
 
     waiting: frozenset[Event] = frozenset()
-    background: frozenset[Event] = frozenset()
+    tasks: frozenset[Event] = frozenset()
+    threads: frozenset[Event] = frozenset()
 
     @property
     def sites(self) -> frozenset[Event]:
         """All of them."""
         return self.waiting | self.background
+
+    @property
+    def background(self) -> frozenset[Event]:
+        """Those that the caller does not wait for."""
+        return self.tasks | self.threads
 
 
 def find(discovery: Discovery) -> dict[str, Serving]:
@@ -36,33 +45,36 @@ def find(discovery: Discovery) -> dict[str, Serving]:
     world = discovery.world
     rows = Matcher.of(world.tables.serve)
     waiting: dict[str, set[Event]] = defaultdict(set)
-    background: dict[str, set[Event]] = defaultdict(set)
+    tasks: dict[str, set[Event]] = defaultdict(set)
+    threads: dict[str, set[Event]] = defaultdict(set)
     for (fid, index), callees in world.callees.items():
         call = world.symbols.functions[fid].facts.events[index]
         assert isinstance(call, f.Call)
         for callee in callees:
             for name, _ in discovery.called_names(callee):
                 for row in rows.all(name):
-                    waiting[row.server].add((fid, index))
+                    (tasks if row.background else waiting)[row.server].add((fid, index))
         evaluator = discovery.evaluator(fid)
         for node in (*call.args, *(value for _, value in call.kwargs)):
             if not isinstance(evaluator.nodes[node], (f.Attr, f.Global, f.Imported)):
                 continue
             for obj in evaluator.eval(node):
                 for row in rows.all(obj.name) if obj.kind in ("symbol", "member") else ():
-                    background[row.server].add((fid, index))
+                    threads[row.server].add((fid, index))
     return {
-        server: Serving(frozenset(waiting[server]), frozenset(background[server]))
-        for server in sorted({*waiting, *background})
+        server: Serving(frozenset(waiting[server]), frozenset(tasks[server]), frozenset(threads[server]))
+        for server in sorted({*waiting, *tasks, *threads})
     }
 
 
 def placed(entries: Iterable[EntryPoint], servers: dict[str, Serving]) -> tuple[EntryPoint, ...]:
     """The entry points, those that a server of the program calls with the sites where it is run."""
-    return tuple(
-        replace(entry, begins=frozenset(), serves=servers[entry.server].sites) if entry.server in servers else entry
-        for entry in entries
-    )
+    return tuple(_placed(entry, servers[entry.server].sites) if entry.server in servers else entry for entry in entries)
+
+
+def _placed(entry: EntryPoint, sites: frozenset[Event]) -> EntryPoint:
+    loops = sites if entry.kind == "event-loop" else frozenset()
+    return replace(entry, begins=frozenset(), serves=sites, on_loop_of=loops)
 
 
 def hosted(discovery: Discovery, entries: Iterable[EntryPoint]) -> Iterator[EntryPoint]:

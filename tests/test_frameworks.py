@@ -17,6 +17,8 @@ FAMILIES = (
     "container",
     "consumer",
     "calls",
+    "hook",
+    "carrier",
     "confined",
     "polled",
     "serve",

@@ -249,10 +249,13 @@ class Effects:
             name = display
             break
         if not name:
-            name = self.names.get(plain, "") or self._opaque_name(obj) or self._path_name(evaluator, node)
+            name = self.names.get(plain, "") or self._slot_name(obj) or self._path_name(evaluator, node)
         return ("e", plain), name
 
-    def _opaque_name(self, obj: Obj) -> str:
+    def _slot_name(self, obj: Obj) -> str:
+        """What is kept in no known slot: an instance is named after its class, something unknown after its way."""
+        if obj.kind == "inst":
+            return self.world.class_of(obj.name).display
         if obj.kind != "opaque":
             return ""
         first, *rest = obj.name.split("\0")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
+from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
 from racelint.analysis.parts import Parts
 from racelint.analysis.sharing import Sharing
@@ -37,6 +38,7 @@ class Overlap:
         made: Mapping[str, int],
         calls: CallSites,
         active: frozenset[str],
+        loops: Loops,
         provenance: Provenance,
         dedicated: Dedicated,
     ) -> None:
@@ -50,6 +52,7 @@ class Overlap:
         self.made = made
         self.callers = calls.callers
         self.active = active
+        self.loops = loops
         self.provenance = provenance
         self.dedicated = dedicated
         # Main programs: functions that nobody calls and that start something.
@@ -126,15 +129,17 @@ class Overlap:
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
         kinds = {first.kind, second.kind}
-        if kinds in ({"event-loop"}, {"signal"}):
+        if kinds in ({"main"}, {"signal"}) or (kinds <= {"event-loop", "main"} and self._one_thread(first, second)):
             # Tasks of one loop take turns; signal handlers all run in the main thread.
-            return None
-        if kinds <= {"event-loop", "main"} or kinds == {"main"}:
             return None
         if first.kind == "any" or second.kind == "any":
             return self._with_api(a, b)
         if self.before(a, second) or self.before(b, first):
             return None
+        if kinds == {"event-loop"}:
+            return "their event loops run in different threads"
+        if kinds == {"event-loop", "main"}:
+            return "the event loop runs in a thread of its own"
         if "event-loop" in kinds and self._same_thread(a, b):
             return None
         return reason(first, second)
@@ -201,11 +206,19 @@ class Overlap:
         """Whether an access is in the main program itself: what it has not started runs in some other process."""
         return self.symbols.functions[a.state.entry.target.name].facts.kind == "module"
 
+    def _one_thread(self, first: EntryPoint, second: EntryPoint) -> bool:
+        """Whether two tasks, or a task and the main program, run in one thread as far as is known."""
+        if first.kind == second.kind:
+            return not self.loops.apart(first, second)
+        return not self.loops.beside_main(first if first.kind == "event-loop" else second)
+
     def _same_thread(self, a: Reached, b: Reached) -> bool:
         """Whether a task was started by the very thread that runs the other side (its loop runs there)."""
         task, other = (a, b) if a.state.entry.kind == "event-loop" else (b, a)
+        if other.group.index in (self.loops.threads(task.state.entry) or ()):
+            return True
         hosts: set[int] = set()
-        for site in task.state.entry.begins:
+        for site in task.state.entry.begins if not task.state.entry.foreign_loop else ():
             hosts |= self.sites.get(site, set())
         return other.group.index in hosts and other.state.entry.kind in ("thread", "main")
 
@@ -241,11 +254,13 @@ class Overlap:
         """How many calls may have made an object whose origin is unknown; 0 when it is known."""
         while obj is not None and obj.owner is not None:
             obj = obj.owner
-        if obj is None or obj.kind != "inst" or not obj.unknown:
+        if obj is None or not obj.unknown or obj.kind not in ("inst", "opaque"):
             return 0
-        if not self.active.isdisjoint(self.symbols.classes[obj.name].mro):
+        # What an unknown object is, is what some instance has in the slot it is named after.
+        cid = obj.name.partition("\0")[0]
+        if cid not in self.symbols.classes or not self.active.isdisjoint(self.symbols.classes[cid].mro):
             return 0
-        return self.made.get(obj.name, 0)
+        return self.made.get(cid, 0)
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects that different calls have made, or to parts of different receivers."""

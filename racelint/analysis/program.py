@@ -17,6 +17,7 @@ from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
 from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Locks
+from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Judges, Race, Races
@@ -89,6 +90,7 @@ class Analysis:
         self.feeding = serving.placed(fed.contexts(world), servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
+        self.handed = frozenset(site for found in servers.values() for site in found.threads)
         self.locks = Locks(world)
         self.contracts = Contracts()
         self.judges = Judges()
@@ -122,7 +124,8 @@ class Analysis:
         groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
         reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), self.discovery.sites, active)
+        loops = Loops(groups, sites, self.handed)
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), self.discovery.sites, active, loops)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -292,10 +295,10 @@ class Analysis:
         world = self.world
         found: dict[str, set[str]] = defaultdict(set)
         for entry in self.entries:
-            if entry.kind == "event-loop":
+            if entry.kind == "event-loop" and not entry.foreign_loop:
                 continue
             owners: set[str] = set()
-            receiver = entry.target.owner
+            receiver = entry.target.owner if not entry.foreign_loop else None
             if receiver is not None and receiver.kind == "inst" and not receiver.fresh:
                 owners.add(receiver.name)
             for fid, _ in entry.begins:
@@ -309,6 +312,11 @@ class Analysis:
                         found[relative].add(entry.target.name)
         # A class that holds a threaded object passes its calls on: its interface is on the caller's side as well.
         return {owner: frozenset(functions) for owner, functions in found.items()}
+
+    @cached_property
+    def _on_loops(self) -> frozenset[str | None]:
+        """Classes that hand coroutines to an event loop of another thread."""
+        return frozenset(self._owner_of(fid) for entry in self.entries if entry.foreign_loop for fid, _ in entry.begins)
 
     def _owner_of(self, fid: str) -> str | None:
         """The class (or module) whose code a function is."""
@@ -350,6 +358,9 @@ class Analysis:
         for owner, overlaps in owners.items():
             if owner in world.symbols.classes:
                 fids = self._public_methods(owner)
+                if owner in self._on_loops:
+                    # Whoever hands coroutines to a loop awaits the others on that loop.
+                    fids = [fid for fid in fids if not world.symbols.functions[fid].facts.is_async]
             else:
                 fids = [
                     f"{owner}:{function.qualname}"
@@ -367,9 +378,22 @@ class Analysis:
                 # outside (a framework that dispatches by name), unless it is a step of construction.
                 seen = used | led_to
                 fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
+            if not overlaps and not self._begins(owner).isdisjoint(fids):
+                fids.extend(self._constructor_of(owner))
             if fids:
                 found.append((owner, fids, overlaps))
         return found
+
+    def _begins(self, owner: str) -> frozenset[str]:
+        """The functions of an interface that start something: who calls them from outside has made the instance."""
+        started = self.api_threads.get(owner, frozenset())
+        return frozenset(fid for entry in self.entries if entry.target.name in started for fid, _ in entry.begins)
+
+    def _constructor_of(self, owner: str) -> Iterator[str]:
+        """The constructor of a class: it may run while what another instance has started does."""
+        init = self.world.method(owner, "__init__") if owner in self.world.symbols.classes else None
+        if init is not None:
+            yield init
 
     def _constructs(self, fid: str) -> bool:
         """Whether a constructor calls a function."""
@@ -419,8 +443,10 @@ class Analysis:
         return found
 
     def _public_entry(self, fid: str, owner: str) -> EntryPoint:
-        receiver = self.world.heap.make("inst", owner) if owner in self.world.symbols.classes else None
         why = "public functions run on the caller's side"
+        if self.world.symbols.functions[fid].facts.name == "__init__":
+            return self._constructor(fid, "any", why)
+        receiver = self.world.heap.make("inst", owner) if owner in self.world.symbols.classes else None
         return self._entry(fid, "any", why, receiver)
 
     def _initially(self, owner: str, fids: list[str]) -> dict[str, frozenset[Event]]:

@@ -19,7 +19,7 @@ from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
-from racelint.analysis.walk import Reached
+from racelint.analysis.walk import Reached, State
 from racelint.frameworks.schema import Fed
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -397,7 +397,7 @@ class Races:
                     return True
                 init = self.world.class_of(parent).methods.get("__init__")
                 if init is not None and init != touch.fid and self._assigns(init, attribute, None):
-                    return parent != info.cls
+                    return parent != info.cls or not _inside(access.state, init)
         return self._assigns(touch.fid, attribute, touch.event)
 
     def _assigns(self, fid: str, attribute: str, before: int | None) -> bool:
@@ -415,7 +415,10 @@ class Races:
         found: dict[str, Race] = {}
         for access in accesses:
             touch = access.touch
-            if touch.effect != "iterate" or touch.fid in found or not self._walks_on(self.flows[touch.fid], access):
+            known = found.get(touch.fid)
+            if touch.effect != "iterate" or not self._walks_on(self.flows[touch.fid], access):
+                continue
+            if known is not None and (not known.guess or access.state.doubt >= known.doubt):
                 continue
             sequence = touch.type in ("list", "bytearray", "array.array")
             wanted = SHRINKING if sequence else RESIZING
@@ -426,7 +429,11 @@ class Races:
             )
             hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is not None:
-                found[touch.fid] = Race("iterate", name, access, None, hit[0], hit[1])
+                # Which object it is may be a guess on one way and be known on the next.
+                guess = self.overlap.guess(access, hit[0])
+                race = Race("iterate", name, access, None, hit[0], hit[1], guess=guess)
+                if known is None or race.doubt < known.doubt:
+                    found[touch.fid] = race
         yield from found.values()
 
     # -- plain accesses -----------------------------------------------------------------------------------------------
@@ -539,3 +546,11 @@ def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, .
     """The candidates that are not the same store as ``access``."""
     again = (access.touch.fid, access.touch.event)
     return tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
+
+
+def _inside(state: State, fid: str) -> bool:
+    """Whether a function is on the way to a state: what it does may be before or after."""
+    current: State | None = state
+    while current is not None and current.fid != fid:
+        current = current.parent
+    return current is not None

@@ -7,13 +7,22 @@ from collections.abc import Collection
 
 from racelint.analysis.effects import Touch
 from racelint.analysis.freshness import root
+from racelint.analysis.overlap import LIBRARY
 from racelint.analysis.walk import Held, Reached, State, Walker, Watch, module
+from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.objects import Obj
+from racelint.link.world import World
 from racelint.model import facts as f
 
 # One access on more objects than this (under the same locks) teaches nothing new.
 BASES_PER_ACCESS = 4
+
+
+def made_by(entry: EntryPoint, world: World) -> Obj | None:
+    """The object that an entry point makes, when it is a constructor."""
+    made = entry.target.owner
+    return world.heap.plain(made) if made is not None and made.fresh else None
 
 
 class Records(Watch):
@@ -52,6 +61,8 @@ class Records(Watch):
                 root_object = root(world, base)
                 if root_object in published:
                     late = any(root(world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh)
+                    if late and group.api not in ("", LIBRARY) and root_object is made_by(state.entry, world):
+                        return  # what users start on other instances has not been started on this one
                     touch = touch.on(world.heap.shared(base))
                 elif walker.freshness.given_away(base, started):
                     touch = touch.on(world.heap.plain(base))

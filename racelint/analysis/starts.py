@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 
@@ -19,7 +20,7 @@ from racelint.model import facts as f
 FEW = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Starts:
     """The call events that begin something, and what ends it.
 
@@ -31,6 +32,11 @@ class Starts:
     ends: Mapping[Event, frozenset[Event]]
     executors: Mapping[Obj, frozenset[Event]]
     reach: Mapping[str, frozenset[Event]]
+
+    @cached_property
+    def waited(self) -> frozenset[Event]:
+        """The calls that wait themselves for the end of what they begin: it is over when they return."""
+        return frozenset(site for site in self.begins if site in self.ends.get(site, frozenset()))
 
     def in_loops(self, world: World, fid: str) -> dict[int, frozenset[Event]]:
         """Per loop block of a function: what may have been started by an earlier round."""
@@ -47,6 +53,7 @@ class Starts:
             for callee in world.callees.get((fid, index), ()):
                 for target in targets(world, callee):
                     gained |= self.reach.get(target.name, frozenset())
+            gained -= self.waited
             block = event.block
             while gained and block > 0:
                 if facts.blocks[block].kind == "loop":

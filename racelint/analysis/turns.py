@@ -46,7 +46,7 @@ class Turns(Overlap):
             return first.why if self._several(first, frozenset()) and not self._apart(first, a, b) else None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
-        if self.before(a, second) or self.before(b, first):
+        if self.loops.apart(first, second) or self.before(a, second) or self.before(b, first):
             return None
         return reason(first, second)
 

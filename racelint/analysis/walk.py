@@ -48,6 +48,7 @@ RETURN_DEPTH = 3
 INDIRECT = ("partial", "symbol", "member")
 # Locks with the region of the function that holds them; -1: a caller does.
 Held: TypeAlias = tuple[tuple[Lock, int], ...]
+Wrapped: TypeAlias = tuple[Obj, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ class Walker:
         self.covered: list[State] = []
         self.seen: dict[tuple[object, ...], list[State]] = {}
         self.variants: dict[tuple[object, ...], dict[frozenset[Lock], tuple[Lock, ...]]] = defaultdict(dict)
-        self.per_function: dict[str, int] = defaultdict(int)
+        self.per_function: dict[tuple[str, Wrapped], int] = defaultdict(int)
         self.queues: tuple[deque[State], ...] = tuple(deque() for _ in range(MAX_DOUBT + 1))
 
     def _run(self) -> None:
@@ -219,7 +220,7 @@ class Walker:
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
-            if self.per_function[state.fid] >= STATES_PER_FUNCTION and (state.params or state.bindings):
+            if self.per_function[state.fid, wrapped(state)] >= STATES_PER_FUNCTION and (state.params or state.bindings):
                 state.params, state.bindings = self._merged(state), ()
                 key = (start, state.fid, state.params, (), state.held)
                 known = self.seen.get(key)
@@ -235,7 +236,7 @@ class Walker:
                 self.covered.append(state)
                 return
         if known is None:
-            self.per_function[state.fid] += 1
+            self.per_function[state.fid, wrapped(state)] += 1
             self.seen[key] = [state]
             self.queues[state.doubt].append(state)
             return
@@ -264,7 +265,7 @@ class Walker:
             made = self.world.heap.make("inst", info.cls, (state.fid, -9), fresh=True)
             return ((info.facts.params[0].name, (made,)),)
         receiver = info.facts.params[0].name if info.facts.params else ""
-        few = self.per_function[state.fid] < 2 * STATES_PER_FUNCTION
+        few = self.per_function[state.fid, wrapped(state)] < 2 * STATES_PER_FUNCTION
         return tuple(
             (name, objs)
             for name, objs in state.params
@@ -381,7 +382,7 @@ class Walker:
                     for target in targets(world, callee):
                         gained = self.starts.reach.get(target.name)
                         if gained:
-                            started = started | gained
+                            started = started | (gained - self.starts.waited)
                             published.update(self.freshness.params(evaluator, gained))
                             handed = self.freshness.handed(evaluator, event, callee)
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
@@ -481,7 +482,7 @@ class Walker:
             return
         callees = evaluator.eval(call.func)
         followed = [(callee, target) for callee in callees for target in self._targets(callee, evaluator, call, index)]
-        meant = self._for_several(followed)
+        meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
             facts = world.symbols.functions[target.name].facts
             if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
@@ -489,8 +490,8 @@ class Walker:
             if state.depth >= self._reach_limit:
                 continue
             doubt = state.doubt + self._far(state)
-            if len(followed) > 1 and callee.kind not in ("class", "symbol"):
-                doubt += 1 if meant or len(followed) <= FEW else 2
+            if choices > 1 and callee.kind not in ("class", "symbol"):
+                doubt += 1 if meant or choices <= FEW else 2
             elif self._stored(evaluator, call, callee):
                 doubt += 1
             if callee.kind in INDIRECT:
@@ -620,6 +621,18 @@ class Walker:
                 params = world.symbols.functions[target.name].facts.params
                 given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
                 self._call(state, index, target.name, given, target.bindings, held, state.doubt, started)
+
+
+def _choices(followed: Iterable[tuple[Obj, Obj]]) -> int:
+    """Between how many callees a call has to be decided: some instance is none besides those whose making is known."""
+    found = {(target.name, callee.owner) for callee, target in followed}
+    known = {name for name, owner in found if owner is not None and not owner.unknown}
+    return sum(owner is None or not owner.unknown or name not in known for name, owner in found)
+
+
+def wrapped(state: State) -> Wrapped:
+    """The functions a closure stands before: a decorator's wrapper is another one for each function it decorates."""
+    return tuple(obj for _, _, objs in state.bindings for obj in objs if obj.kind in ("func", "bound"))
 
 
 def module(state: State) -> str:

@@ -71,13 +71,15 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call runs the function once and such calls are made again and again (``submit``).
     ``begins``: ``call`` when it may run from the moment of the call, or the method names that start it (``start``);
     with ``begun`` there is no entry when the program calls none of them.
-    ``joins``: methods of the result (or of the receiver) after which it has ended.
+    ``joins``: methods of the result (or of the receiver) after which it has ended; ``call``: the call itself waits.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
     ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
     ``exclusive`` never overlap each other.
     ``server``: the kind of server that calls it, as in ``Serve``; when the program is seen to run such a server, it is
     called from then on.
+    ``callers_loop``: it is run by the event loop of the thread that makes the call, or that runs the server.
+    ``foreign_loop``: it is run by an event loop in another thread than the caller's.
     ``before_all``: runs before every other entry of the same framework.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
@@ -104,6 +106,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serialised_by: list[list[str]] = []
     lane: str = ""
     exclusive: bool = False
+    callers_loop: bool = False
+    foreign_loop: bool = False
     before_all: bool = False
     server: str = ""
     loose: bool = False
@@ -239,6 +243,15 @@ class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A method of a library class that calls other ``methods`` of its object, which classes of a project override."""
+
+    name: list[str]
+    methods: list[str]
+    why: str
+    source: str = ""
+
+
 class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
 
@@ -264,6 +277,18 @@ class Result_(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     same_as: Argument | None = None
     factory: Argument | None = None
     element_of: str = ""
+
+
+class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type whose instance the program fills once, for code that a framework calls and that finds it again.
+
+    ``found``: the attributes it is found in (``aiohttp.web.Request.app``). What is put into one is found there.
+    """
+
+    name: list[str]
+    found: list[str]
+    why: str
+    source: str = ""
 
 
 class LoopBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -328,11 +353,15 @@ class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind."""
+    """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind.
+
+    ``background``: it returns at once, and the event loop of its caller goes on to run the server.
+    """
 
     name: list[str]
     server: str
     why: str
+    background: bool = False
     source: str = ""
 
 
@@ -382,6 +411,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumer: list[Consumer] = []
     operation: list[Operation] = []
     calls: list[Calls] = []
+    hook: list[Hook] = []
     polled: list[Polled] = []
     result: list[Result_] = []
     confined: list[Confined] = []
@@ -389,6 +419,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    carrier: list[Carrier] = []
     host: list[Host] = []
     thread_identity: list[ThreadIdentity] = []
     fed: list[Fed] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import networkx as nx
@@ -48,10 +49,21 @@ def targets(world: World, callee: Obj) -> tuple[Obj, ...]:
             if method is not None:
                 return (heap.make("bound", method, owner=callee, func=heap.make("func", method)),)
             return ()
+        case "member" if callee.owner is not None and callee.owner.kind == "inst":
+            return tuple(_overridden(world, callee.name, callee.owner))
         case "partial":
             return tuple(target for inner, _ in unwrapped(callee, world.get) for target in targets(world, inner))
         case _:
             return ()
+
+
+def _overridden(world: World, dotted: str, receiver: Obj) -> Iterator[Obj]:
+    """The project's own methods that a method of a library class calls on its object."""
+    row = world.hooks.first(dotted)
+    for name in row.methods if row is not None else ():
+        method = world.method(receiver.name, name)
+        if method is not None:
+            yield world.heap.make("bound", method, owner=receiver, func=world.heap.make("func", method))
 
 
 def resolution(world: World, evaluator: Evaluator, call: f.Call, callee: Obj, count: int) -> Resolution:
@@ -62,7 +74,7 @@ def resolution(world: World, evaluator: Evaluator, call: f.Call, callee: Obj, co
     if isinstance(node, (f.Global, f.Imported, f.Func, f.Cls, f.SuperOf)):
         return "name"
     if isinstance(node, f.Attr):
-        if callee.kind == "bound":
+        if callee.kind in ("bound", "member"):
             return "type" if count == 1 else "hierarchy"
         if callee.kind in ("func", "class"):
             bases = evaluator.eval(node.base)

@@ -8,7 +8,7 @@ from racelint.link.annotations import Annotations
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import EMPTY, Cell, World, literal_key
+from racelint.link.world import EMPTY, Cell, World
 from racelint.model import facts as f
 
 MAX_OWNER_DEPTH = 3
@@ -234,7 +234,7 @@ class Evaluator(Annotations, CallResults):
             elif obj.kind == "class":
                 found[obj] = None  # Generic[T]
             else:
-                found.update(self.value(obj, literal_key(self.nodes, key)))
+                found.update(self.value(obj, self.key(key)))
         return found
 
     def elements_of(self, objs: Iterable[Obj]) -> Objs:
@@ -402,6 +402,8 @@ class Evaluator(Annotations, CallResults):
                 return {**objs, **self.cell(cell)} if cell is not None else objs
             case "symbol":
                 return {heap.make("symbol", f"{obj.name}.{name}"): None}
+            case "ext" | "member" if (carried := world.carried(f"{obj.name}.{name}")) is not None:
+                return {carried: None}
             case "ext":
                 found = self.cell(world.attr_cell(obj, name))
                 member = heap.make("member", f"{obj.name}.{name}", owner=obj)

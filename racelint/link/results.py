@@ -57,6 +57,16 @@ class CallResults(ABC):
     def elements_of(self, objs: Iterable[Obj]) -> Objs:
         """What iterating over any of these yields."""
 
+    def key(self, index: int) -> str | None:
+        """The key of an item access when it is known: a literal, or the one library object made for it in a module."""
+        text = literal_key(self.nodes, index)
+        objs = self.eval(index) if text is None else EMPTY
+        if len(objs) != 1:
+            return text
+        (obj,) = objs
+        made = self.world.made_by(obj) if obj.kind == "ext" else None
+        return repr(obj) if made is not None and made[0].facts.kind == "module" else None
+
     def callees(self, event: int) -> Objs:
         """The objects a call event may call."""
         call = self.info.facts.events[event]
@@ -247,7 +257,7 @@ class CallResults(ABC):
         if effect == "self":
             return {receiver: None}
         if method in ("get", "pop", "popleft", "setdefault", "get_nowait", "popitem", "__getitem__", "peek"):
-            key = literal_key(self.nodes, call.args[0]) if row.mapping and call.args else None
+            key = self.key(call.args[0]) if row.mapping and call.args else None
             found = dict(self.value(receiver, key))
             if method in ("get", "setdefault", "pop") and len(call.args) > 1:
                 found.update(self.eval(call.args[1]))

@@ -10,7 +10,7 @@ from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import ClassInfo, FunctionInfo
-from racelint.link.world import CELL_LIMIT, KEYWORDS, Cell, World, const_text, literal_key
+from racelint.link.world import CELL_LIMIT, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
 
 # A function is looked at again when something it reads has grown; more often than this it is left as it is.
@@ -172,7 +172,7 @@ class Solver:
                 elif event.kind == "set":
                     value = evaluator.eval(event.value)
                     if value:
-                        key = literal_key(evaluator.nodes, event.key)
+                        key = evaluator.key(event.key)
                         for obj in evaluator.eval(event.target):
                             self._put(obj, value, key)
                 elif event.kind == "grow":
@@ -200,7 +200,7 @@ class Solver:
             value = evaluator.eval(item)
             if value:
                 key = node.keys[position] if position < len(node.keys) else -1
-                self._hold(made, value, literal_key(evaluator.nodes, key))
+                self._hold(made, value, evaluator.key(key))
                 if node.kind == "tuple":
                     self._add(("i", made, position), value)
 
@@ -501,7 +501,7 @@ class Solver:
         """Container methods move elements; other library methods may keep what they are given."""
         method = callee.name.rpartition(".")[2]
         if receiver.kind in ("ext", "opaque", "member") and method in STORE_METHODS:
-            key = literal_key(evaluator.nodes, call.args[0]) if method in KEYED_METHODS and call.args else None
+            key = evaluator.key(call.args[0]) if method in KEYED_METHODS and call.args else None
             for position in STORE_METHODS[method]:
                 self._hold(receiver, evaluator.argument(call, position, None), key)
         elif receiver.kind in ("ext", "opaque") and method in EXTEND_METHODS:

@@ -57,8 +57,11 @@ class World:
         self.mappings = frozenset({KEYWORDS, *(name for row in tables.container if row.mapping for name in row.name)})
         self.consumers = Matcher.of(tables.consumer)
         self.calls = Matcher.of(tables.calls)
+        self.hooks = Matcher.of(tables.hook)
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
+        self.carriers = {name: row.name[0] for row in tables.carrier for name in (*row.name, *row.found)}
+        self._carried = frozenset(name for row in tables.carrier for name in row.found)
         # Class attributes assigned through the class (`cls.x = ...`, `Config.x = ...`).
         self.class_stores: set[Cell] = set()
         # (function, event) -> objects called there; filled while solving.
@@ -244,18 +247,27 @@ class World:
         """The cell of a container's elements (owners and freshness do not matter for what is stored)."""
         if obj.kind == "ext" and obj.name == "generator" and obj.site is not None and obj.site[1] == -1:
             return ("y", obj.site[0])
-        return ("e", self.heap.plain(obj))
+        return ("e", self._holder(obj))
 
     def value_cell(self, obj: Obj, key: str | None) -> Cell:
         """The cell of what a mapping has under one literal ``key`` (None: under a key that is not written out).
 
         Every value is in the element cell as well; this one tells the fields of a dict that is used as a record apart.
         """
-        return ("m", self.heap.plain(obj), key)
+        return ("m", self._holder(obj), key)
 
     def attr_cell(self, obj: Obj, name: str) -> Cell:
         """The cell of an attribute of an object that is not an instance of a project class."""
-        return ("o", self.heap.plain(obj), name)
+        return ("o", self._holder(obj), name)
+
+    def carried(self, dotted: str) -> Obj | None:
+        """The object that code called by a framework finds in an attribute; None when it is no such attribute."""
+        return self.heap.make("ext", self.carriers[dotted]) if dotted in self._carried else None
+
+    def _holder(self, obj: Obj) -> Obj:
+        """What a container's content is kept by: itself; for what a framework carries around, its type."""
+        carrier = self.carriers.get(obj.name) if obj.kind in ("ext", "member") else None
+        return self.heap.plain(obj) if carrier is None else self.heap.make("ext", carrier)
 
 
 def literal_key(nodes: Sequence[f.Node], key: int) -> str | None:
