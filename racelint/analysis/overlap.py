@@ -114,7 +114,7 @@ class Overlap:
 
     def _across(self, a: Reached, b: Reached) -> str | None:
         first, second = a.state.entry, b.state.entry
-        if first.before_all or second.before_all:
+        if self.at_startup(a, b) or self.at_startup(b, a):
             return None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
@@ -131,6 +131,10 @@ class Overlap:
         if "event-loop" in kinds and self._same_thread(a, b):
             return None
         return reason(first, second)
+
+    def at_startup(self, a: Reached, b: Reached) -> bool:
+        """Whether ``a`` is in what runs before everything else, which has not started the context of ``b`` itself."""
+        return a.state.entry.before_all and b.state.entry.begins.isdisjoint(a.started)
 
     def _with_api(self, a: Reached, b: Reached) -> str | None:
         api, other = (a, b) if a.state.entry.kind == "any" else (b, a)

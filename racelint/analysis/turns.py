@@ -40,7 +40,7 @@ class Turns(Overlap):
             return "public functions of a library may be called by several tasks of its user"
         if first.kind != "event-loop" or second.kind != "event-loop":
             return None
-        if first.before_all or second.before_all:
+        if self.at_startup(a, b) or self.at_startup(b, a):
             return None
         if first is second:
             return first.why if self._several(first, frozenset()) and not self._apart(first, a, b) else None

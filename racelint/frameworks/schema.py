@@ -69,7 +69,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``exclusive`` never overlap each other.
     ``server``: the kind of server that calls it, as in ``Serve``; when the program is seen to run such a server, it is
     called from then on.
-    ``before_all``: runs before every other entry of the same framework.
+    ``before_all``: runs before every other entry of the same framework, but for those that it starts itself.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
     ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
