@@ -252,6 +252,7 @@ class Discovery:
                 exclusive=single
                 or row.exclusive
                 or (row.self_overlap == "no" and receiver is not None and not row.lane),
+                before_all=row.before_all,
                 executor=executor,
                 confidence=confidence,
                 once=once,
