@@ -19,6 +19,8 @@ from racelint.link.world import World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
+# Functions that hand a coroutine on to one another before a library is given it.
+MAX_WRAPPERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,27 @@ class Discovery:
             for target in _generic(self.callables(evaluator, node, spread=row.iterable or row.function.position == -1)):
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
                 self._spawned(fid, index, call, row, name, receiver, target, confidence, once)
+            for (where, at), target in self._coroutines(fid, node):
+                started = world.symbols.functions[where].facts.events[at]
+                assert isinstance(started, f.Call)
+                self._spawned(where, at, started, row, name, receiver, target, confidence, one)
+
+    def _coroutines(self, fid: str, node: int, depth: int = 0) -> Iterator[tuple[Event, Obj]]:
+        """Coroutine objects that the callers of a function have made and hand to a parameter, with the calls.
+
+        Only what calls the coroutine function knows of it: ``def start(coro): return create_task(coro)``.
+        """
+        world = self.world
+        value = world.symbols.functions[fid].facts.nodes[node]
+        if not isinstance(value, f.Param) or depth > MAX_WRAPPERS:
+            return
+        for site, given in self.sites.given(fid, value.name):
+            evaluator = self.evaluator(site[0])
+            made = evaluator.nodes[given]
+            for target in self.callables(evaluator, given) if isinstance(made, f.Result) else ():
+                if _is_coroutine(world, made, target):
+                    yield site, target
+            yield from self._coroutines(site[0], given, depth + 1)
 
     def callables(self, evaluator: Evaluator, node: int, *, spread: bool = False, depth: int = 0) -> list[Obj]:
         """Project functions a value may be: functions, bound methods, partials, callable instances, coroutines."""
