@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import Starts, starts
 from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
+from racelint.analysis.task_interfaces import own_tasks, owner_of, owners, waited_for
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
@@ -119,11 +120,23 @@ class Analysis:
         finder = Races(world, overlap, singletons)
         finder.judges = self.judges
         races = list(finder.find(reached))
-        turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
+        callers = self._task_interfaces(len(groups))
+        by_tasks, begun = self._walk_callers(callers, api_classes)
+        turns = Turns(
+            world,
+            sharing,
+            (*groups, *callers),
+            {site: sites.get(site, set()) | begun.get(site, set()) for site in {**sites, **begun}},
+            self.own_tasks,
+            self._made(),
+            active | self.own_tasks.keys() | {group.api for group in callers},
+            provenance,
+            Dedicated(world, self.waited_for),
+        )
         of_tasks = TaskRaces(world, turns, singletons)
         of_tasks.judges = self.judges
-        for race in of_tasks.find(reached):
+        for race in of_tasks.find((*reached, *by_tasks)):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
         races = [race for race in races if not settled(self.contracts, race)]
@@ -146,8 +159,8 @@ class Analysis:
             world,
             self.graph,
             self.entries,
-            groups,
-            reached,
+            (*groups, *callers),
+            (*reached, *by_tasks),
             tuple(races),
             overlap,
             turns,
@@ -234,7 +247,7 @@ class Analysis:
             for owner, fids, overlaps in self._interfaces():
                 entries_of = tuple(self._public_entry(fid, owner) for fid in fids)
                 found.append(
-                    Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(owner, fids))
+                    Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(self.api_threads.get(owner, ()), fids))
                 )
         return tuple(found)
 
@@ -288,7 +301,7 @@ class Analysis:
             if receiver is not None and receiver.kind == "inst" and not receiver.fresh:
                 owners.add(receiver.name)
             for fid, _ in entry.begins:
-                owner = self._owner_of(fid)
+                owner = owner_of(self.world, fid)
                 if owner is not None:
                     owners.add(owner)
             for owner in sorted(owners):  # the order of groups decides between ways that are as good
@@ -298,15 +311,6 @@ class Analysis:
                         found[relative].add(entry.target.name)
         # A class that holds a threaded object passes its calls on: its interface is on the caller's side as well.
         return {owner: frozenset(functions) for owner, functions in found.items()}
-
-    def _owner_of(self, fid: str) -> str | None:
-        """The class (or module) whose code a function is."""
-        info = self.world.symbols.functions[fid]
-        while info.parent is not None and info.cls is None:
-            info = self.world.symbols.functions[info.parent]
-        if info.cls is not None:
-            return info.cls
-        return None
 
     @cached_property
     def lock_owners(self) -> dict[str, tuple[str, ...]]:
@@ -412,15 +416,67 @@ class Analysis:
         why = "public functions run on the caller's side"
         return self._entry(fid, "any", why, receiver)
 
-    def _initially(self, owner: str, fids: list[str]) -> dict[str, frozenset[Event]]:
+    def _initially(self, begun: Collection[str], fids: list[str]) -> dict[str, frozenset[Event]]:
         """What may have been started before a public function is called: everything it does not start itself."""
-        started = frozenset(
-            site
-            for entry in self.entries
-            if entry.target.name in self.api_threads.get(owner, frozenset())
-            for site in entry.begins
-        )
+        started = frozenset(site for entry in self.entries if entry.target.name in begun for site in entry.begins)
         return {fid: started - self.starts.reach.get(fid, frozenset()) for fid in fids}
+
+    # -- public interfaces for tasks ----------------------------------------------------------------------------------
+
+    @cached_property
+    def own_tasks(self) -> dict[str, frozenset[str]]:
+        """Class -> functions that run on the loop for its instances."""
+        return own_tasks(self.world, self.entries)
+
+    @cached_property
+    def waited_for(self) -> dict[str, tuple[str, ...]]:
+        """Classes that several tasks may use at once, with the attributes that show it."""
+        return waited_for(self.world)
+
+    def _task_interfaces(self, number: int) -> tuple[Group, ...]:
+        """Public functions of classes that mean to be used by tasks; those whose callers are seen are left out."""
+        world = self.world
+        found: list[Group] = []
+        for owner, overlaps in owners(world, self.waited_for, self.own_tasks):
+            tasks = self.own_tasks.get(owner, frozenset())
+            others = tuple(
+                entry for entry in self.entries if entry.kind == "event-loop" and entry.target.name not in tasks
+            )
+            seen = self._reached_from(others)
+            fids = [fid for fid in self._public_methods(owner) if fid not in tasks]
+            if seen.intersection(fids):
+                fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
+            if not any(world.symbols.functions[fid].facts.is_async for fid in fids):
+                continue
+            why = "public functions run in the tasks of the user"
+            receiver = world.heap.make("inst", owner)
+            entries = tuple(self._entry(fid, "event-loop", why, receiver) for fid in fids)
+            found.append(
+                Group(
+                    number + len(found),
+                    entries,
+                    "event-loop",
+                    overlaps,
+                    api=owner,
+                    initially=self._initially(tasks, fids),
+                )
+            )
+        return tuple(found)
+
+    def _walk_callers(
+        self, groups: Iterable[Group], api_classes: Iterable[str]
+    ) -> tuple[tuple[Reached, ...], Mapping[Event, set[int]]]:
+        """What the tasks of users reach, and which of them begin something where: threads have no part in it."""
+        world, records = self.world, Records()
+        classes = dict.fromkeys((*api_classes, *(group.api for group in groups)))
+        sharing = Sharing(world, self.entries, classes)
+        active = frozenset(classes)
+        walker = Walker(
+            world, self.locks, Effects(world), sharing, self.starts, active, self.contracts.held, (records,)
+        )
+        for group in groups:
+            walker.walk(group)
+        return records.reached, walker.visited_sites
 
     def _public_classes(self) -> list[str]:
         return list(self.world.symbols.classes)

@@ -15,7 +15,7 @@ from racelint.analysis.flow import Flow
 from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
-from racelint.analysis.races import Pattern, Race, Races
+from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
@@ -40,6 +40,8 @@ class Turns(Overlap):
             return "public functions of a library may be called by several tasks of its user"
         if first.kind != "event-loop" or second.kind != "event-loop":
             return None
+        if a.group.api or b.group.api:
+            return self._of_callers(a, b)
         if self.at_startup(a, b) or self.at_startup(b, a):
             return None
         if first is second:
@@ -50,12 +52,28 @@ class Turns(Overlap):
             return None
         return reason(first, second)
 
+    def _of_callers(self, a: Reached, b: Reached) -> str | None:
+        """The reason when a public function is on one side: a class that counts on several callers, or its own task."""
+        owner = a.group.api or b.group.api
+        if a.group is b.group:
+            meant = a.group.self_overlap and self._meant(a, owner) and self._meant(b, owner)
+            return f"{owner.replace(':', '.')} counts on being awaited by several tasks" if meant else None
+        if a.group.api and b.group.api:
+            return None
+        called, other = (a, b) if a.group.api else (b, a)
+        task = other.state.entry
+        if task.target.name not in self.api_threads.get(owner, frozenset()) or self.before(called, task):
+            return None
+        return task.why if self._of_owner(a, owner) and self._of_owner(b, owner) else None
+
     def _several(self, entry: EntryPoint, asked: frozenset[int]) -> bool:
         """Whether two tasks may run one coroutine at a time: it is begun again, or by several that run at a time."""
         if entry.self_overlap:
             return True
         hosts = {group for site in entry.begins for group in self.sites.get(site, ())} - asked
-        return len(hosts) > 1 or any(
+        # The interfaces of related classes are one.
+        callers = {index if not self.groups[index].api else -1 for index in hosts}
+        return len(callers) > 1 or any(
             group.self_overlap or any(self._several(other, asked | {index}) for other in group.entries)
             for index in hosts
             for group in (self.groups[index],)
@@ -99,19 +117,31 @@ class TaskRaces(Races):
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
+        gaps = self._open(flow, first, last, parts)
+        return bool(gaps) and not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+
+    def _losing(self, flow: Flow, read: Reached, act: Reached, parts: list[Reached]) -> frozenset[str]:
+        """A second look shows that what was read is still there; that it is the same only when it is compared."""
+        gaps = self._open(flow, read, act, parts)
+        looks = [part for part in parts if gaps and self._looks_again(flow, part, gaps[-1], act)]
+        if not gaps or any(flow.compared(read.touch.event, look.touch.event, act.touch.event) for look in looks):
+            return frozenset()
+        return REPLACING if looks else WRITES
+
+    def _open(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> list[int]:
+        """Where others have their turn in a compound; none when it has claimed its place by then."""
         start, end = first.touch.event, last.touch.event
         gaps = [
             index for index in range(start + 1, end) if self._suspends(flow, last, index) and _on_path(flow, index, end)
         ]
-        if not gaps:
-            return False
-        for part in parts:
-            event, touch = part.touch.event, part.touch
-            if start < event < gaps[0] and touch.effect in MUTATING:
-                return False  # claimed: others see that it is taken
-            if gaps[-1] < event < end and touch.effect not in MUTATING and flow.controls(event, end):
-                return False  # looked at again
-        return True
+        claimed = gaps and any(
+            start < part.touch.event < gaps[0] and part.touch.effect in MUTATING for part in parts
+        )
+        return [] if claimed else gaps
+
+    def _looks_again(self, flow: Flow, part: Reached, gap: int, act: Reached) -> bool:
+        event, end = part.touch.event, act.touch.event
+        return gap < event < end and part.touch.effect not in MUTATING and flow.controls(event, end)
 
     def _walks_on(self, flow: Flow, access: Reached) -> bool:
         """Whether the body of a loop over a container is suspended while the loop is under way."""
