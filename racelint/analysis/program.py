@@ -22,7 +22,7 @@ from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import Starts, starts
 from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
-from racelint.analysis.task_interfaces import own_tasks, owner_of, owners, waited_for
+from racelint.analysis.task_interfaces import families, own_tasks, owner_of, waited_for
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
@@ -89,6 +89,7 @@ class Analysis:
         self.contracts = Contracts()
         self.judges = Judges()
         self._reach: dict[frozenset[str], frozenset[str]] = {}
+        self._led_to: dict[str, frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
         """Walk every group of entry points, pair what was reached."""
@@ -391,10 +392,14 @@ class Analysis:
         functions = frozenset(entry.target.name for entry in entries)
         found = self._reach.get(functions)
         if found is None:
-            every = set(functions)
-            for fid in functions:
-                every |= nx.descendants(self._plain, fid)
-            found = self._reach[functions] = frozenset(every)
+            found = self._reach[functions] = functions.union(*map(self._ahead, functions))
+        return found
+
+    def _ahead(self, fid: str) -> frozenset[str]:
+        """The functions that a function leads to."""
+        found = self._led_to.get(fid)
+        if found is None:
+            found = self._led_to[fid] = frozenset(nx.descendants(self._plain, fid))
         return found
 
     def _public_methods(self, cid: str) -> list[str]:
@@ -435,33 +440,32 @@ class Analysis:
 
     def _task_interfaces(self, number: int) -> tuple[Group, ...]:
         """Public functions of classes that mean to be used by tasks; those whose callers are seen are left out."""
-        world = self.world
         found: list[Group] = []
-        for owner, overlaps in owners(world, self.waited_for, self.own_tasks):
-            tasks = self.own_tasks.get(owner, frozenset())
-            others = tuple(
-                entry for entry in self.entries if entry.kind == "event-loop" and entry.target.name not in tasks
-            )
-            seen = self._reached_from(others)
-            fids = [fid for fid in self._public_methods(owner) if fid not in tasks]
+        for owner, overlaps, tasks in families(self.world, self.waited_for, self.own_tasks):
+            others = [entry for entry in self.entries if entry.kind == "event-loop" and entry.target.name not in tasks]
+            seen = self._reached_from(tuple(others))
+            methods = self._public_family(owner)
+            fids = [fid for fid in methods if fid not in tasks]
             if seen.intersection(fids):
                 fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
-            if not any(world.symbols.functions[fid].facts.is_async for fid in fids):
-                continue
-            why = "public functions run in the tasks of the user"
-            receiver = world.heap.make("inst", owner)
-            entries = tuple(self._entry(fid, "event-loop", why, receiver) for fid in fids)
-            found.append(
-                Group(
-                    number + len(found),
-                    entries,
-                    "event-loop",
-                    overlaps,
-                    api=owner,
-                    initially=self._initially(tasks, fids),
-                )
-            )
+            if any(self.world.symbols.functions[fid].facts.is_async for fid in fids):
+                entries = tuple(self._awaited(fid, methods[fid]) for fid in fids)
+                begun = self._initially(tasks, fids)
+                index = number + len(found)
+                found.append(Group(index, entries, "event-loop", overlaps, api=owner, initially=begun))
         return tuple(found)
+
+    def _public_family(self, owner: str) -> dict[str, str]:
+        """The public functions of a class and of its subclasses, with the class whose instances they are called on."""
+        found: dict[str, str] = {}
+        for cid in (owner, *self.world.class_of(owner).subclasses):
+            for fid in self._public_methods(cid):
+                found.setdefault(fid, cid)
+        return found
+
+    def _awaited(self, fid: str, cid: str) -> EntryPoint:
+        why = "public functions run in the tasks of the user"
+        return self._entry(fid, "event-loop", why, self.world.heap.make("inst", cid))
 
     def _walk_callers(
         self, groups: Iterable[Group], api_classes: Iterable[str]

@@ -80,12 +80,15 @@ def owner_of(world: World, fid: str) -> str | None:
     return info.cls
 
 
-def owners(
+def families(
     world: World, waiters: Mapping[str, tuple[str, ...]], tasks: Mapping[str, frozenset[str]]
-) -> Iterator[tuple[str, bool]]:
-    """(class, whether its public functions overlap each other), subclasses included."""
-    found = dict.fromkeys(tasks, False)
-    for owner in waiters:
-        if owner in world.symbols.classes:
-            found.update(dict.fromkeys((owner, *world.class_of(owner).subclasses), True))
-    yield from found.items()
+) -> Iterator[tuple[str, bool, frozenset[str]]]:
+    """The topmost classes that mean to be used by tasks: whether their public functions overlap each other, own tasks."""
+    classes = world.symbols.classes
+    several = {name for owner in waiters if owner in classes for name in (owner, *world.class_of(owner).subclasses)}
+    shown = dict.fromkeys((*(owner for owner in waiters if owner in classes), *tasks))
+    for owner in shown:
+        info = world.class_of(owner)
+        if not any(parent in shown for parent in info.mro[1:]):
+            mine = (tasks.get(name, frozenset()) for name in (owner, *info.subclasses))
+            yield owner, owner in several, frozenset().union(*mine)
