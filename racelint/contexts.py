@@ -14,6 +14,7 @@ from racelint.frameworks.schema import ContextKind, Entry, Matcher
 from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
+from racelint.link.kept import Kept
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -32,7 +33,7 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    run and no more. ``kept``: the attribute of its receiver that a task is kept in (see ``link.kept``). ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
     """
 
     target: Obj
@@ -53,6 +54,7 @@ class EntryPoint:
     confidence: str = "high"
     exact: bool = True
     once: bool = False
+    kept: str = ""
     server: str = ""
     serves: frozenset[Event] = frozenset()
 
@@ -73,6 +75,7 @@ class Discovery:
         self.rows = {form: Matcher.of(group) for form, group in rows.items()}
         self.loose = {name.rpartition(".")[2]: row for row in reversed(rows["call"]) if row.loose for name in row.name}
         self.sites = CallSites(world)
+        self.kept = Kept(world)
         self.evaluators: dict[str, Evaluator] = {}
         self.found: dict[tuple[object, ...], EntryPoint] = {}
 
@@ -175,7 +178,7 @@ class Discovery:
         for site, given in self.sites.given(fid, value.name):
             evaluator = self.evaluator(site[0])
             made = evaluator.nodes[given]
-            for target in self.callables(evaluator, given) if isinstance(made, f.Result) else ():
+            for target in _generic(self.callables(evaluator, given)) if isinstance(made, f.Result) else ():
                 if _is_coroutine(world, made, target):
                     yield site, target
             yield from self._coroutines(site[0], given, depth + 1)
@@ -257,6 +260,11 @@ class Discovery:
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True
         single = executor is not None and self._single_worker(executor)
+        kept = self.kept.slot(fid, index) if once and own_receiver and not repeated else ""
+        if kept or (once and own_receiver and not repeated and info.facts.name == "__init__"):
+            distinct = True
+        if kept:
+            ends |= self.kept.awaited(fid, kept)
         path, line = self._where(fid, call.line)
         kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
         self._add(
@@ -279,6 +287,7 @@ class Discovery:
                 executor=executor,
                 confidence=confidence,
                 once=once,
+                kept=kept,
                 server=row.server,
             )
         )
@@ -521,6 +530,8 @@ class Discovery:
             begins=known.begins | entry.begins,
             ends=known.ends | entry.ends,
             once=known.once and entry.once,
+            kept=known.kept if known.kept == entry.kept else "",
+            distinct_self=known.distinct_self and (entry.distinct_self or not known.kept),
         )
 
 

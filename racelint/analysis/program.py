@@ -22,7 +22,7 @@ from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import Starts, starts
 from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
-from racelint.analysis.task_interfaces import families, own_tasks, owner_of, waited_for
+from racelint.analysis.task_interfaces import Family, families, own_tasks, owner_of, waited_for
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
@@ -129,7 +129,7 @@ class Analysis:
             sharing,
             (*groups, *callers),
             {site: sites.get(site, set()) | begun.get(site, set()) for site in {**sites, **begun}},
-            self.own_tasks,
+            {owner: tasks for owner, _, tasks in self.families},
             self._made(),
             active | self.own_tasks.keys() | {group.api for group in callers},
             provenance,
@@ -248,7 +248,14 @@ class Analysis:
             for owner, fids, overlaps in self._interfaces():
                 entries_of = tuple(self._public_entry(fid, owner) for fid in fids)
                 found.append(
-                    Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(self.api_threads.get(owner, ()), fids))
+                    Group(
+                        len(found),
+                        entries_of,
+                        "any",
+                        overlaps,
+                        api=owner,
+                        initially=self._initially(self.api_threads.get(owner, ()), fids),
+                    )
                 )
         return tuple(found)
 
@@ -438,10 +445,15 @@ class Analysis:
         """Classes that several tasks may use at once, with the attributes that show it."""
         return waited_for(self.world)
 
+    @cached_property
+    def families(self) -> tuple[Family, ...]:
+        """The topmost classes that mean to be used by tasks."""
+        return tuple(families(self.world, self.waited_for, self.own_tasks))
+
     def _task_interfaces(self, number: int) -> tuple[Group, ...]:
         """Public functions of classes that mean to be used by tasks; those whose callers are seen are left out."""
         found: list[Group] = []
-        for owner, overlaps, tasks in families(self.world, self.waited_for, self.own_tasks):
+        for owner, overlaps, tasks in self.families:
             others = [entry for entry in self.entries if entry.kind == "event-loop" and entry.target.name not in tasks]
             seen = self._reached_from(tuple(others))
             methods = self._public_family(owner)

@@ -156,6 +156,10 @@ class Races:
         """What others may do between a read and the write that is computed from it so that one of the two is lost."""
         return WRITES
 
+    def _inside(self, act: Reached) -> tuple[Reached, ...]:
+        """What others change inside of the elements of a container, so that it is lost when one is replaced."""
+        return ()
+
     def _walks_on(self, flow: Flow, access: Reached) -> bool:
         """Whether others can run while a loop over a container is under way."""
         return True
@@ -214,8 +218,9 @@ class Races:
             if self._apart(flow, read, act):
                 continue
             wanted = self._losing(flow, read, act, parts)
-            candidates = self.collisions.others(act, wanted, "lasting") or (act,) if wanted else ()
-            if not any(access.touch.effect in REPLACING for access in candidates):
+            rivals = (*self.collisions.others(act, wanted, "lasting"), *self._inside(act)) if wanted else ()
+            candidates = rivals or (act,) if wanted else ()
+            if not any(access.touch.effect in REPLACING or access.touch.place != touch.place for access in candidates):
                 continue
             covering = self.guards.covering(read, act)
             hit = self.collisions.first(covering, act, candidates)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from racelint.contexts import SELF_SITE, EntryPoint
 from racelint.link.classes import related
@@ -20,6 +21,8 @@ from racelint.link.world import World
 NESTED = 2
 # What one waits for, and another one sets. A lone one is for the class's own task; tasks are no sign of callers.
 SIGNALS = frozenset(("asyncio.Future", "asyncio.futures.Future", "asyncio.Event", "asyncio.locks.Event"))
+# A class, whether its public functions overlap each other, and the functions that run for its instances.
+Family: TypeAlias = tuple[str, bool, frozenset[str]]
 
 
 def waited_for(world: World) -> dict[str, tuple[str, ...]]:
@@ -82,8 +85,8 @@ def owner_of(world: World, fid: str) -> str | None:
 
 def families(
     world: World, waiters: Mapping[str, tuple[str, ...]], tasks: Mapping[str, frozenset[str]]
-) -> Iterator[tuple[str, bool, frozenset[str]]]:
-    """The topmost classes that mean to be used by tasks: whether their public functions overlap each other, own tasks."""
+) -> Iterator[Family]:
+    """The topmost classes that mean to be used by tasks."""
     classes = world.symbols.classes
     several = {name for owner in waiters if owner in classes for name in (owner, *world.class_of(owner).subclasses)}
     shown = dict.fromkeys((*(owner for owner in waiters if owner in classes), *tasks))

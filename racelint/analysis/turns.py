@@ -7,8 +7,10 @@ measured: most gaps are, because the fact is claimed before the first await, or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flow
@@ -19,7 +21,7 @@ from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
-from racelint.link.world import World
+from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
 PATTERNS: Mapping[Pattern, Pattern] = {
@@ -32,6 +34,13 @@ PATTERNS: Mapping[Pattern, Pattern] = {
 
 class Turns(Overlap):
     """Decides which tasks can run while another one is suspended."""
+
+    @cached_property
+    def set_ups(self) -> frozenset[str]:
+        """The functions that start tasks which are kept in an attribute."""
+        return frozenset(
+            fid for group in self.groups for entry in group.entries if entry.kept for fid, _ in entry.begins
+        )
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason that ``b`` can have its turn in the middle of the task of ``a``, or None."""
@@ -55,8 +64,11 @@ class Turns(Overlap):
     def _of_callers(self, a: Reached, b: Reached) -> str | None:
         """The reason when a public function is on one side: a class that counts on several callers, or its own task."""
         owner = a.group.api or b.group.api
+        first, second = a.state.entry, b.state.entry
         if a.group is b.group:
-            meant = a.group.self_overlap and self._meant(a, owner) and self._meant(b, owner)
+            if not a.group.self_overlap or self._sets_up(first) or self._sets_up(second):
+                return None
+            meant = self._meant(a, owner) and self._meant(b, owner)
             return f"{owner.replace(':', '.')} counts on being awaited by several tasks" if meant else None
         if a.group.api and b.group.api:
             return None
@@ -65,6 +77,10 @@ class Turns(Overlap):
         if task.target.name not in self.api_threads.get(owner, frozenset()) or self.before(called, task):
             return None
         return task.why if self._of_owner(a, owner) and self._of_owner(b, owner) else None
+
+    def _sets_up(self, entry: EntryPoint) -> bool:
+        """Whether a public function starts the task that its object keeps: it comes before the others, and once."""
+        return entry.target.name in self.set_ups
 
     def _several(self, entry: EntryPoint, asked: frozenset[int]) -> bool:
         """Whether two tasks may run one coroutine at a time: it is begun again, or by several that run at a time."""
@@ -95,6 +111,17 @@ class TaskRaces(Races):
         super().__init__(world, overlap, singletons)
         self.guards = LoopGuards(world, singletons)
         self.suspension = Suspension(world)
+        # What is done to the content of each container.
+        self._changes: dict[Cell, list[Reached]] = {}
+
+    def find(self, reached: Iterable[Reached]) -> Iterator[Race]:
+        """Races of all places, places in order of their names."""
+        reached = tuple(reached)
+        self._changes = defaultdict(list)
+        for access in reached:
+            if access.touch.content and access.touch.effect in MUTATING and _on_loop(access):
+                self._changes[access.touch.place].append(access)
+        yield from super().find(reached)
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
         tasks = [access for access in accesses if _on_loop(access)]
@@ -128,15 +155,23 @@ class TaskRaces(Races):
             return frozenset()
         return REPLACING if looks else WRITES
 
+    def _inside(self, act: Reached) -> tuple[Reached, ...]:
+        """Elements that are changed in place, whatever name their container goes by there."""
+        base = act.touch.base
+        if not act.touch.content or base is None:
+            return ()
+        elements = self.world.get(self.world.element_cell(base))
+        changes = [change for obj in elements for change in self._changes.get(("e", self.world.heap.plain(obj)), ())]
+        # What is done to an element counts as done to the container that it is in.
+        return tuple(replace(change, touch=change.touch.on(base)) for change in changes)
+
     def _open(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> list[int]:
         """Where others have their turn in a compound; none when it has claimed its place by then."""
         start, end = first.touch.event, last.touch.event
         gaps = [
             index for index in range(start + 1, end) if self._suspends(flow, last, index) and _on_path(flow, index, end)
         ]
-        claimed = gaps and any(
-            start < part.touch.event < gaps[0] and part.touch.effect in MUTATING for part in parts
-        )
+        claimed = gaps and any(start < part.touch.event < gaps[0] and part.touch.effect in MUTATING for part in parts)
         return [] if claimed else gaps
 
     def _looks_again(self, flow: Flow, part: Reached, gap: int, act: Reached) -> bool:
