@@ -65,6 +65,7 @@ class Kept:
             if isinstance(event, f.Suspend) and event.how == "await":
                 node = facts.nodes[event.value]
                 call = facts.events[node.event] if isinstance(node, f.Result) else None
-                waited = (event.value, *(call.args if isinstance(call, f.Call) else ()))
-                if any(self._of_self(facts, value) == name for value in waited):
+                given = call.args if isinstance(call, f.Call) else ()
+                listed = [item for arg in given if isinstance(made := facts.nodes[arg], f.New) for item in made.items]
+                if any(self._of_self(facts, value) == name for value in (event.value, *given, *listed)):
                     yield index
