@@ -72,6 +72,8 @@ class Overlap:
 
     def _apart(self, entry: EntryPoint, a: Reached, b: Reached) -> bool:
         """Whether two runs of one entry point have an object each: their receivers, or what each was given."""
+        if entry.kept and (self.own(a) or self.own(b)):
+            return True
         return (entry.distinct_self and self.own(a) and self.own(b)) or (self.handed.alone(a) and self.handed.alone(b))
 
     def _coroutine(self, entry: EntryPoint) -> bool:

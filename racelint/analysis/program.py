@@ -457,7 +457,8 @@ class Analysis:
             others = [entry for entry in self.entries if entry.kind == "event-loop" and entry.target.name not in tasks]
             seen = self._reached_from(tuple(others))
             methods = self._public_family(owner)
-            fids = [fid for fid in methods if fid not in tasks]
+            own = self._reached_from(tuple(entry for entry in self.entries if entry.target.name in tasks))
+            fids = [fid for fid in methods if fid not in tasks and not (fid in own and self._internal(owner, fid))]
             if seen.intersection(fids):
                 fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
             if any(self.world.symbols.functions[fid].facts.is_async for fid in fids):
@@ -466,6 +467,13 @@ class Analysis:
                 index = number + len(found)
                 found.append(Group(index, entries, "event-loop", overlaps, api=owner, initially=begun))
         return tuple(found)
+
+    def _internal(self, owner: str, fid: str) -> bool:
+        """Whether a function is called by methods of its class and of no other one."""
+        callers = {owner_of(self.world, caller) for caller in self.graph.predecessors(fid)}
+        return bool(callers) and all(
+            caller is not None and related(self.world.symbols, caller, owner) for caller in callers
+        )
 
     def _public_family(self, owner: str) -> dict[str, str]:
         """The public functions of a class and of its subclasses, with the class whose instances they are called on."""

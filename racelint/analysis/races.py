@@ -156,9 +156,9 @@ class Races:
         """What others may do between a read and the write that is computed from it so that one of the two is lost."""
         return WRITES
 
-    def _inside(self, act: Reached) -> tuple[Reached, ...]:
-        """What others change inside of the elements of a container, so that it is lost when one is replaced."""
-        return ()
+    def _rivals_of(self, act: Reached, effects: frozenset[str]) -> tuple[Reached, ...]:
+        """What others do that is lost when the act overwrites it."""
+        return self.collisions.others(act, effects, "lasting")
 
     def _walks_on(self, flow: Flow, access: Reached) -> bool:
         """Whether others can run while a loop over a container is under way."""
@@ -218,8 +218,7 @@ class Races:
             if self._apart(flow, read, act):
                 continue
             wanted = self._losing(flow, read, act, parts)
-            rivals = (*self.collisions.others(act, wanted, "lasting"), *self._inside(act)) if wanted else ()
-            candidates = rivals or (act,) if wanted else ()
+            candidates = self._rivals_of(act, wanted) or (act,) if wanted else ()
             if not any(access.touch.effect in REPLACING or access.touch.place != touch.place for access in candidates):
                 continue
             covering = self.guards.covering(read, act)

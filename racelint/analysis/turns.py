@@ -21,6 +21,7 @@ from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
+from racelint.link.classes import related
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -65,6 +66,8 @@ class Turns(Overlap):
         """The reason when a public function is on one side: a class that counts on several callers, or its own task."""
         owner = a.group.api or b.group.api
         first, second = a.state.entry, b.state.entry
+        if not (self._own_code(a, owner) and self._own_code(b, owner)):
+            return None
         if a.group is b.group:
             if not a.group.self_overlap or self._sets_up(first) or self._sets_up(second):
                 return None
@@ -76,7 +79,16 @@ class Turns(Overlap):
         task = other.state.entry
         if task.target.name not in self.api_threads.get(owner, frozenset()) or self.before(called, task):
             return None
-        return task.why if self._of_owner(a, owner) and self._of_owner(b, owner) else None
+        if called.state.entry.target.name in {fid for fid, _ in task.begins} and task.begins.isdisjoint(called.started):
+            return None  # it goes on to start the task
+        return task.why
+
+    def _own_code(self, access: Reached, owner: str) -> bool:
+        """Whether a class itself touches its state: of what others do with it nothing is known."""
+        info = self.symbols.functions[access.touch.fid]
+        while info.cls is None and info.parent is not None:
+            info = self.symbols.functions[info.parent]
+        return info.cls is not None and related(self.symbols, info.cls, owner) and self._of_owner(access, owner)
 
     def _sets_up(self, entry: EntryPoint) -> bool:
         """Whether a public function starts the task that its object keeps: it comes before the others, and once."""
@@ -155,6 +167,16 @@ class TaskRaces(Races):
             return frozenset()
         return REPLACING if looks else WRITES
 
+    def _rivals_of(self, act: Reached, effects: frozenset[str]) -> tuple[Reached, ...]:
+        lasting = super()._rivals_of(act, effects)
+        return (*(other for other in lasting if not self._names_constant(other)), *self._inside(act))
+
+    def _names_constant(self, access: Reached) -> bool:
+        """Whether a constant with a name is stored (``self.id = Request.NO_ID``): it overwrites on purpose, too."""
+        touch, nodes = access.touch, self.flows[access.touch.fid].facts.nodes
+        value = nodes[touch.value] if touch.value >= 0 else None
+        return touch.effect == "rebind" and isinstance(value, (f.Attr, f.Global, f.Imported)) and _in_capitals(value)
+
     def _inside(self, act: Reached) -> tuple[Reached, ...]:
         """Elements that are changed in place, whatever name their container goes by there."""
         base = act.touch.base
@@ -197,6 +219,11 @@ class TaskRaces(Races):
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
         return isinstance(event, f.Suspend) and self.suspension.really(access.touch.fid, event)
+
+
+def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:
+    """Whether a name is that of a constant, by PEP 8."""
+    return bool(node.name) and str(node.name).isupper()
 
 
 def _on_loop(access: Reached) -> bool:
