@@ -72,7 +72,8 @@ class Overlap:
 
     def _apart(self, entry: EntryPoint, a: Reached, b: Reached) -> bool:
         """Whether two runs of one entry point have an object each: their receivers, or what each was given."""
-        if entry.kept and (self.own(a) or self.own(b)):
+        owner = entry.target.owner
+        if entry.kept and owner is not None and (self._of_owner(a, owner.name) or self._of_owner(b, owner.name)):
             return True
         return (entry.distinct_self and self.own(a) and self.own(b)) or (self.handed.alone(a) and self.handed.alone(b))
 

@@ -1,7 +1,7 @@
 """Tasks that an object keeps in an attribute of its own, and looks at again: it has one of them at a time.
 
-``self._task = create_task(self._run())`` is awaited, cancelled or asked for before the next one is started; a task that is
-only put into a set (against the garbage collector), or that nobody looks at, may run beside others of its kind.
+``self._task = create_task(self._run())`` is awaited, cancelled or asked for before the next one is started; a task that
+is only put into a set (against the garbage collector), or that nobody looks at, may run beside others of its kind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Kept:
         self.world = world
 
     def slot(self, fid: str, index: int) -> str:
-        """The attribute that the result of a call is stored in, when some method of the class reads it; else nothing."""
+        """The attribute that a call's result is stored in, when some method of the class reads it; else nothing."""
         facts = self.world.symbols.functions[fid].facts
         for event in facts.events[index + 1 :]:
             if isinstance(event, f.Access) and event.kind == "store" and event.value >= 0:
