@@ -1,6 +1,6 @@
 """Runs racelint on the releases in ``packages.toml`` and prints what it found and what it cost.
 
-python -m benchmarks.packages [--only NAME] [--cache DIR] [--json OUT] [--racelint CMD]
+python -m benchmarks.packages [--set SET] [--only NAME] [--cache DIR] [--json OUT] [--racelint CMD]
 """
 
 from __future__ import annotations
@@ -20,21 +20,30 @@ from benchmarks.releases import DEFAULT_CACHE, FetchError, fetch
 from benchmarks.tool import Run, ToolError, command_of, per_thousand, run
 
 PACKAGES = Path(__file__).parent / "packages.toml"
+DEFAULT_SET = "packages"
 COLUMNS = ("files", "lost", "lines", "probl.", "error", "warn.", "err/kl", "all/kl", "s", "s/kl", "MB", "MB all")
 HEADER = f"{'package':<28}" + "".join(f"{column:>9}" for column in COLUMNS)
 
 
-def load(path: Path = PACKAGES) -> dict[str, str]:
-    """Version by package name."""
-    return {str(name): str(version) for name, version in tomllib.loads(path.read_text("utf-8"))["packages"].items()}
+def sets(path: Path = PACKAGES) -> dict[str, dict[str, str]]:
+    """Version by package name, by the name of the set."""
+    return {
+        str(group): {str(name): str(version) for name, version in packages.items()}
+        for group, packages in tomllib.loads(path.read_text("utf-8")).items()
+    }
 
 
-def chosen(only: Sequence[str] | None) -> dict[str, str]:
-    """The packages to check; raises ValueError for a name that is not in the list."""
-    every = load()
+def load(group: str = DEFAULT_SET) -> dict[str, str]:
+    """Version by package name of one set; raises KeyError for a set that is not there."""
+    return sets()[group]
+
+
+def chosen(only: Sequence[str] | None, group: str = DEFAULT_SET) -> dict[str, str]:
+    """The packages of a set to check; raises ValueError for a name that is not in it."""
+    every = load(group)
     unknown = sorted(set(only or ()) - set(every))
     if unknown:
-        raise ValueError(f"not in packages.toml: {', '.join(unknown)}")
+        raise ValueError(f"not among the {group} of packages.toml: {', '.join(unknown)}")
     return {name: version for name, version in every.items() if not only or name in only}
 
 
@@ -61,13 +70,14 @@ def line_of(name: str, files_there: int, done: Run) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; exit status 1 when a package could not be fetched or analysed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.packages", description=__doc__.splitlines()[0])
+    parser.add_argument("--set", choices=sorted(sets()), default=DEFAULT_SET, help="which packages (default: packages)")
     parser.add_argument("--only", action="append", metavar="NAME", help="this package (may be repeated)")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="where releases are kept")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the full reports to this file")
     parser.add_argument("--racelint", metavar="CMD", help="the command to run (default: python -m racelint)")
     options = parser.parse_args(arguments)
     try:
-        packages = chosen(options.only)
+        packages = chosen(options.only, options.set)
     except ValueError as error:
         parser.error(str(error))
     command, reports, failed = command_of(options.racelint), {}, 0

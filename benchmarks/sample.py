@@ -1,6 +1,7 @@
-"""Draws error-level findings at random over the packages of ``packages.toml``, to be judged by reading the code.
+"""Draws findings of one severity at random over a set of ``packages.toml``, to be judged by reading the code.
 
-    python -m benchmarks.sample [--count 30] [--name errors] [--cache DIR] [--reports packages.json] [--racelint CMD]
+    python -m benchmarks.sample [--set packages] [--severity error] [--count 30] [--name errors] [--cache DIR]
+                                [--reports packages.json] [--racelint CMD]
 
 The seed is in ``judged/seed.txt``: the same findings give the same draw. ``--reports`` takes what
 ``benchmarks.packages --json`` wrote instead of running racelint again.
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.judged import sheet
-from benchmarks.packages import load
+from benchmarks.packages import DEFAULT_SET, load, sets
 from benchmarks.releases import DEFAULT_CACHE, fetch
 from benchmarks.tool import command_of, run, shown
 
@@ -25,13 +26,13 @@ JUDGED = Path(__file__).parent / "judged"
 Drawn = tuple[str, dict[str, Any]]
 
 
-def draw(reports: Mapping[str, Mapping[str, Any]], count: int, seed: str) -> list[Drawn]:
-    """(package, finding) for ``count`` error-level findings, whatever the order of packages and findings."""
+def draw(reports: Mapping[str, Mapping[str, Any]], count: int, seed: str, severity: str = "error") -> list[Drawn]:
+    """(package, finding) for ``count`` findings of this severity, whatever the order of packages and findings."""
     every = [
         (package, finding)
         for package, report in reports.items()
         for finding in shown(dict(report))
-        if finding["severity"] == "error"
+        if finding["severity"] == severity
     ]
     every.sort(key=lambda drawn: (drawn[1]["fingerprint"], drawn[0]))
     return random.Random(seed).sample(every, min(count, len(every)))
@@ -40,6 +41,8 @@ def draw(reports: Mapping[str, Mapping[str, Any]], count: int, seed: str) -> lis
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; exit status 2 when the sheet already holds verdicts."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sample", description=__doc__.splitlines()[0])
+    parser.add_argument("--set", choices=sorted(sets()), default=DEFAULT_SET, help="which packages (default: packages)")
+    parser.add_argument("--severity", choices=("error", "warning"), default="error", help="which findings")
     parser.add_argument("--count", type=int, default=30, metavar="N", help="how many findings (default: 30)")
     parser.add_argument("--name", default="errors", help="name of the sheet in benchmarks/judged (default: errors)")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="where releases are kept")
@@ -50,14 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if target.exists() and any(one["verdict"] for one in sheet.read(target)):
         print(f"{target} holds verdicts; choose another --name", file=sys.stderr)
         return 2
-    versions = load()
+    versions = load(options.set)
     trees = {package: fetch(package, version, options.cache) for package, version in versions.items()}
     if options.reports:
         reports = json.loads(options.reports.read_text(encoding="utf-8"))
     else:
         command = command_of(options.racelint)
         reports = {package: run(command, tree).report for package, tree in trees.items()}
-    drawn = draw(reports, options.count, (JUDGED / "seed.txt").read_text(encoding="utf-8").strip())
+    drawn = draw(reports, options.count, (JUDGED / "seed.txt").read_text(encoding="utf-8").strip(), options.severity)
     sheet.write(target, [sheet.entry(name, versions[name], finding, trees[name]) for name, finding in drawn])
     print(f"{target}: {len(drawn)} findings to judge")
     return 0

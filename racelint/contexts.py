@@ -16,7 +16,7 @@ from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj
-from racelint.link.world import World
+from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
@@ -33,7 +33,9 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``kept``: the attribute of its receiver that a task is kept in (see ``link.kept``). ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    run and no more. ``kept``: the attribute of its receiver that a task is kept in (see ``link.kept``). ``server`` is
+    the kind of server that calls it, ``serves`` the calls that run it (see ``serving``). ``feed``: no code of the
+    project runs here; the framework changes this container (see ``analysis.fed``).
     """
 
     target: Obj
@@ -57,6 +59,7 @@ class EntryPoint:
     kept: str = ""
     server: str = ""
     serves: frozenset[Event] = frozenset()
+    feed: Feed | None = None
 
     @property
     def function(self) -> str:

@@ -419,8 +419,12 @@ def test_a_row_of_the_packages_counts_lost_files(tmp_path: Path, fake: list[str]
 def test_packages_are_pinned() -> None:
     assert set(packages.load()) == {"kopf", "patroni", "skypilot", "apache-airflow-core", "ansible-core"}
     assert packages.chosen(["kopf"]) == {"kopf": packages.load()["kopf"]}
+    assert len(packages.load("services")) == 10
+    assert not set(packages.load("services")) & set(packages.load())
     with pytest.raises(ValueError, match="none-such"):
         packages.chosen(["none-such"])
+    with pytest.raises(ValueError, match="kopf"):
+        packages.chosen(["kopf"], "services")
 
 
 # --- judging
@@ -438,6 +442,7 @@ def test_a_draw_depends_on_the_seed_and_not_on_the_order() -> None:
     assert drawn != sample.draw(reports(1), 10, "2")
     assert len(drawn) == 10
     assert len(sample.draw(reports(1), 1000, "1")) == 100
+    assert [(name, one["fingerprint"]) for name, one in sample.draw(reports(1), 10, "1", "warning")] == [("a", "w")]
 
 
 def test_a_sheet_shows_both_sides_and_counts_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

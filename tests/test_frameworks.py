@@ -10,7 +10,7 @@ import pytest
 from racelint.frameworks.schema import Argument, Entry, Matcher, TableError, Tables, builtin, merge, parse
 
 ENTRIES = builtin().entry
-FAMILIES = ("entry", "guard", "guard_decorator", "container", "consumer", "calls", "confined")
+FAMILIES = ("entry", "guard", "guard_decorator", "container", "consumer", "calls", "confined", "fed")
 DOTTED = re.compile(r"(\*|\*?[A-Za-z_]\w*)(\.(\*|[A-Za-z_]\w*(\(\))?))*")
 
 

@@ -86,6 +86,8 @@ class Arguments:
     def _constant(self, caller: Evaluator, node: int) -> tuple[Obj, ...] | None:
         """What a constant is known by, also when it is handed on by a function that was given one; else None."""
         value = caller.nodes[node]
+        if node in caller.truths:
+            return (self.world.heap.make("const", str(caller.truths[node])),)
         if isinstance(value, f.Const):
             return (self.world.heap.make("const", value.text),) if value.text in TRUTH else ()
         if isinstance(value, f.Param):

@@ -13,6 +13,7 @@ from racelint.model import facts as f
 
 # Constants whose truth decides tests, as source text.
 TRUTH = {"None": False, "False": False, "True": True}
+NOTHING: Mapping[int, bool] = {}
 
 
 def asked(facts: f.Function) -> frozenset[str]:
@@ -42,23 +43,34 @@ def _params(facts: f.Function, node: int) -> Iterator[str]:
             yield from _params(facts, option)
 
 
-def dead(facts: f.Function, params: Mapping[str, tuple[Obj, ...]]) -> frozenset[int]:
-    """Blocks that cannot run when parameters hold this."""
+def dead(
+    facts: f.Function, params: Mapping[str, tuple[Obj, ...]], truths: Mapping[int, bool] = NOTHING
+) -> frozenset[int]:
+    """Blocks that cannot run when parameters hold this, and the ``truths`` of some nodes are known."""
     constants = {name: objs[0].name for name, objs in params.items() if len(objs) == 1 and objs[0].kind == "const"}
-    if not constants:
+    if not constants and not truths:
         return frozenset()
     found: set[int] = set()
     for index, block in enumerate(facts.blocks):
         if block.parent in found and index:
             found.add(index)
         elif block.test >= 0 and block.kind in ("then", "else"):
-            known = _truth(facts, block.test, constants)
+            known = truth(facts, block.test, constants, truths)
             if known is not None and known != (block.kind == "then"):
                 found.add(index)
     return frozenset(found)
 
 
-def _truth(facts: f.Function, node: int, constants: Mapping[str, str]) -> bool | None:
+def truth(
+    facts: f.Function, node: int, constants: Mapping[str, str], truths: Mapping[int, bool] = NOTHING
+) -> bool | None:
+    """Whether a node is true when parameters are these constants; None when that is not known."""
+    if node in truths:
+        return truths[node]
+
+    def of(inner: int) -> bool | None:
+        return truth(facts, inner, constants, truths)
+
     value = facts.nodes[node]
     match value:
         case f.Const(text):
@@ -66,16 +78,19 @@ def _truth(facts: f.Function, node: int, constants: Mapping[str, str]) -> bool |
         case f.Param(name):
             return TRUTH[constants[name]] if name in constants else None
         case f.Derived((inner,), "Not"):
-            known = _truth(facts, inner, constants)
+            known = of(inner)
             return None if known is None else not known
         case f.Derived((left, right), "and"):
-            both = {_truth(facts, left, constants), _truth(facts, right, constants)}
+            both = {of(left), of(right)}
             return False if False in both else both.pop() if len(both) == 1 else None
+        case f.Derived((left, right), "or"):
+            both = {of(left), of(right)}
+            return True if True in both else both.pop() if len(both) == 1 else None
         case f.Derived((left, right), "Is" | "IsNot" as op):
             same = _same(facts, left, right, constants)
             return None if same is None else same == (op == "Is")
         case f.Phi(options):
-            every = {_truth(facts, option, constants) for option in options}
+            every = {of(option) for option in options}
             return every.pop() if len(every) == 1 else None
         case _:
             return None

@@ -32,7 +32,7 @@ MUTATING: frozenset[str] = frozenset(
     ("rebind", "unbind", "insert", "delete", "discard", "clear", "update", "claim", "order")
 )
 RESIZING: frozenset[str] = frozenset(("insert", "delete", "discard", "clear", "update", "claim"))
-_FROM_EFFECT: dict[Effect, Kind] = {
+FROM_EFFECT: dict[Effect, Kind] = {
     "read": "look",
     "item": "item",
     "insert": "insert",
@@ -87,12 +87,14 @@ class Effects:
     def __init__(self, world: World) -> None:
         self.world = world
         self.names = _holder_names(world)
+        # What a framework hands out has the name it is handed out under, wherever else it may be kept.
+        self.fed = {obj: feed.name for feed in world.feeds for obj in feed.objs}
         self.generic: dict[str, Kind] = {}
         for name in GENERIC_TYPES:
             row = world.container_row(name)
             for method, effect in (row.methods if row is not None else {}).items():
-                if effect in _FROM_EFFECT:
-                    self.generic.setdefault(method, _FROM_EFFECT[effect])
+                if effect in FROM_EFFECT:
+                    self.generic.setdefault(method, FROM_EFFECT[effect])
 
     # -- accesses -----------------------------------------------------------------------------------------------------
 
@@ -105,9 +107,15 @@ class Effects:
         else:
             effect = CONTENT_KINDS[event.kind]
             for obj in evaluator.eval(event.target):
+                if event.kind == "grow" and obj.kind == "opaque" and not self._container(evaluator, event.value):
+                    continue  # ``text += more`` on what may as well be a number or a string
                 yield from self._content(
                     evaluator, event.target, obj, index, event.line, effect, event.key, event.value, event.aug
                 )
+
+    def _container(self, evaluator: Evaluator, node: int) -> bool:
+        """Whether a value is known to be a container: what is added to one in place."""
+        return any(obj.kind == "ext" and self.world.container_row(obj.name) for obj in evaluator.eval(node))
 
     def _slots(self, evaluator: Evaluator, event: f.Access, index: int, effect: Kind) -> Iterator[Touch]:
         for place, base, name in self.slots(evaluator, event.target):
@@ -233,8 +241,8 @@ class Effects:
 
     def _content_place(self, evaluator: Evaluator, node: int, obj: Obj) -> tuple[Cell, str]:
         plain = self.world.heap.plain(obj)
-        name = ""
-        for _, _, display in self.slots(evaluator, node):
+        name = self.fed.get(plain, "")
+        for _, _, display in () if name else self.slots(evaluator, node):
             name = display
             break
         if not name:
@@ -271,10 +279,11 @@ class Effects:
             elif callee.kind == "symbol":
                 row = world.consumers.first(callee.name)
                 if row is not None and self._applies(row.if_keyword, row.unless_keyword, call):
-                    effect = _FROM_EFFECT.get(row.effect)
+                    effect = FROM_EFFECT.get(row.effect)
                     if effect is not None:
                         for arg in call.args:
-                            yield from self._walked(evaluator, arg, index, call.line, effect)
+                            for touch in self._walked(evaluator, arg, index, call.line, effect):
+                                yield replace(touch, effect=effect) if row.counts else touch
         if isinstance(node, f.Attr) and node.name in self.generic:
             for obj in evaluator.eval(node.base):
                 if obj.kind == "opaque":
@@ -312,7 +321,7 @@ class Effects:
         effect = row.methods.get(method)
         if effect is None or effect in ("view", "self"):
             return
-        kind = _FROM_EFFECT[effect]
+        kind = FROM_EFFECT[effect]
         tolerant = method == "pop" and len(call.args) > 1 and row.mapping
         if kind == "delete" and tolerant:
             kind = "discard"

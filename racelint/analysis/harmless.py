@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from racelint.analysis.commute import Commute
 from racelint.analysis.effects import Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
@@ -24,6 +25,7 @@ class Harmless:
         self.flows = flows
         self.values = Values(world)
         self.frozen = Frozen(world, self.values, reached)
+        self.order = Commute(world, flows)
         self._constant: dict[tuple[str, int], bool] = {}
         self._answer: dict[tuple[str, int], bool] = {}
 
@@ -132,6 +134,10 @@ class Harmless:
             return True
         one, other = self._keys(a), self._keys(b)
         return one is not None and other is not None and one.isdisjoint(other)
+
+    def commute(self, a: Reached, b: Reached) -> bool:
+        """Whether two changes of a container may come in any order."""
+        return self.order.both_add(a, b) or self.order.fans_in(a, b)
 
     def other_closure(self, a: Reached, b: Reached) -> bool:
         """Whether two closures of one function each use a key of their own, which the function that made them has."""

@@ -34,6 +34,17 @@ class Lock:
     reentrant: bool = False
 
 
+def attempt(facts: f.Function, region: f.Region) -> int:
+    """The node that is false when a lock was not to be had, for ``lock.acquire(False)``; -1 for a call that waits."""
+    if region.how != "acquire" or region.method != "acquire" or region.call < 0:
+        return -1
+    call = facts.events[region.call]
+    assert isinstance(call, f.Call)
+    given = [value for name, value in call.kwargs if name == "blocking"] or list(call.args[:1])
+    asked = facts.nodes[given[0]] if given else None
+    return call.result if isinstance(asked, f.Const) and asked.text == "False" else -1
+
+
 def same_lock(a: Lock, b: Lock) -> bool:
     """Whether two regions exclude each other: the same lock object, and not both as readers."""
     if a.reading and b.reading:

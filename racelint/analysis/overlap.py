@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
@@ -33,16 +33,18 @@ class Overlap:
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
         made: Mapping[str, int],
+        callers: Mapping[str, Sequence[Event]],
         active: frozenset[str],
         provenance: Provenance,
         dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
-        self.handed = Handed(world, sharing)
+        self.handed = Handed(world, sharing, callers, provenance.plain)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
         self.made = made
+        self.callers = callers
         self.active = active
         self.provenance = provenance
         self.dedicated = dedicated
@@ -51,6 +53,8 @@ class Overlap:
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""
+        if any(access.group.api and access.group.kind == "event-loop" for access in (a, b)):
+            return None  # tasks of the user, see `turns`
         if a.group is b.group:
             return self._within(a, b)
         return self._across(a, b)
@@ -75,7 +79,8 @@ class Overlap:
         owner = entry.target.owner
         if entry.kept and owner is not None and (self._of_owner(a, owner.name) or self._of_owner(b, owner.name)):
             return True
-        return (entry.distinct_self and self.own(a) and self.own(b)) or (self.handed.alone(a) and self.handed.alone(b))
+        own = entry.distinct_self and self.own(a) and self.own(b)
+        return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
 
     def _coroutine(self, entry: EntryPoint) -> bool:
         return self.symbols.functions[entry.target.name].facts.is_async
@@ -220,6 +225,22 @@ class Overlap:
             return 0
         makers = max(self._makers(a.touch.base), self._makers(b.touch.base))
         return 0 if makers < SOME else 1 if makers <= MANY else 2
+
+    def supposed(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses meet only if users call what they are not seen to call from several threads.
+
+        A lock that a class owns says so of all its public functions alike; and what the project calls itself is perhaps
+        called by nobody else. A class that starts a thread leaves no such doubt about what only others can call.
+        """
+        for api, other in ((a, b), (b, a)):
+            if not api.group.api or api.group.api == LIBRARY:
+                continue
+            started = self.api_threads.get(api.group.api, frozenset())
+            if api.group is other.group or other.state.entry.target.name not in started:
+                return True
+            if self.callers.get(api.state.entry.target.name):
+                return True
+        return False
 
     def _makers(self, obj: Obj | None) -> int:
         """How many calls may have made an object whose origin is unknown; 0 when it is known."""

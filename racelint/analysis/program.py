@@ -10,10 +10,12 @@ from functools import cached_property
 import networkx as nx
 
 from racelint import serving
+from racelint.analysis import fed
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
+from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Locks
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
@@ -83,6 +85,7 @@ class Analysis:
         entries = (*self.discovery.run(), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
+        self.feeding = serving.placed(fed.contexts(world), servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.locks = Locks(world)
@@ -103,7 +106,9 @@ class Analysis:
         required = self.contracts.held
         effects = Effects(world)
         records, watched = Records(), Watcher(world, self.locks)
-        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, (records, watched))
+        identity = Identity(world, self._plain)
+        watches = (records, watched)
+        walker = Walker(world, self.locks, effects, sharing, self.starts, active, required, identity, watches)
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
             if progress is not None:
@@ -111,9 +116,12 @@ class Analysis:
             walker.walk(group)
             covered.append((group, walker.covered))
         self._walk_under_locks(walker, watched, covered)
-        reached = records.reached
+        by_frameworks = tuple(fed.changes(world, self.feeding, len(groups)))
+        groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
+        reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), active)
+        callers = self.discovery.sites.callers
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), callers, active)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)
@@ -122,16 +130,17 @@ class Analysis:
         finder.judges = self.judges
         races = list(finder.find(reached))
         known = {(race.first.touch.fid, race.name) for race in races}
-        callers = self._task_interfaces(len(groups))
-        by_tasks, begun = self._walk_callers(callers, api_classes)
+        users = self._task_interfaces(len(groups))
+        by_tasks, begun = self._walk_users(users, api_classes, identity)
         turns = Turns(
             world,
             sharing,
-            (*groups, *callers),
+            (*groups, *users),
             {site: sites.get(site, set()) | begun.get(site, set()) for site in {**sites, **begun}},
             {owner: tasks for owner, _, tasks in self.families},
             self._made(),
-            active | self.own_tasks.keys() | {group.api for group in callers},
+            callers,
+            active | self.own_tasks.keys() | {group.api for group in users},
             provenance,
             Dedicated(world, self.waited_for),
         )
@@ -144,7 +153,7 @@ class Analysis:
 
         def look(watch: Watch) -> None:
             everyone = Everyone(world, self.entries, api_classes)
-            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, (watch,))
+            surveyor = Survey(world, self.locks, effects, everyone, self.starts, active, required, identity, (watch,))
             for group in self._everything():
                 surveyor.walk(group)
 
@@ -160,7 +169,7 @@ class Analysis:
             world,
             self.graph,
             self.entries,
-            (*groups, *callers),
+            (*groups, *users),
             (*reached, *by_tasks),
             tuple(races),
             overlap,
@@ -487,17 +496,15 @@ class Analysis:
         why = "public functions run in the tasks of the user"
         return self._entry(fid, "event-loop", why, self.world.heap.make("inst", cid))
 
-    def _walk_callers(
-        self, groups: Iterable[Group], api_classes: Iterable[str]
+    def _walk_users(
+        self, groups: Iterable[Group], api_classes: Iterable[str], identity: Identity
     ) -> tuple[tuple[Reached, ...], Mapping[Event, set[int]]]:
         """What the tasks of users reach, and which of them begin something where: threads have no part in it."""
         world, records = self.world, Records()
-        classes = dict.fromkeys((*api_classes, *(group.api for group in groups)))
-        sharing = Sharing(world, self.entries, classes)
-        active = frozenset(classes)
-        walker = Walker(
-            world, self.locks, Effects(world), sharing, self.starts, active, self.contracts.held, (records,)
-        )
+        active = dict.fromkeys((*api_classes, *(group.api for group in groups)))
+        sharing, effects = Sharing(world, self.entries, active), Effects(world)
+        held, watches = self.contracts.held, (records,)
+        walker = Walker(world, self.locks, effects, sharing, self.starts, frozenset(active), held, identity, watches)
         for group in groups:
             walker.walk(group)
         return records.reached, walker.visited_sites

@@ -20,6 +20,7 @@ from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached
+from racelint.frameworks.schema import Fed
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -60,6 +61,8 @@ class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
     ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
+    ``mild``: a single read of a slot, which sees what was there before a change or after it. ``supposed``: see
+    ``Overlap.supposed``.
     """
 
     pattern: Pattern
@@ -72,13 +75,21 @@ class Race:
     split: bool = False
     latent: bool = False
     severe: bool = True
+    mild: bool = False
     guess: int = 0
     gap: int = 0
+    supposed: bool = False
 
     @property
     def doubt(self) -> int:
         """How many steps of the ways to both sides, and from one object to the other, were not resolved exactly."""
         return max(access.state.doubt for access in self.reached) + self.guess
+
+    @property
+    def fed(self) -> Fed | None:
+        """The row of the framework that is the other side, when no code of the project is."""
+        feed = self.second.state.entry.feed
+        return None if feed is None else feed.row
 
     @property
     def reached(self) -> tuple[Reached, ...]:
@@ -120,7 +131,8 @@ class Races:
         for race in found:
             changes = [access for access in race.reached if access.touch.effect in MUTATING]
             if not self.first_use.follows(changes):
-                yield replace(race, guess=self.overlap.guess(race.first, race.second))
+                a, b = race.first, race.second
+                yield replace(race, guess=self.overlap.guess(a, b), supposed=self.overlap.supposed(a, b))
 
     # -- one place ----------------------------------------------------------------------------------------------------
 
@@ -129,6 +141,8 @@ class Races:
         if not late and not self.collisions.changed(accesses):
             return
         self.collisions.at(accesses, everywhere=True)
+        # What a framework does is no place to act, and takes no lock of the project.
+        accesses = [access for access in accesses if access.state.entry.feed is None]
         guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
         for race in self._compounds(name, accesses, guard):
@@ -294,7 +308,9 @@ class Races:
             pattern: Pattern = "lazy-singleton" if singleton else "check-then-act"
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
-            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act))
+            # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
+            severe = hit[0].state.entry.feed is None
+            return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
@@ -452,9 +468,10 @@ class Races:
             hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is None:
                 continue
-            race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes)
+            mild = touch.effect == "read" and not touch.content and not hit[0].touch.content
+            race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes, mild=mild)
             known = found.get(touch.fid)
-            if known is None or (race.severe and not known.severe):
+            if known is None or (race.severe, known.mild) > (known.severe, race.mild):
                 found[touch.fid] = race
         yield from found.values()
 
@@ -507,7 +524,9 @@ class Races:
                 candidates = tuple(
                     other
                     for other in self.collisions.others(access, REORDERING, "harmful")
-                    if not self.harmless.other_closure(access, other) and not self._same_memo(access, other)
+                    if not self.harmless.other_closure(access, other)
+                    and not self._same_memo(access, other)
+                    and not self.harmless.commute(access, other)
                 )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)

@@ -49,7 +49,15 @@ class UnderLocks(Survey):
 
     def __init__(self, walk: Walker, graph: nx.DiGraph[str], watches: Sequence[Watch]) -> None:
         super().__init__(
-            walk.world, walk.locks, walk.effects, walk.sharing, walk.starts, walk.active, walk.required, watches
+            walk.world,
+            walk.locks,
+            walk.effects,
+            walk.sharing,
+            walk.starts,
+            walk.active,
+            walk.required,
+            walk.identity,
+            watches,
         )
         functions = self.world.symbols.functions
         self.takers = frozenset(fid for fid, info in functions.items() if info.facts.regions and self._takes(fid))

@@ -81,6 +81,9 @@ class Witness(Harmless):
     def other_key(self, a: Reached, b: Reached) -> bool:
         return self._noted(super().other_key(a, b), "they are to entries with different constant keys", a, b)
 
+    def commute(self, a: Reached, b: Reached) -> bool:
+        return self._noted(super().commute(a, b), "each only adds to it, and in whichever order none is lost", a, b)
+
     def fills_first(self, fill: Reached, walk: Reached) -> bool:
         text = "the loop comes after an update that adds the same keys every time"
         return self._noted(super().fills_first(fill, walk), text, fill, walk)

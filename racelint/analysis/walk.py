@@ -16,7 +16,8 @@ from racelint.analysis.arguments import Arguments, Params
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
-from racelint.analysis.locks import Lock, Locks
+from racelint.analysis.identity import Identity
+from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
 from racelint.contexts import EntryPoint
@@ -151,6 +152,7 @@ class Walker:
         starts: Starts,
         active: frozenset[str],
         required: Mapping[str, tuple[Lock, ...]],
+        identity: Identity,
         watches: Sequence[Watch],
     ) -> None:
         self.world = world
@@ -162,6 +164,7 @@ class Walker:
         self.starts = starts
         self.active = active
         self.required = required
+        self.identity = identity
         self.watches = tuple(watches)
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
@@ -248,15 +251,22 @@ class Walker:
         return next((other for other in variants if other <= held), None)
 
     def _merged(self, state: State) -> Params:
-        """What is still told apart when a function was followed with very many arguments: the receiver, for a while.
+        """What is still told apart when a function was followed with very many arguments.
 
-        What a constructor makes stays the constructor's own, however many callers there are.
+        The receiver, for a while, and constants, on which branches depend. What a constructor makes stays the
+        constructor's own, however many callers there are.
         """
         info = self.world.symbols.functions[state.fid]
         if info.cls is not None and info.facts.name == "__init__" and info.facts.params:
             made = self.world.heap.make("inst", info.cls, (state.fid, -9), fresh=True)
             return ((info.facts.params[0].name, (made,)),)
-        return state.params[:1] if self.per_function[state.fid] < 2 * STATES_PER_FUNCTION else ()
+        receiver = info.facts.params[0].name if info.facts.params else ""
+        few = self.per_function[state.fid] < 2 * STATES_PER_FUNCTION
+        return tuple(
+            (name, objs)
+            for name, objs in state.params
+            if (few and name == receiver) or (objs and all(obj.kind == "const" for obj in objs))
+        )
 
     def _adds_entry(self, state: State, known: list[State]) -> bool:
         """Whether a state shows another way in: a second entry point, and one of another module as well."""
@@ -326,7 +336,11 @@ class Walker:
                 region_locks[region] = self._region(evaluator, info.facts.regions[region])
             return tuple((lock, region) for lock in region_locks[region])
 
-        unreachable = dead(info.facts, evaluator.params)
+        evaluator.truths = {
+            **self.identity.truths(evaluator, self.group.entries),
+            **self._attempts(evaluator, state),
+        }
+        unreachable = dead(info.facts, evaluator.params, evaluator.truths)
         for index, event in enumerate(info.facts.events):
             if event.block in unreachable:
                 continue
@@ -373,6 +387,17 @@ class Walker:
                     ended = self.starts.executors.get(world.heap.plain(obj))
                     if ended:
                         started = started - ended
+
+    def _attempts(self, evaluator: Evaluator, state: State) -> dict[int, bool]:
+        """Attempts to take a lock that fail because a caller holds it."""
+        facts = evaluator.info.facts
+        found = {}
+        for region in facts.regions if state.held else ():
+            tried = attempt(facts, region)
+            locks = self.locks.of_region(evaluator, region) if tried >= 0 else ()
+            if any(not lock.reentrant and lock in state.held for lock in locks):
+                found[tried] = False
+        return found
 
     def _touched(
         self,
@@ -531,15 +556,12 @@ class Walker:
 
     def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
         world = self.world
-        heap = world.heap
         if callee.kind == "class":
             for target in targets(world, callee):
-                owner = target.owner
-                if owner is not None and owner.kind == "inst":
-                    made = heap.make("inst", callee.name, (evaluator.info.id, index), fresh=True)
-                    yield heap.make("bound", target.name, owner=made, func=target.func)
-                else:
-                    yield target
+                yield self._on_new(target, callee.name, evaluator, index)
+            return
+        if self._anew(callee, evaluator):
+            yield self._on_new(callee, callee.owner.name if callee.owner is not None else "", evaluator, index)
             return
         yield from targets(world, callee)
         name = callee.name if callee.kind in ("symbol", "member") else ""
@@ -549,6 +571,20 @@ class Walker:
                 for obj in evaluator.argument(call, row.function.position, row.function.keyword):
                     if obj.kind in ("func", "bound", "partial"):
                         yield from targets(world, obj)
+
+    def _on_new(self, target: Obj, cid: str, evaluator: Evaluator, index: int) -> Obj:
+        """A constructor, bound to the object that a call makes."""
+        if target.owner is None or target.owner.kind != "inst":
+            return target
+        made = self.world.heap.make("inst", cid, (evaluator.info.id, index), fresh=True)
+        return self.world.heap.make("bound", target.name, owner=made, func=target.func)
+
+    def _anew(self, callee: Obj, evaluator: Evaluator) -> bool:
+        """Whether an object is initialised once more (``self.__init__()`` in a method): it is as good as a new one."""
+        if callee.kind != "bound" or not callee.name.endswith(".__init__"):
+            return False
+        caller = evaluator.info.facts
+        return caller.cls is not None and caller.name not in ("__init__", "__new__", "__call__", "__setstate__")
 
     def _properties(
         self,

@@ -180,9 +180,11 @@ class Planner:
         """Makes ready for the races of one place."""
 
     def _one_kind(self, sites: Sites) -> None:
-        """Raises Refused for places of threads and tasks alike, and of signal handlers."""
+        """Raises Refused for places of threads and tasks alike, of signal handlers, and of frameworks."""
         every = [access for accesses in sites.accesses.values() for access in accesses]
         for access in every:
+            if access.state.entry.feed is not None:
+                raise Refused(f"no lock of the project keeps {access.state.entry.row} from changing it")
             if "signal" in (access.state.entry.kind, access.group.kind):
                 name = self.world.symbols.functions[access.touch.fid].display
                 raise Refused(

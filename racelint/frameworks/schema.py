@@ -174,7 +174,8 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A function that walks the containers it is given: ``iterate`` (may be interrupted) or ``snapshot`` (atomic).
 
     ``unless_keyword`` / ``if_keyword``: the effect holds only without / with that keyword (``json.dumps(indent=)``).
-    ``deep``: nested containers are walked as well.
+    ``deep``: nested containers are walked as well. ``counts``: it only asks how many elements there are, so it is one
+    step for containers whose copies are not (``Container.snapshot_safe``).
     """
 
     name: list[str]
@@ -183,6 +184,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     if_keyword: list[str] = []
     unless_keyword: list[str] = []
     deep: bool = False
+    counts: bool = False
     source: str = ""
 
 
@@ -258,12 +260,44 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that says which thread runs (``current``), or which one is the main thread, by object or by number."""
+
+    name: list[str]
+    who: Literal["current", "main"]
+    why: str
+    source: str = ""
+
+
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind."""
 
     name: list[str]
     server: str
     why: str
+    source: str = ""
+
+
+class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A container that a framework makes, hands to handlers as an argument, and changes itself, whoever has it.
+
+    ``name``: decorators of the functions that say what goes into it; it is handed over under such a function's name, or
+    under what the argument ``id`` of the decorator says. ``takers``: decorators of the functions that get it.
+    ``type``: what it is, and ``values`` what it holds when that is changed as well (``Container`` rows say how they
+    behave). ``context``: where the framework changes it, in the ways of ``changes``; ``server`` as in ``Entry``.
+    ``instead``: what to do about a loop over it, since no lock keeps the framework out.
+    """
+
+    name: list[str]
+    takers: list[str]
+    type: str
+    context: Literal["thread", "pool", "event-loop"]
+    changes: list[Literal["insert", "delete", "discard", "clear", "update", "claim", "order"]]
+    why: str
+    instead: str
+    id: Argument | None = None
+    values: str = ""
+    server: str = ""
     source: str = ""
 
 
@@ -282,6 +316,8 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    thread_identity: list[ThreadIdentity] = []
+    fed: list[Fed] = []
     loop_bound: list[LoopBound] = []
 
 

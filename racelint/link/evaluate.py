@@ -52,6 +52,8 @@ class Evaluator(Annotations, CallResults):
         self._memo: dict[int, Objs] = {}
         self._active: set[int] = set()
         self.depth = 0
+        # Nodes whose truth is known here for another reason than their operands.
+        self.truths: Mapping[int, bool] = {}
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -247,7 +249,7 @@ class Evaluator(Annotations, CallResults):
                 found.update(self.elements(obj.owner))
             elif obj.kind == "ext" and obj.name == "enumerate":
                 found[self.world.heap.make("pair", "", owner=obj)] = None
-            elif obj.kind == "ext" and obj.name in ("dict", "collections.defaultdict", "collections.OrderedDict"):
+            elif obj.kind == "ext" and obj.name in self.world.mappings:
                 continue  # iterating a mapping yields keys, which are not tracked
             elif obj.kind == "inst":
                 found.update(self._iterated(obj))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from racelint.frameworks.schema import Tables
-from racelint.link import classes, symbols
+from racelint.link import classes, fed, symbols
 from racelint.link.evaluate import Evaluator
 from racelint.link.solve import Solver
 from racelint.link.symbols import ClassInfo
@@ -20,6 +20,7 @@ def link(modules: Iterable[tuple[f.ModuleFacts, str]], aliases: Mapping[str, str
     _decorator_names(world)
     classes.linearise(world.symbols, lambda info: _bases(world, info))
     classes.collect_attributes(world.symbols)
+    world.feeds = fed.hand_out(world)
     Solver(world).solve()
     return world
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from racelint.frameworks.schema import Container, Matcher, Tables
+from racelint.frameworks.schema import Container, Fed, Matcher, Tables
 from racelint.link import classes as hierarchy
 from racelint.link.objects import Heap, Obj, Objs
 from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, Symbols
@@ -29,6 +30,16 @@ DISPLAYS = frozenset(("dict", "list", "set", "tuple", "generator"))
 MAX_IMPORT_DEPTH = 24
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """A container that a framework fills with what ``function`` returns: ``objs`` are it and what it holds."""
+
+    row: Fed
+    function: str
+    name: str
+    objs: tuple[Obj, ...]
+
+
 class World:
     """Shared state of the linking phase; read-only once solved."""
 
@@ -39,6 +50,7 @@ class World:
         self.cells: dict[Cell, Objs] = {}
         self.guards = Matcher.of(tables.guard)
         self.containers = Matcher.of(tables.container)
+        self.mappings = frozenset(name for row in tables.container if row.mapping for name in row.name)
         self.consumers = Matcher.of(tables.consumer)
         self.calls = Matcher.of(tables.calls)
         self.results = Matcher.of(tables.result)
@@ -47,6 +59,8 @@ class World:
         self.class_stores: set[Cell] = set()
         # (function, event) -> objects called there; filled while solving.
         self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
+        # Containers that frameworks fill; found before solving.
+        self.feeds: tuple[Feed, ...] = ()
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
 

@@ -34,7 +34,7 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         race,
         RULE.name,
         RULE.code,
-        RULE.severity,
+        "error" if race.severe else "warning",
         message,
         first=phrasing.side(race.first, until=act, access="check", detail=f"check, await, {VERBS[act.touch.effect]}"),
         second=phrasing.side(phrasing.other(race)),

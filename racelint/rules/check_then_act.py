@@ -30,13 +30,19 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         race,
         RULE.name,
         RULE.code,
-        RULE.severity,
+        "error" if race.severe else "warning",
         message,
         first=phrasing.side(race.first, until=act, access="check", detail=f"check, then {VERBS[act.touch.effect]}"),
         second=phrasing.side(other),
         consequence=_consequence(race),
-        advice=phrasing.lock_advice(race) + ", from the check to the act",
+        advice=_advice(race, phrasing),
     )
+
+
+def _advice(race: Race, phrasing: Phrasing) -> str:
+    if race.fed is not None:
+        return f"look it up once, and test what that gave: no lock keeps {race.second.state.entry.row} out"
+    return phrasing.lock_advice(race) + ", from the check to the act"
 
 
 def _consequence(race: Race) -> str:

@@ -36,7 +36,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     else:
         consequence = "RuntimeError: dictionary changed size during iteration"
     others = sorted({phrasing.short(lock.name) for lock in race.second.locks})
-    if handed_out:
+    if race.fed is not None:
+        advice = race.fed.instead
+    elif handed_out:
         advice = "return a copy, such as `list(...)` of the view"
     elif others:
         advice = f"iterate over a copy taken under `{others[0]}`, which the other side holds"

@@ -185,6 +185,10 @@ class Phrasing:
     def meets(self, race: Race) -> str:
         """Who runs beside whom: ``f() runs in parallel from a and b (thread pool)``."""
         function = self.short(self.function(race.first).display)
+        if race.fed is not None:
+            return (
+                f"{function}() runs in parallel with {race.second.state.entry.row} ({CONTEXT_WORDS[race.fed.context]})"
+            )
         kind = CONTEXT_WORDS[race.second.state.entry.kind]
         first, second = self.entry_name(race.first), self.entry_name(self.other(race))
         if race.first.touch.fid == race.second.touch.fid:
@@ -199,6 +203,8 @@ class Phrasing:
 
     def turns(self, race: Race) -> str:
         """Who gets a turn while the first side waits: ``g(), in b, can run there``."""
+        if race.fed is not None:
+            return f"{race.second.state.entry.row} can run there"
         first, second = self.entry_name(race.first), self.entry_name(self.other(race))
         if race.first.touch.fid == race.second.touch.fid:
             return f"another task of {first} can run there" if first == second else f"{second} can run there"
@@ -208,6 +214,8 @@ class Phrasing:
 
     def task_advice(self, race: Race) -> str:
         """Which lock to hold over the whole of a compound of a task."""
+        if race.fed is not None:
+            return f"look it up anew after the await: no lock keeps {race.second.state.entry.row} out"
         others = sorted({self.short(lock.name) for lock in race.second.locks})
         if others:
             return f"hold `{others[0]}` here, as the other side does"
@@ -253,11 +261,13 @@ class Phrasing:
         advice: str,
         notes: Sequence[str] = (),
     ) -> Finding:
-        """The finished finding."""
+        """The finished finding; an error is a warning where only supposed callers meet."""
+        if race.supposed and severity == "error":
+            severity = "warning"
         info = self.function(race.first)
         check = info.facts.events[race.first.touch.event]
         asks = isinstance(check, f.Access) and check.kind == "has"
-        instead = alternative(race, self._accesses[race.name], asks)
+        instead = alternative(race, self._accesses[race.name], asks) if race.fed is None else ""
         names = (race.name, info.display, self.function(race.second).display)
         return Finding(
             rule=rule,
