@@ -77,10 +77,25 @@ class Overlap:
     def _apart(self, entry: EntryPoint, a: Reached, b: Reached) -> bool:
         """Whether two runs of one entry point have an object each: their receivers, or what each was given."""
         owner = entry.target.owner
-        if entry.kept and owner is not None and (self._of_owner(a, owner.name) or self._of_owner(b, owner.name)):
+        if (
+            entry.kept
+            and owner is not None
+            and any(self._of_owner(access, owner.name) or self._part_of(access, owner.name) for access in (a, b))
+        ):
             return True
         own = entry.distinct_self and self.own(a) and self.own(b)
         return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
+
+    def _part_of(self, access: Reached, owner: str) -> bool:
+        """Whether an access is to an instance of a class that only methods of ``owner`` make instances of."""
+        obj = access.touch.base
+        while obj is not None and obj.owner is not None:
+            obj = obj.owner
+        if obj is None or obj.kind != "inst":
+            return False
+        makers = {fid for fid, _ in self.callers.get(f"{obj.name}.__init__", ())}
+        classes = {self.symbols.functions[fid].cls for fid in makers}
+        return bool(classes) and all(cls is not None and self._kin(cls, owner) for cls in classes)
 
     def _coroutine(self, entry: EntryPoint) -> bool:
         return self.symbols.functions[entry.target.name].facts.is_async
