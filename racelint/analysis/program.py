@@ -485,11 +485,17 @@ class Analysis:
         )
 
     def _public_family(self, owner: str) -> dict[str, str]:
-        """The public functions of a class and of its subclasses, with the class whose instances they are called on."""
-        found: dict[str, str] = {}
-        for cid in (owner, *self.world.class_of(owner).subclasses):
-            for fid in self._public_methods(cid):
-                found.setdefault(fid, cid)
+        """The public functions of a class and of its subclasses, with the class whose instances they are called on.
+
+        A subclass that is not made by the constructor of the class does not have what that keeps for its callers.
+        """
+        world, found = self.world, dict[str, str]()
+        init = world.method(owner, "__init__")
+        for cid in (owner, *world.class_of(owner).subclasses):
+            own = world.method(cid, "__init__")
+            if init is None or own is None or own == init or init in self._ahead(own):
+                for fid in self._public_methods(cid):
+                    found.setdefault(fid, cid)
         return found
 
     def _awaited(self, fid: str, cid: str) -> EntryPoint:
