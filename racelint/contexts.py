@@ -14,11 +14,14 @@ from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
+from racelint.link.kept import Kept
 from racelint.link.objects import Obj
 from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
+# Functions that hand a coroutine on to one another before a library is given it.
+MAX_WRAPPERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,9 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that
-    calls it, ``serves`` the calls that run it (see ``serving``).
+    run and no more. ``kept``: the attribute of its receiver that a task is kept in (see ``link.kept``). ``row`` is the
+    name by which a row of ``table`` matched. ``server`` is the kind of server that calls it, ``serves`` the calls that
+    run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
     ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
@@ -55,6 +59,7 @@ class EntryPoint:
     confidence: str = "high"
     exact: bool = True
     once: bool = False
+    kept: str = ""
     server: str = ""
     serves: frozenset[Event] = frozenset()
     on_loop_of: frozenset[Event] = frozenset()
@@ -79,6 +84,7 @@ class Discovery:
         self.rows = {form: Matcher.of(group) for form, group in rows.items()}
         self.loose = {name.rpartition(".")[2]: row for row in reversed(rows["call"]) if row.loose for name in row.name}
         self.sites = CallSites(world)
+        self.kept = Kept(world)
         self.evaluators: dict[str, Evaluator] = {}
         self.found: dict[tuple[object, ...], EntryPoint] = {}
 
@@ -168,6 +174,27 @@ class Discovery:
             for target in _generic(found):
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
                 self._spawned(fid, index, call, row, name, receiver, target, confidence, once)
+            for (where, at), target in self._coroutines(fid, node):
+                started = world.symbols.functions[where].facts.events[at]
+                assert isinstance(started, f.Call)
+                self._spawned(where, at, started, row, name, receiver, target, confidence, one)
+
+    def _coroutines(self, fid: str, node: int, depth: int = 0) -> Iterator[tuple[Event, Obj]]:
+        """Coroutine objects that the callers of a function have made and hand to a parameter, with the calls.
+
+        Only what calls the coroutine function knows of it: ``def start(coro): return create_task(coro)``.
+        """
+        world = self.world
+        value = world.symbols.functions[fid].facts.nodes[node]
+        if not isinstance(value, f.Param) or depth > MAX_WRAPPERS:
+            return
+        for site, given in self.sites.given(fid, value.name):
+            evaluator = self.evaluator(site[0])
+            made = evaluator.nodes[given]
+            for target in _generic(self.callables(evaluator, given)) if isinstance(made, f.Result) else ():
+                if _is_coroutine(world, made, target):
+                    yield site, target
+            yield from self._coroutines(site[0], given, depth + 1)
 
     def _methods(self, evaluator: Evaluator, node: int, row: Entry) -> list[Obj]:
         """The methods that a library calls of an object it is given, whatever its class."""
@@ -268,6 +295,11 @@ class Discovery:
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True
         single = executor is not None and self._single_worker(executor)
+        kept = self.kept.slot(fid, index) if once and own_receiver and not repeated else ""
+        if kept or (once and own_receiver and not repeated and info.facts.name == "__init__"):
+            distinct = True
+        if kept:
+            ends |= self.kept.awaited(fid, kept)
         path, line = self._where(fid, call.line)
         kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
         self._add(
@@ -286,9 +318,11 @@ class Discovery:
                 exclusive=single
                 or row.exclusive
                 or (row.self_overlap == "no" and receiver is not None and not row.lane),
+                before_all=row.before_all,
                 executor=executor,
                 confidence=confidence,
                 once=once,
+                kept=kept,
                 server=row.server,
                 on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
                 foreign_loop=row.foreign_loop,
@@ -539,6 +573,8 @@ class Discovery:
             once=known.once and entry.once,
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
+            kept=known.kept if known.kept == entry.kept else "",
+            distinct_self=known.distinct_self and (entry.distinct_self or not known.kept),
         )
 
 

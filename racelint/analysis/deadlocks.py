@@ -95,7 +95,7 @@ class Deadlocks:
             if not take.before or not self._plain(take.lock) or not patient(self.world, take):
                 continue
             outer = next((held for held in reversed(take.before) if self._surely_same(held, take)), None)
-            if outer is None or not self._possible(take) or self._settled(outer, take):
+            if outer is None or not self._possible(take) or self._settled(outer, take) or self._told(outer, take):
                 continue
             key = (outer.at.state.fid, outer.region, take.at.state.fid, take.region)
             if key not in seen:
@@ -196,6 +196,30 @@ class Deadlocks:
             and path(self.world, holder, event.target) in asked
             for event in facts.events[:end]
         )
+
+    def _told(self, outer: Take, take: Take) -> bool:
+        """Whether the holder passes an option on, through ``**kwargs``, that a test on the way to the lock asks for."""
+        asked: set[str] = set()
+        for state, event in _frames(take):
+            call = self.flows[state.fid].facts.events[event]
+            if isinstance(call, f.Call) and any(repr(name) in asked for name, _ in call.kwargs):
+                return True
+            if state is outer.at.state:
+                return False
+            asked.update(self._options(state, event))
+        return False
+
+    def _options(self, state: State, event: int) -> Iterator[str]:
+        """The literal keys of ``kwargs.pop("force", False)`` in tests that decide whether an event is reached."""
+        flow = self.flows[state.fid]
+        nodes = flow.facts.nodes
+        for block in flow.ancestors(flow.facts.events[event].block):
+            for index in flow.deps(flow.facts.blocks[block].test):
+                call = flow.facts.events[index]
+                func = nodes[call.func] if isinstance(call, f.Call) and call.args else None
+                key = nodes[call.args[0]] if isinstance(call, f.Call) and call.args else None
+                if isinstance(func, f.Attr) and func.name in ("pop", "get") and isinstance(key, f.Const):
+                    yield key.text
 
     def _asked(self, state: State, event: int) -> Iterator[Path]:
         """The slots that tests look at which decide whether an event is reached."""

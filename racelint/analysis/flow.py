@@ -114,6 +114,11 @@ class Flow:
             return False
         return self.facts.nodes[target.base] == f.Param(self.facts.params[0].name)
 
+    def compared(self, a: int, b: int, act: int) -> bool:
+        """Whether a test on the way to ``act`` looks at the results of both events."""
+        tests = (self.facts.blocks[block].test for block in self.ancestors(self.facts.events[act].block))
+        return any({a, b} <= self.deps(test) for test in tests if test >= 0 and test not in self._iterated)
+
     def tested(self, check: int) -> bool:
         """Whether anything in the function is decided by this event."""
         if check not in self._tested:

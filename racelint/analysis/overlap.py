@@ -60,6 +60,8 @@ class Overlap:
 
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason two accesses can overlap, or None when they cannot."""
+        if any(access.group.api and access.group.kind == "event-loop" for access in (a, b)):
+            return None  # tasks of the user, see `turns`
         if a.group is b.group:
             return self._within(a, b)
         return self._across(a, b)
@@ -81,8 +83,26 @@ class Overlap:
 
     def _apart(self, entry: EntryPoint, a: Reached, b: Reached) -> bool:
         """Whether two runs of one entry point have an object each: their receivers, or what each was given."""
+        owner = entry.target.owner
+        if (
+            entry.kept
+            and owner is not None
+            and any(self._of_owner(access, owner.name) or self._part_of(access, owner.name) for access in (a, b))
+        ):
+            return True
         own = entry.distinct_self and self.own(a) and self.own(b)
         return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
+
+    def _part_of(self, access: Reached, owner: str) -> bool:
+        """Whether an access is to an instance of a class that only methods of ``owner`` make instances of."""
+        obj = access.touch.base
+        while obj is not None and obj.owner is not None:
+            obj = obj.owner
+        if obj is None or obj.kind != "inst":
+            return False
+        makers = {fid for fid, _ in self.callers.get(f"{obj.name}.__init__", ())}
+        classes = {self.symbols.functions[fid].cls for fid in makers}
+        return bool(classes) and all(cls is not None and self._kin(cls, owner) for cls in classes)
 
     def _coroutine(self, entry: EntryPoint) -> bool:
         return self.symbols.functions[entry.target.name].facts.is_async
@@ -124,7 +144,7 @@ class Overlap:
 
     def _across(self, a: Reached, b: Reached) -> str | None:
         first, second = a.state.entry, b.state.entry
-        if first.before_all or second.before_all:
+        if self.at_startup(a, b) or self.at_startup(b, a):
             return None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
@@ -143,6 +163,10 @@ class Overlap:
         if "event-loop" in kinds and self._same_thread(a, b):
             return None
         return reason(first, second)
+
+    def at_startup(self, a: Reached, b: Reached) -> bool:
+        """Whether ``a`` is in what runs before everything else, which has not started the context of ``b`` itself."""
+        return a.state.entry.before_all and b.state.entry.begins.isdisjoint(a.started)
 
     def _with_api(self, a: Reached, b: Reached) -> str | None:
         api, other = (a, b) if a.state.entry.kind == "any" else (b, a)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
 from racelint.analysis.identity import Identity
-from racelint.analysis.locks import Locks
+from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
@@ -25,6 +25,7 @@ from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import Starts, starts
 from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
+from racelint.analysis.task_interfaces import Family, families, own_tasks, owner_of, waited_for
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
@@ -95,6 +96,7 @@ class Analysis:
         self.contracts = Contracts()
         self.judges = Judges()
         self._reach: dict[frozenset[str], frozenset[str]] = {}
+        self._led_to: dict[str, frozenset[str]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Program:
         """Walk every group of entry points, pair what was reached."""
@@ -133,11 +135,25 @@ class Analysis:
         finder = Races(world, overlap, singletons)
         finder.judges = self.judges
         races = list(finder.find(reached))
-        turns = Turns(*told, provenance, dedicated)
         known = {(race.first.touch.fid, race.name) for race in races}
+        users = self._task_interfaces(len(groups))
+        by_tasks, begun = self._walk_users(users, api_classes, required, identity)
+        turns = Turns(
+            world,
+            sharing,
+            (*groups, *users),
+            {site: sites.get(site, set()) | begun.get(site, set()) for site in {**sites, **begun}},
+            {owner: tasks for owner, _, tasks in self.families},
+            self._made(),
+            self.discovery.sites,
+            active | self.own_tasks.keys() | {group.api for group in users},
+            loops,
+            provenance,
+            Dedicated(world, self.waited_for),
+        )
         of_tasks = TaskRaces(world, turns, singletons)
         of_tasks.judges = self.judges
-        for race in of_tasks.find(reached):
+        for race in of_tasks.find((*reached, *by_tasks)):
             if (race.first.touch.fid, race.name) not in known:  # what threads can break, tasks need not be blamed for
                 races.append(race)
         races = [race for race in races if not settled(self.contracts, race)]
@@ -160,8 +176,8 @@ class Analysis:
             world,
             self.graph,
             self.entries,
-            groups,
-            reached,
+            (*groups, *users),
+            (*reached, *by_tasks),
             tuple(races),
             overlap,
             turns,
@@ -248,7 +264,14 @@ class Analysis:
             for owner, fids, overlaps in self._interfaces():
                 entries_of = tuple(self._public_entry(fid, owner) for fid in fids)
                 found.append(
-                    Group(len(found), entries_of, "any", overlaps, api=owner, initially=self._initially(owner, fids))
+                    Group(
+                        len(found),
+                        entries_of,
+                        "any",
+                        overlaps,
+                        api=owner,
+                        initially=self._initially(self.api_threads.get(owner, ()), fids),
+                    )
                 )
         return tuple(found)
 
@@ -302,7 +325,7 @@ class Analysis:
             if receiver is not None and receiver.kind == "inst" and not receiver.fresh:
                 owners.add(receiver.name)
             for fid, _ in entry.begins:
-                owner = self._owner_of(fid)
+                owner = owner_of(self.world, fid)
                 if owner is not None:
                     owners.add(owner)
             for owner in sorted(owners):  # the order of groups decides between ways that are as good
@@ -316,16 +339,9 @@ class Analysis:
     @cached_property
     def _on_loops(self) -> frozenset[str | None]:
         """Classes that hand coroutines to an event loop of another thread."""
-        return frozenset(self._owner_of(fid) for entry in self.entries if entry.foreign_loop for fid, _ in entry.begins)
-
-    def _owner_of(self, fid: str) -> str | None:
-        """The class (or module) whose code a function is."""
-        info = self.world.symbols.functions[fid]
-        while info.parent is not None and info.cls is None:
-            info = self.world.symbols.functions[info.parent]
-        if info.cls is not None:
-            return info.cls
-        return None
+        return frozenset(
+            owner_of(self.world, fid) for entry in self.entries if entry.foreign_loop for fid, _ in entry.begins
+        )
 
     @cached_property
     def lock_owners(self) -> dict[str, tuple[str, ...]]:
@@ -422,10 +438,14 @@ class Analysis:
         functions = frozenset(entry.target.name for entry in entries)
         found = self._reach.get(functions)
         if found is None:
-            every = set(functions)
-            for fid in functions:
-                every |= nx.descendants(self._plain, fid)
-            found = self._reach[functions] = frozenset(every)
+            found = self._reach[functions] = functions.union(*map(self._ahead, functions))
+        return found
+
+    def _ahead(self, fid: str) -> frozenset[str]:
+        """The functions that a function leads to."""
+        found = self._led_to.get(fid)
+        if found is None:
+            found = self._led_to[fid] = frozenset(nx.descendants(self._plain, fid))
         return found
 
     def _public_methods(self, cid: str) -> list[str]:
@@ -449,15 +469,87 @@ class Analysis:
         receiver = self.world.heap.make("inst", owner) if owner in self.world.symbols.classes else None
         return self._entry(fid, "any", why, receiver)
 
-    def _initially(self, owner: str, fids: list[str]) -> dict[str, frozenset[Event]]:
+    def _initially(self, begun: Collection[str], fids: list[str]) -> dict[str, frozenset[Event]]:
         """What may have been started before a public function is called: everything it does not start itself."""
-        started = frozenset(
-            site
-            for entry in self.entries
-            if entry.target.name in self.api_threads.get(owner, frozenset())
-            for site in entry.begins
-        )
+        started = frozenset(site for entry in self.entries if entry.target.name in begun for site in entry.begins)
         return {fid: started - self.starts.reach.get(fid, frozenset()) for fid in fids}
+
+    # -- public interfaces for tasks ----------------------------------------------------------------------------------
+
+    @cached_property
+    def own_tasks(self) -> dict[str, frozenset[str]]:
+        """Class -> functions that run on the loop for its instances."""
+        return own_tasks(self.world, self.entries)
+
+    @cached_property
+    def waited_for(self) -> dict[str, tuple[str, ...]]:
+        """Classes that several tasks may use at once, with the attributes that show it."""
+        return waited_for(self.world)
+
+    @cached_property
+    def families(self) -> tuple[Family, ...]:
+        """The topmost classes that mean to be used by tasks."""
+        return tuple(families(self.world, self.waited_for, self.own_tasks))
+
+    def _task_interfaces(self, number: int) -> tuple[Group, ...]:
+        """Public functions of classes that mean to be used by tasks; those whose callers are seen are left out."""
+        found: list[Group] = []
+        for owner, overlaps, tasks in self.families:
+            others = [entry for entry in self.entries if entry.kind == "event-loop" and entry.target.name not in tasks]
+            seen = self._reached_from(tuple(others))
+            methods = self._public_family(owner)
+            own = self._reached_from(tuple(entry for entry in self.entries if entry.target.name in tasks))
+            fids = [fid for fid in methods if fid not in tasks and not (fid in own and self._internal(owner, fid))]
+            if seen.intersection(fids):
+                fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
+            if any(self.world.symbols.functions[fid].facts.is_async for fid in fids):
+                entries = tuple(self._awaited(fid, methods[fid]) for fid in fids)
+                begun = self._initially(tasks, fids)
+                index = number + len(found)
+                found.append(Group(index, entries, "event-loop", overlaps, api=owner, initially=begun))
+        return tuple(found)
+
+    def _internal(self, owner: str, fid: str) -> bool:
+        """Whether a function is called by methods of its class and of no other one."""
+        callers = {owner_of(self.world, caller) for caller in self.graph.predecessors(fid)}
+        return bool(callers) and all(
+            caller is not None and related(self.world.symbols, caller, owner) for caller in callers
+        )
+
+    def _public_family(self, owner: str) -> dict[str, str]:
+        """The public functions of a class and of its subclasses, with the class whose instances they are called on.
+
+        A subclass that is not made by the constructor of the class does not have what that keeps for its callers.
+        """
+        world, found = self.world, dict[str, str]()
+        init = world.method(owner, "__init__")
+        for cid in (owner, *world.class_of(owner).subclasses):
+            own = world.method(cid, "__init__")
+            if init is None or own is None or own == init or init in self._ahead(own):
+                for fid in self._public_methods(cid):
+                    found.setdefault(fid, cid)
+        return found
+
+    def _awaited(self, fid: str, cid: str) -> EntryPoint:
+        why = "public functions run in the tasks of the user"
+        return self._entry(fid, "event-loop", why, self.world.heap.make("inst", cid))
+
+    def _walk_users(
+        self,
+        groups: Iterable[Group],
+        api_classes: Iterable[str],
+        required: Mapping[str, tuple[Lock, ...]],
+        identity: Identity,
+    ) -> tuple[tuple[Reached, ...], Mapping[Event, set[int]]]:
+        """What the tasks of users reach, and which of them begin something where: threads have no part in it."""
+        world, records = self.world, Records()
+        active = dict.fromkeys((*api_classes, *(group.api for group in groups)))
+        sharing, effects = Sharing(world, self.entries, active), Effects(world)
+        walked_with = (self.starts, frozenset(active), required, self.polled, identity)
+        walker = Walker(world, self.locks, effects, sharing, *walked_with, (records,))
+        for group in groups:
+            walker.walk(group)
+        return records.reached, walker.visited_sites
 
     def _public_classes(self) -> list[str]:
         return list(self.world.symbols.classes)

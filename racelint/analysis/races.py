@@ -42,7 +42,8 @@ EMPTYING = frozenset(("discard", "clear"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
 ADDING = frozenset(("insert", "update", "claim"))
 SHRINKING = frozenset(("delete", "discard", "clear"))
-WRITES = frozenset(("rebind", "insert", "update", "delete", "clear", "discard"))
+REPLACING = frozenset(("rebind", "insert", "update"))
+WRITES = REPLACING | {"delete", "clear", "discard"}
 REBIND = frozenset(("rebind",))
 REORDERING = RESIZING | {"order"}
 
@@ -168,6 +169,14 @@ class Races:
         """Whether others can fall into the compound from ``first`` to ``last``: threads can, anywhere."""
         return True
 
+    def _losing(self, flow: Flow, read: Reached, act: Reached, parts: list[Reached]) -> frozenset[str]:
+        """What others may do between a read and the write that is computed from it so that one of the two is lost."""
+        return WRITES
+
+    def _rivals_of(self, act: Reached, effects: frozenset[str]) -> tuple[Reached, ...]:
+        """What others do that is lost when the act overwrites it."""
+        return self.collisions.others(act, effects, "lasting")
+
     def _walks_on(self, flow: Flow, access: Reached) -> bool:
         """Whether others can run while a loop over a container is under way."""
         return True
@@ -223,10 +232,11 @@ class Races:
                 continue
             if touch.content and flow.same_value(other.key, touch.key) is not True and other.effect != "snapshot":
                 continue
-            if self._apart(flow, read, act) or not self._breakable(flow, read, act, parts):
+            if self._apart(flow, read, act):
                 continue
-            candidates = self.collisions.others(act, WRITES, "lasting") or (act,)
-            if not any(access.touch.effect in ("rebind", "insert", "update") for access in candidates):
+            wanted = self._losing(flow, read, act, parts)
+            candidates = self._rivals_of(act, wanted) or (act,) if wanted else ()
+            if not any(access.touch.effect in REPLACING or access.touch.place != touch.place for access in candidates):
                 continue
             covering = self.guards.covering(read, act)
             hit = self.collisions.first(covering, act, candidates)

@@ -7,19 +7,22 @@ measured: most gaps are, because the fact is claimed before the first await, or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flow
 from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
-from racelint.analysis.races import Pattern, Race, Races
+from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
-from racelint.link.world import World
+from racelint.link.classes import related
+from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
 PATTERNS: Mapping[Pattern, Pattern] = {
@@ -33,6 +36,13 @@ PATTERNS: Mapping[Pattern, Pattern] = {
 class Turns(Overlap):
     """Decides which tasks can run while another one is suspended."""
 
+    @cached_property
+    def set_ups(self) -> frozenset[str]:
+        """The functions that start tasks which are kept in an attribute."""
+        return frozenset(
+            fid for group in self.groups for entry in group.entries if entry.kept for fid, _ in entry.begins
+        )
+
     def why(self, a: Reached, b: Reached) -> str | None:
         """The reason that ``b`` can have its turn in the middle of the task of ``a``, or None."""
         first, second = a.state.entry, b.state.entry
@@ -40,7 +50,9 @@ class Turns(Overlap):
             return "public functions of a library may be called by several tasks of its user"
         if first.kind != "event-loop" or second.kind != "event-loop":
             return None
-        if first.before_all or second.before_all:
+        if a.group.api or b.group.api:
+            return self._of_callers(a, b)
+        if self.at_startup(a, b) or self.at_startup(b, a):
             return None
         if first is second:
             return first.why if self._several(first, frozenset()) and not self._apart(first, a, b) else None
@@ -50,12 +62,46 @@ class Turns(Overlap):
             return None
         return reason(first, second)
 
+    def _of_callers(self, a: Reached, b: Reached) -> str | None:
+        """The reason when a public function is on one side: a class that counts on several callers, or its own task."""
+        owner = a.group.api or b.group.api
+        first, second = a.state.entry, b.state.entry
+        if not (self._own_code(a, owner) and self._own_code(b, owner)):
+            return None
+        if a.group is b.group:
+            if not a.group.self_overlap or self._sets_up(first) or self._sets_up(second):
+                return None
+            meant = self._meant(a, owner) and self._meant(b, owner)
+            return f"{owner.replace(':', '.')} counts on being awaited by several tasks" if meant else None
+        if a.group.api and b.group.api:
+            return None
+        called, other = (a, b) if a.group.api else (b, a)
+        task = other.state.entry
+        if task.target.name not in self.api_threads.get(owner, frozenset()) or self.before(called, task):
+            return None
+        if called.state.entry.target.name in {fid for fid, _ in task.begins} and task.begins.isdisjoint(called.started):
+            return None  # it goes on to start the task
+        return task.why
+
+    def _own_code(self, access: Reached, owner: str) -> bool:
+        """Whether a class itself touches its state: of what others do with it nothing is known."""
+        info = self.symbols.functions[access.touch.fid]
+        while info.cls is None and info.parent is not None:
+            info = self.symbols.functions[info.parent]
+        return info.cls is not None and related(self.symbols, info.cls, owner) and self._of_owner(access, owner)
+
+    def _sets_up(self, entry: EntryPoint) -> bool:
+        """Whether a public function starts the task that its object keeps: it comes before the others, and once."""
+        return entry.target.name in self.set_ups
+
     def _several(self, entry: EntryPoint, asked: frozenset[int]) -> bool:
         """Whether two tasks may run one coroutine at a time: it is begun again, or by several that run at a time."""
         if entry.self_overlap:
             return True
         hosts = {group for site in entry.begins for group in self.sites.get(site, ())} - asked
-        return len(hosts) > 1 or any(
+        # The interfaces of related classes are one.
+        callers = {index if not self.groups[index].api else -1 for index in hosts}
+        return len(callers) > 1 or any(
             group.self_overlap or any(self._several(other, asked | {index}) for other in group.entries)
             for index in hosts
             for group in (self.groups[index],)
@@ -77,6 +123,17 @@ class TaskRaces(Races):
         super().__init__(world, overlap, singletons)
         self.guards = LoopGuards(world, singletons)
         self.suspension = Suspension(world)
+        # What is done to the content of each container.
+        self._changes: dict[Cell, list[Reached]] = {}
+
+    def find(self, reached: Iterable[Reached]) -> Iterator[Race]:
+        """Races of all places, places in order of their names."""
+        reached = tuple(reached)
+        self._changes = defaultdict(list)
+        for access in reached:
+            if access.touch.content and access.touch.effect in MUTATING and _on_loop(access):
+                self._changes[access.touch.place].append(access)
+        yield from super().find(reached)
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
         tasks = [access for access in accesses if _on_loop(access)]
@@ -99,19 +156,49 @@ class TaskRaces(Races):
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
+        gaps = self._open(flow, first, last, parts)
+        return bool(gaps) and not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+
+    def _losing(self, flow: Flow, read: Reached, act: Reached, parts: list[Reached]) -> frozenset[str]:
+        """A second look shows that what was read is still there; that it is the same only when it is compared."""
+        gaps = self._open(flow, read, act, parts)
+        looks = [part for part in parts if gaps and self._looks_again(flow, part, gaps[-1], act)]
+        if not gaps or any(flow.compared(read.touch.event, look.touch.event, act.touch.event) for look in looks):
+            return frozenset()
+        return REPLACING if looks else WRITES
+
+    def _rivals_of(self, act: Reached, effects: frozenset[str]) -> tuple[Reached, ...]:
+        lasting = super()._rivals_of(act, effects)
+        return (*(other for other in lasting if not self._names_constant(other)), *self._inside(act))
+
+    def _names_constant(self, access: Reached) -> bool:
+        """Whether a constant with a name is stored (``self.id = Request.NO_ID``): it overwrites on purpose, too."""
+        touch, nodes = access.touch, self.flows[access.touch.fid].facts.nodes
+        value = nodes[touch.value] if touch.value >= 0 else None
+        return touch.effect == "rebind" and isinstance(value, (f.Attr, f.Global, f.Imported)) and _in_capitals(value)
+
+    def _inside(self, act: Reached) -> tuple[Reached, ...]:
+        """Elements that are changed in place, whatever name their container goes by there."""
+        base = act.touch.base
+        if not act.touch.content or base is None:
+            return ()
+        elements = self.world.get(self.world.element_cell(base))
+        changes = [change for obj in elements for change in self._changes.get(("e", self.world.heap.plain(obj)), ())]
+        # What is done to an element counts as done to the container that it is in.
+        return tuple(replace(change, touch=change.touch.on(base)) for change in changes)
+
+    def _open(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> list[int]:
+        """Where others have their turn in a compound; none when it has claimed its place by then."""
         start, end = first.touch.event, last.touch.event
         gaps = [
             index for index in range(start + 1, end) if self._suspends(flow, last, index) and _on_path(flow, index, end)
         ]
-        if not gaps:
-            return False
-        for part in parts:
-            event, touch = part.touch.event, part.touch
-            if start < event < gaps[0] and touch.effect in MUTATING:
-                return False  # claimed: others see that it is taken
-            if gaps[-1] < event < end and touch.effect not in MUTATING and flow.controls(event, end):
-                return False  # looked at again
-        return True
+        claimed = gaps and any(start < part.touch.event < gaps[0] and part.touch.effect in MUTATING for part in parts)
+        return [] if claimed else gaps
+
+    def _looks_again(self, flow: Flow, part: Reached, gap: int, act: Reached) -> bool:
+        event, end = part.touch.event, act.touch.event
+        return gap < event < end and part.touch.effect not in MUTATING and flow.controls(event, end)
 
     def _walks_on(self, flow: Flow, access: Reached) -> bool:
         """Whether the body of a loop over a container is suspended while the loop is under way."""
@@ -132,6 +219,11 @@ class TaskRaces(Races):
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
         return isinstance(event, f.Suspend) and self.suspension.really(access.touch.fid, event)
+
+
+def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:
+    """Whether a name is that of a constant, by PEP 8."""
+    return bool(node.name) and str(node.name).isupper()
 
 
 def _on_loop(access: Reached) -> bool:

@@ -179,9 +179,9 @@ class Verdicts:
         first, second = a.state.entry, b.state.entry
         if first is second:
             return f"{self._entry(a)} runs in one context, one run at a time"
-        for entry, name in ((first, self._entry(a)), (second, self._entry(b))):
-            if entry.before_all:
-                return f"{name} runs before everything else"
+        for access, other in ((a, b), (b, a)):
+            if overlap.at_startup(access, other):
+                return f"{self._entry(access)} runs before everything else"
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return f"{self._entry(a)} and {self._entry(b)} run one after the other"
         kinds = {first.kind, second.kind}

@@ -389,6 +389,8 @@ class Walker:
             elif isinstance(event, f.Return):
                 if self.group.kind in ("main", "any") and self._public(info):
                     self._touched(self.effects.handed_out(evaluator, event, index), state, (), before, published)
+            elif isinstance(event, f.Suspend):
+                started = started - self.starts.ends.get((state.fid, index), frozenset())
             elif isinstance(event, f.Release) and self.starts.executors:
                 for obj in evaluator.eval(info.facts.regions[event.region].lock):
                     ended = self.starts.executors.get(world.heap.plain(obj))

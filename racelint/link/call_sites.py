@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from racelint.link.calls import targets
@@ -55,6 +56,25 @@ class CallSites:
             self.instantiated[callee.name].append(event)
         for target in targets(world, callee):
             self.callers[target.name].append(event)
+
+    def given(self, fid: str, parameter: str) -> Iterator[tuple[Event, int]]:
+        """The calls of a function that hand something to one of its parameters, with the caller's node of it."""
+        functions = self.world.symbols.functions
+        names = [param.name for param in functions[fid].facts.params if param.kind == "positional"]
+        for where, at in dict.fromkeys(self.callers.get(fid, ())):
+            call = functions[where].facts.events[at]
+            assert isinstance(call, f.Call)
+            bound = any(
+                target.kind == "bound" and target.name == fid
+                for callee in self.world.callees[where, at]
+                for target in targets(self.world, callee)
+            )
+            node = dict(call.kwargs).get(parameter, -1)
+            position = names.index(parameter) - bound if parameter in names else -1
+            if node < 0 and 0 <= position < len(call.args):
+                node = call.args[position]
+            if node >= 0:
+                yield (where, at), node
 
     def on(self, obj: Obj, method: str) -> list[Event]:
         """Calls of a method of one external object: ``t.start()`` for a thread."""
