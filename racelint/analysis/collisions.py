@@ -130,7 +130,7 @@ class Collisions:
             why = self.overlap.why(side, other)
             if why is None or self.guards.common(locks, other.locks, side) or serialised(self.flows, side, other):
                 continue
-            if self.overlap.provenance.apart(side, other):
+            if self.overlap.apart(side, other):
                 continue
             best, least = (other, why), rank
         return best

@@ -104,6 +104,16 @@ class Flow:
                     return True
         return False
 
+    def constructs(self, index: int) -> bool:
+        """Whether an event is a constructor's assignment to an attribute of the object it makes."""
+        event = self.facts.events[index]
+        if self.facts.name != "__init__" or not isinstance(event, f.Access) or event.kind != "store":
+            return False
+        target = self.facts.nodes[event.target]
+        if not isinstance(target, f.Attr) or not self.facts.params:
+            return False
+        return self.facts.nodes[target.base] == f.Param(self.facts.params[0].name)
+
     def tested(self, check: int) -> bool:
         """Whether anything in the function is decided by this event."""
         if check not in self._tested:

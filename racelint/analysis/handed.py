@@ -7,37 +7,39 @@ another one. Source: the ownership of arguments in Blackshear et al., "RacerD" (
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import partial
 
 import networkx as nx
 
 from racelint.analysis.flow import declared
+from racelint.analysis.keeping import Keeping
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event, in_loop
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.world import Cell, World
+from racelint.link.world import World
 from racelint.model import facts as f
 
 # Callers of callers that are asked where they have an argument from.
 FAR = 3
-# Objects that are looked at for what one is kept in.
-MANY = 200
-# Cells of attributes, class and module variables, captured variables, elements and values of containers.
-KEEPING = frozenset(("a", "k", "g", "x", "e", "m", "o"))
 
 
 class Handed:
     """Knows whether what an access is to belongs to one run of its entry point."""
 
     def __init__(
-        self, world: World, sharing: Sharing, callers: Mapping[str, Sequence[Event]], calls: nx.DiGraph[str]
+        self,
+        world: World,
+        sharing: Sharing,
+        keeping: Keeping,
+        callers: Mapping[str, Sequence[Event]],
+        calls: nx.DiGraph[str],
     ) -> None:
         self.world = world
+        self.keeping = keeping
         self.calls = calls
         self.sharing = sharing
         self.callers = callers
@@ -53,29 +55,9 @@ class Handed:
             return False
         key = (entry.target.name, self.world.heap.plain(obj))
         if key not in self._own:
-            self._own[key] = self._belongs(entry, key[1])
+            owner = partial(self._is_given, entry)
+            self._own[key] = self.keeping.only_in(key[1], owner, self._made_by(entry))
         return self._own[key]
-
-    def _belongs(self, entry: EntryPoint, obj: Obj) -> bool:
-        """Whether an object is an argument that each run has for itself, or was made for one and is kept in it."""
-        given, seen, work = False, {obj}, [obj]
-        while work:
-            one = work.pop()
-            if self._is_given(entry, one):
-                given = True
-                continue
-            inside = one.site is not None and one.site[0] in self._made_by(entry)
-            if one is obj and not inside:
-                return False
-            for cell in self._cells.get(one, ()):
-                holders = self._holders(cell)
-                if holders is None or len(seen) > MANY:
-                    return False
-                if not inside and any(self._is_given(entry, holder) for holder in holders):
-                    return False
-                work.extend(holder for holder in holders if holder not in seen)
-                seen.update(holders)
-        return given
 
     def _made_by(self, entry: EntryPoint) -> frozenset[str]:
         """The functions that an entry point leads to, and those that make what it is given."""
@@ -111,36 +93,6 @@ class Handed:
         return all(
             self._handed_over(begin, obj, coroutines=self._is_coroutine(entry)) for begin in sorted(entry.begins)
         )
-
-    def _holders(self, cell: Cell) -> tuple[Obj, ...] | None:
-        """The objects that a place is in; none for a variable of a call, None for what everybody gets at."""
-        holder = cell[1]
-        if cell[0] == "x":
-            return ()
-        if isinstance(holder, Obj):
-            return (self.world.heap.plain(holder),)
-        return self._instances.get(str(holder)) if cell[0] == "a" else None
-
-    @cached_property
-    def _cells(self) -> dict[Obj, tuple[Cell, ...]]:
-        """The places that objects are kept in: attributes, variables of modules and closures, containers."""
-        found: dict[Obj, dict[Cell, None]] = defaultdict(dict)
-        for cell, objs in self.world.cells.items():
-            if cell[0] in KEEPING:
-                for obj in objs:
-                    found[self.world.heap.plain(obj)][cell] = None
-        return {obj: tuple(cells) for obj, cells in found.items()}
-
-    @cached_property
-    def _instances(self) -> dict[str, tuple[Obj, ...]]:
-        """Class -> the instances of it, or of a class under it, that are met anywhere."""
-        found: dict[str, dict[Obj, None]] = defaultdict(dict)
-        for objs in self.world.cells.values():
-            for obj in objs:
-                if obj.kind == "inst" and obj.site is not None:
-                    for parent in self.world.class_of(obj.name).mro:
-                        found[parent][self.world.heap.plain(obj)] = None
-        return {cid: tuple(objs) for cid, objs in found.items()}
 
     def _handed_over(self, begin: Event, obj: Obj, *, coroutines: bool) -> bool:
         """Whether a start passes an object on that it does not pass on a second time."""

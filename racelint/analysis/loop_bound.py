@@ -42,10 +42,12 @@ def foreign(program: Program) -> Iterator[Foreign]:
             continue
         if id(entry) in program.watched.hosts or _called_in_loop(program, entry) or _asks_first(program, use):
             continue
+        if program.overlap.handed.given(use.at):
+            continue  # no loop gets at what one run has for itself
         found = None
         if entry.kind in ("thread", "pool"):
             found = Foreign(use, _on_loop(program, use, uses), entry.why)
-        elif use.row.runs:
+        elif use.row.runs and entry.kind != "event-loop":  # that may be the very loop
             found = _beside_its_loop(program, use, uses)
         if found is not None:
             seen.add((touch.fid, touch.event))

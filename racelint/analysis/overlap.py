@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
+from racelint.analysis.keeping import Keeping
 from racelint.analysis.origins import Provenance
+from racelint.analysis.parts import Parts
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
-from racelint.link.call_sites import Event
+from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
 from racelint.link.world import World
@@ -33,18 +35,20 @@ class Overlap:
         sites: Mapping[Event, set[int]],
         api_threads: Mapping[str, frozenset[str]],
         made: Mapping[str, int],
-        callers: Mapping[str, Sequence[Event]],
+        calls: CallSites,
         active: frozenset[str],
         provenance: Provenance,
         dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
-        self.handed = Handed(world, sharing, callers, provenance.plain)
+        keeping = Keeping(world)
+        self.handed = Handed(world, sharing, keeping, calls.callers, provenance.plain)
+        self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls.instantiated)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
         self.made = made
-        self.callers = callers
+        self.callers = calls.callers
         self.active = active
         self.provenance = provenance
         self.dedicated = dedicated
@@ -242,6 +246,10 @@ class Overlap:
         if not self.active.isdisjoint(self.symbols.classes[obj.name].mro):
             return 0
         return self.made.get(obj.name, 0)
+
+    def apart(self, a: Reached, b: Reached) -> bool:
+        """Whether two accesses are to objects that different calls have made, or to parts of different receivers."""
+        return self.provenance.apart(a, b) or self.parts.apart(a, b)
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""

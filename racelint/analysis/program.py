@@ -122,8 +122,7 @@ class Analysis:
         groups = (*groups, *dict.fromkeys(access.group for access in by_frameworks))
         reached = (*records.reached, *by_frameworks)
         sites = {**walker.visited_sites, **self._waiting_groups(groups)}
-        callers = self.discovery.sites.callers
-        told = (world, sharing, groups, sites, self.api_threads, self._made(), callers, active)
+        told = (world, sharing, groups, sites, self.api_threads, self._made(), self.discovery.sites, active)
         provenance = Provenance(world, self.graph, self._plain, effects)
         dedicated = Dedicated(world, self.lock_owners)
         overlap = Overlap(*told, provenance, dedicated)

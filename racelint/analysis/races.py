@@ -124,7 +124,10 @@ class Races:
         self.collisions.keep(reached)
         for access in reached:
             # A constructor goes on after something was started: that matters for what it sets too late, and only there.
-            (late if access.late else by_name)[access.touch.name].append(access)
+            if access.late:
+                late[access.touch.name].append(access)
+            elif not self.flows[access.touch.fid].constructs(access.touch.event):
+                by_name[access.touch.name].append(access)
         self._late_ones = late
         found = [race for name in sorted(by_name) for race in self._place(name, by_name[name])]
         for race in found:

@@ -157,7 +157,7 @@ class Verdicts:
 
     def _verdict(self, a: Reached, b: Reached) -> Verdict:
         overlap = self.program.overlap
-        if not overlap.same_object(a, b) or overlap.provenance.apart(a, b):
+        if not overlap.same_object(a, b) or overlap.apart(a, b):
             return Verdict("object", "they are to different objects", a, b)
         if overlap.why(a, b) is None and overlap.why(b, a) is None:
             if self.program.turns.why(a, b) is not None:

@@ -250,7 +250,7 @@ class Evaluator(Annotations, CallResults):
             elif obj.kind == "ext" and obj.name == "enumerate":
                 found[self.world.heap.make("pair", "", owner=obj)] = None
             elif obj.kind == "ext" and obj.name in self.world.mappings:
-                continue  # iterating a mapping yields keys, which are not tracked
+                continue
             elif obj.kind == "inst":
                 found.update(self._iterated(obj))
             else:

@@ -10,7 +10,7 @@ from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import ClassInfo, FunctionInfo
-from racelint.link.world import CELL_LIMIT, Cell, World, const_text, literal_key
+from racelint.link.world import CELL_LIMIT, KEYWORDS, Cell, World, const_text, literal_key
 from racelint.model import facts as f
 
 # A function is looked at again when something it reads has grown; more often than this it is left as it is.
@@ -369,10 +369,22 @@ class Solver:
                 if 0 < len(spread) <= CROWD:
                     for param in positional[len(values) :]:
                         self._add(("p", fid, param), spread)
+            elif name == "**":
+                for obj in evaluator.eval(node):
+                    if obj.name == KEYWORDS:
+                        self._pass_keywords(evaluator, obj, fid)
             elif name in names:
                 value = evaluator.eval(node)
                 if value:
                     self._add(("p", fid, name), value)
+
+    def _pass_keywords(self, evaluator: Evaluator, record: Obj, fid: str) -> None:
+        """What ``**kwargs`` has collected, passed on: by name, and the rest to what collects it there."""
+        for param in self.world.symbols.functions[fid].facts.params:
+            if param.kind == "starstar":
+                self._add(("p", fid, param.name), {record: None})
+            elif param.kind in ("positional", "keyword"):
+                self._add(("p", fid, param.name), evaluator.value(record, repr(param.name)))
 
     def _instantiate(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj) -> None:
         world = self.world

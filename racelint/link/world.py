@@ -28,6 +28,8 @@ CELL_LIMIT = 48
 # What is made without a call: the site of such an object names the node of the display.
 DISPLAYS = frozenset(("dict", "list", "set", "tuple", "generator"))
 MAX_IMPORT_DEPTH = 24
+# The type of what ``**kwargs`` collects from a framework: each call has one of its own.
+KEYWORDS = "<keywords>"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +53,8 @@ class World:
         self.guards = Matcher.of(tables.guard)
         self.guard_decorators = Matcher.of(tables.guard_decorator)
         self.containers = Matcher.of(tables.container)
-        self.mappings = frozenset(name for row in tables.container if row.mapping for name in row.name)
+        # Types that iterate over their keys, which are not tracked.
+        self.mappings = frozenset({KEYWORDS, *(name for row in tables.container if row.mapping for name in row.name)})
         self.consumers = Matcher.of(tables.consumer)
         self.calls = Matcher.of(tables.calls)
         self.results = Matcher.of(tables.result)
