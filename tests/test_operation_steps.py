@@ -8,6 +8,7 @@ can fail.
 from __future__ import annotations
 
 import copy
+import gc
 import itertools
 import json
 import sys
@@ -109,6 +110,22 @@ def test_two_values_are_made() -> None:
 
     make(Key(lambda: make("key")))
     assert len(made) == 2
+
+
+def test_two_values_of_a_missing_key_are_made() -> None:
+    assert not ROWS["f[k].append(v)"].atomic
+    made = 0
+
+    def factory() -> list[int]:
+        nonlocal made
+        made += 1
+        if made == 1:
+            elsewhere(lambda: f["key"].append(2))
+        return []
+
+    f: defaultdict[str, list[int]] = defaultdict(factory)
+    f["key"].append(1)
+    assert f["key"] == [1]
 
 
 def test_a_walk_meets_a_change() -> None:
@@ -223,11 +240,17 @@ def test_weak_containers_are_walked_in_python_code(code: str) -> None:
 
 @pytest.fixture
 def restless() -> Iterator[None]:
-    """Threads change places as often as they can."""
+    """Threads change places as often as they can.
+
+    Up to Python 3.11 a garbage collection may begin wherever an object is made, and what it calls (hypothesis has it
+    call something) lets others in: that is off, since nobody would call it part of the operation.
+    """
     before = sys.getswitchinterval()
+    gc.disable()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+    gc.enable()
 
 
 def tried(*functions: Callable[[int], object]) -> None:
@@ -307,24 +330,22 @@ def test_setdefault_gives_everybody_one_value() -> None:
 
 @pytest.mark.usefixtures("restless")
 def test_nothing_that_is_appended_is_lost() -> None:
-    for code in ("l.append(v)", "q.append(v)", "f[k].append(v)"):
-        assert ROWS[code].atomic
+    assert ROWS["l.append(v)"].atomic
+    assert ROWS["q.append(v)"].atomic
     items: list[int] = []
     ends: deque[int] = deque()
-    groups: defaultdict[int, list[int]] = defaultdict(list)
     calls = [0, 0]
 
     def add(mine: int) -> Callable[[int], None]:
         def one(number: int) -> None:
             items.append(number)
             ends.append(number)
-            groups[number].append(mine)
             calls[mine] = number + 1
 
         return one
 
     tried(add(0), add(1))
-    assert len(items) == len(ends) == sum(map(len, groups.values())) == sum(calls)
+    assert len(items) == len(ends) == sum(calls)
 
 
 @needs_gil
