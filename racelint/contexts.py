@@ -87,6 +87,8 @@ class Discovery:
         self.kept = Kept(world)
         self.evaluators: dict[str, Evaluator] = {}
         self.found: dict[tuple[object, ...], EntryPoint] = {}
+        # Functions that run in a process of their own before anything else does there.
+        self.alone: set[str] = set()
 
     def evaluator(self, fid: str) -> Evaluator:
         """A (cached) evaluator of a function without particular arguments."""
@@ -172,12 +174,30 @@ class Discovery:
                 self._methods(evaluator, node, row) if row.methods else self.callables(evaluator, node, spread=spread)
             )
             for target in _generic(found):
+                handed = self._handed_by(fid, node, target)
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
-                self._spawned(fid, index, call, row, name, receiver, target, confidence, once)
+                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed)
             for (where, at), target in self._coroutines(fid, node):
                 started = world.symbols.functions[where].facts.events[at]
                 assert isinstance(started, f.Call)
                 self._spawned(where, at, started, row, name, receiver, target, confidence, one)
+
+    def _handed_by(self, fid: str, node: int, target: Obj, depth: int = 0) -> frozenset[Event]:
+        """The calls that hand a target to a function which starts what it is given: ``def spawn(f): Thread(target=f)``.
+
+        Empty when it is not handed over, or when not every call of the function is known to hand something over.
+        """
+        value = self.world.symbols.functions[fid].facts.nodes[node]
+        if not isinstance(value, f.Param) or depth > MAX_WRAPPERS:
+            return frozenset()
+        found: set[Event] = set()
+        for site, given in self.sites.given(fid, value.name):
+            passed = self.callables(self.evaluator(site[0]), given)
+            if any(one.name == target.name for one in passed):
+                found |= self._handed_by(site[0], given, target, depth + 1) or {site}
+            elif not passed:
+                return frozenset()
+        return frozenset(found)
 
     def _coroutines(self, fid: str, node: int, depth: int = 0) -> Iterator[tuple[Event, Obj]]:
         """Coroutine objects that the callers of a function have made and hand to a parameter, with the calls.
@@ -253,7 +273,9 @@ class Discovery:
         target: Obj,
         confidence: str,
         once: bool,
+        handed: frozenset[Event] = frozenset(),
     ) -> None:
+        """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one."""
         world = self.world
         info = world.symbols.functions[fid]
         made = world.heap.make("ext", name, (fid, index))
@@ -268,6 +290,8 @@ class Discovery:
             if row.begun and not starts:
                 return
             begins = starts or begins
+        if handed and all(where == fid for where, _ in begins):
+            begins = set(handed)
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
         if "call" in row.joins:
             ends.add((fid, index))
@@ -279,9 +303,9 @@ class Discovery:
         repeated = any(
             in_loop(world.symbols.functions[where].facts, world.symbols.functions[where].facts.events[at].block)
             for where, at in begins
-        ) or in_loop(info.facts, call.block)
+        ) or (not handed and in_loop(info.facts, call.block))
         own_receiver = target.kind == "bound" and self._is_self(fid, target)
-        outer = self.sites.often(fid)
+        outer = any(self.sites.often(where) for where in ({where for where, _ in handed} or {fid})) or len(handed) > 1
         overlap = {
             "yes": True,
             "no": False,
@@ -556,6 +580,8 @@ class Discovery:
 
     def _add(self, entry: EntryPoint) -> None:
         if entry.kind in ("process", "main"):
+            if entry.before_all:
+                self.alone.add(entry.target.name)
             return
         key = (entry.target, entry.kind, entry.row)
         known = self.found.get(key)

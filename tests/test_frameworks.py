@@ -467,7 +467,7 @@ def test_only_startup_functions_run_before_all() -> None:
 def row_of_startup(name: str) -> bool:
     """Whether a class is named for the startup functions that it is given."""
     rows = [row for row in ENTRIES if row.before_all and name in row.name]
-    return all(row.function is not None and row.function.keyword == "on_startup" for row in rows)
+    return all(row.function is not None and row.function.keyword in ("on_startup", "after_in_child") for row in rows)
 
 
 def test_request_handlers_have_a_fresh_self_and_servicers_do_not() -> None:

@@ -285,9 +285,10 @@ class Analysis:
         """Uncalled functions and module bodies from which something concurrent is started."""
         world = self.world
         targeted = {entry.target.name for entry in self.entries}
+        alone = self.discovery.alone
         found = []
         for fid, info in world.symbols.functions.items():
-            if fid not in self.starts.reach or fid in targeted or info.facts.kind == "class":
+            if fid not in self.starts.reach or fid in targeted or fid in alone or info.facts.kind == "class":
                 continue
             if info.facts.kind == "function" and self.graph.in_degree(fid) > 0:
                 continue
