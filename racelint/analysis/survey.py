@@ -81,7 +81,7 @@ class UnderLocks(Survey):
     def _takes(self, fid: str) -> bool:
         """Whether a function enters a lock."""
         evaluator = self.evaluator(fid, (), ())
-        return any(self._region(evaluator, region) for region in evaluator.info.facts.regions)
+        return any(self.regions.of(evaluator, region) for region in evaluator.info.facts.regions)
 
 
 def _leading(graph: nx.DiGraph[str], functions: frozenset[str]) -> frozenset[str]:

@@ -17,7 +17,8 @@ from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.identity import Identity
-from racelint.analysis.locks import Lock, Locks, attempt
+from racelint.analysis.locks import Lock, Locks
+from racelint.analysis.regions import Regions
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
 from racelint.contexts import EntryPoint
@@ -163,6 +164,7 @@ class Walker:
         self.effects = effects
         self.sharing = sharing
         self.arguments = Arguments(world)
+        self.regions = Regions(world, locks, self.arguments, self.evaluator)
         self.freshness = Freshness(world, sharing)
         self.starts = starts
         self.active = active
@@ -337,12 +339,12 @@ class Walker:
 
         def of_region(region: int) -> Held:
             if region not in region_locks:
-                region_locks[region] = self._region(evaluator, info.facts.regions[region])
+                region_locks[region] = self.regions.of(evaluator, info.facts.regions[region])
             return tuple((lock, region) for lock in region_locks[region])
 
         evaluator.truths = {
             **self.identity.truths(evaluator, self.group.entries),
-            **self._attempts(evaluator, state),
+            **self.regions.refused(evaluator, state.held),
         }
         unreachable = dead(info.facts, evaluator.params, evaluator.truths)
         for index, event in enumerate(info.facts.events):
@@ -398,17 +400,6 @@ class Walker:
                         started = started - ended
             published.update(begun)
 
-    def _attempts(self, evaluator: Evaluator, state: State) -> dict[int, bool]:
-        """Attempts to take a lock that fail because a caller holds it."""
-        facts = evaluator.info.facts
-        found = {}
-        for region in facts.regions if state.held else ():
-            tried = attempt(facts, region)
-            locks = self.locks.of_region(evaluator, region) if tried >= 0 else ()
-            if any(not lock.reentrant and lock in state.held for lock in locks):
-                found[tried] = False
-        return found
-
     def _touched(
         self,
         touches: Iterable[Touch],
@@ -424,48 +415,6 @@ class Walker:
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
         return info.parent is None and not info.facts.name.startswith("_")
-
-    def _region(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
-        found = self.locks.of_region(evaluator, region)
-        if found or region.how == "acquire":
-            return found
-        return self._manager_locks(evaluator, region.lock)
-
-    def _manager_locks(self, evaluator: Evaluator, node: int) -> tuple[Lock, ...]:
-        """Locks held by a project's own context manager: at its ``yield``, or acquired by its ``__enter__``."""
-        world = self.world
-        found: list[Lock] = []
-        inner = evaluator.nodes[node]
-        if isinstance(inner, f.Result):
-            call = evaluator.info.facts.events[inner.event]
-            assert isinstance(call, f.Call)
-            for callee in evaluator.eval(call.func):
-                for target in targets(world, callee):
-                    facts = world.symbols.functions[target.name].facts
-                    if facts.is_generator:
-                        found.extend(self._held_at_yield(target, evaluator, call))
-        for obj in evaluator.eval(node):
-            if obj.kind == "inst":
-                method = world.method(obj.name, "__enter__")
-                if method is not None:
-                    found.extend(self._left_open(method, obj))
-        return tuple(dict.fromkeys(found))
-
-    def _held_at_yield(self, target: Obj, caller: Evaluator, call: f.Call) -> Iterator[Lock]:
-        evaluator = self.evaluator(target.name, self.arguments.bind(target, caller, call), target.bindings)
-        facts = evaluator.info.facts
-        for event in facts.events:
-            if isinstance(event, f.Yield):
-                for region in facts.held[event.held]:
-                    yield from self.locks.of_region(evaluator, facts.regions[region])
-                return
-
-    def _left_open(self, method: str, obj: Obj) -> Iterator[Lock]:
-        params = self.world.symbols.functions[method].facts.params
-        evaluator = self.evaluator(method, ((params[0].name, (obj,)),) if params else (), ())
-        for region in evaluator.info.facts.regions:
-            if region.open and region.how == "acquire":
-                yield from self.locks.of_region(evaluator, region)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
