@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.call_sites import CallSites, Event, in_loop
@@ -488,20 +489,22 @@ class Discovery:
                     )
                 )
 
+    @cached_property
+    def _named(self) -> dict[str, dict[str, list[int]]]:
+        """Name -> function -> nodes that are called so."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for fid, info in self.world.symbols.functions.items():
+            for index, node in enumerate(info.facts.nodes):
+                if isinstance(node, (f.Global, f.Attr, f.Imported)) and node.name is not None:
+                    found.setdefault(node.name, {}).setdefault(fid, []).append(index)
+        return found
+
     def _handed(self, cid: str) -> set[Event]:
         """Calls that are given a class itself: a server that will make its instances."""
         found: set[Event] = set()
         name = self.world.class_of(cid).facts.name
-        for fid, info in self.world.symbols.functions.items():
-            nodes = info.facts.nodes
-            wanted = [
-                index
-                for index, node in enumerate(nodes)
-                if isinstance(node, (f.Global, f.Attr, f.Imported)) and node.name == name
-            ]
-            if not wanted:
-                continue
-            evaluator = self.evaluator(fid)
+        for fid, wanted in self._named.get(name, {}).items():
+            info, evaluator = self.world.symbols.functions[fid], self.evaluator(fid)
             named = {index for index in wanted if any(obj.name == cid for obj in evaluator.eval(index))}
             for index, event in enumerate(info.facts.events):
                 if isinstance(event, f.Call) and not event.decorates:

@@ -23,29 +23,38 @@ NESTED = 2
 SIGNALS = frozenset(("asyncio.Future", "asyncio.futures.Future", "asyncio.Event", "asyncio.locks.Event"))
 # A class, whether its public functions overlap each other, and the functions that run for its instances.
 Family: TypeAlias = tuple[str, bool, frozenset[str]]
+# Objects at a depth, with what is known of them.
+Asked: TypeAlias = dict[tuple[Obj, int], bool]
 
 
 def waited_for(world: World) -> dict[str, tuple[str, ...]]:
     """Classes that several tasks may use at once, with the attributes that show it; subclasses are not listed."""
     found: dict[str, tuple[str, ...]] = {}
+    asked: Asked = {}
     for cell, objs in world.cells.items():
-        if cell[0] in ("a", "k") and any(_for_tasks(world, obj) for obj in objs):
+        if cell[0] in ("a", "k") and any(_for_tasks(world, obj, asked) for obj in objs):
             owner, name = str(cell[1]), str(cell[2])
             found[owner] = (*found.get(owner, ()), name)
     return found
 
 
-def _for_tasks(world: World, obj: Obj, depth: int = 0) -> bool:
+def _for_tasks(world: World, obj: Obj, asked: Asked, depth: int = 0) -> bool:
     """Whether an object excludes tasks of each other, or is a container of what tasks wait for."""
     if obj.kind != "ext":
         return False
+    if (obj, depth) not in asked:
+        asked[obj, depth] = _shows_tasks(world, obj, asked, depth)
+    return asked[obj, depth]
+
+
+def _shows_tasks(world: World, obj: Obj, asked: Asked, depth: int) -> bool:
     row = world.guards.first(obj.name)
     if row is not None:
         return bool(row.tasks) and not row.threads
     if depth and obj.name in SIGNALS:
         return True
     inside = world.get(world.element_cell(obj)) if depth < NESTED and world.container_row(obj.name) else ()
-    return any(_for_tasks(world, element, depth + 1) for element in inside)
+    return any(_for_tasks(world, element, asked, depth + 1) for element in inside)
 
 
 def own_tasks(world: World, entries: Iterable[EntryPoint]) -> dict[str, frozenset[str]]:
