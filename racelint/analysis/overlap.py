@@ -176,13 +176,18 @@ class Overlap:
             if other.group.main:
                 return None
         elif other.state.entry.target.name not in self.api_threads.get(api.group.api, frozenset()):
-            if api.group.self_overlap and other.state.entry.kind in ("thread", "pool"):
+            if self._has_lock(api.group.api) and other.state.entry.kind in ("thread", "pool"):
                 if self._meant(api, api.group.api) and self._meant(other, api.group.api):
                     return _owns(api.group.api)
             return None
         if self.before(api, other.state.entry):
             return None
         return other.state.entry.why
+
+    def _has_lock(self, owner: str) -> bool:
+        """Whether a class or module has a lock for threads, so that others than those it starts are meant as well."""
+        family = self.symbols.classes[owner].mro if owner in self.symbols.classes else (owner,)
+        return any(parent in self.dedicated.locks for parent in family)
 
     def before(self, a: Reached, entry: EntryPoint) -> bool:
         """Whether the access surely happens before the entry point can run, or after it has ended."""

@@ -61,7 +61,8 @@ class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
     ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
-    ``mild``: a single read of a slot, which sees what was there before a change or after it. ``supposed``: see
+    ``mild``: a single read of a slot, which sees what was there before a change or after it, and of which nothing is
+    looked into. ``supposed``: see
     ``Overlap.supposed``.
     """
 
@@ -479,6 +480,7 @@ class Races:
             if hit is None:
                 continue
             mild = touch.effect == "read" and not touch.content and not hit[0].touch.content
+            mild = mild and not any(other.touch.fid == touch.fid and other.touch.content for other in accesses)
             race = Race("guard", name, access, None, hit[0], hit[1], guard, severe=writes, mild=mild)
             known = found.get(touch.fid)
             if known is None or (race.severe, known.mild) > (known.severe, race.mild):
