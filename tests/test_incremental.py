@@ -168,7 +168,7 @@ class TestCommands:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="looks for processes in /proc")
 def test_ctrl_c_while_reading_stops_at_once(tmp_path: Path) -> None:
-    for number in range(12):
+    for number in range(60):  # minutes of work
         text = "".join(f"def f{index}(a):\n    return [a, {number}, {{'x': a + {index}}}]\n\n" for index in range(1500))
         (tmp_path / f"m{number}.py").write_text(text)
     process = subprocess.Popen(
@@ -185,7 +185,7 @@ def test_ctrl_c_while_reading_stops_at_once(tmp_path: Path) -> None:
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=WAIT_S)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert (process.returncode, out, said.strip()) == (130, "", "")
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
