@@ -173,11 +173,11 @@ class Solver:
                     value = evaluator.eval(event.value)
                     if value:
                         key = evaluator.key(event.key)
-                        for obj in evaluator.eval(event.target):
+                        for obj in tuple(evaluator.eval(event.target)):
                             self._put(obj, value, key)
                 elif event.kind == "grow":
                     value = evaluator.elements_of(evaluator.eval(event.value))
-                    for obj in evaluator.eval(event.target):
+                    for obj in tuple(evaluator.eval(event.target)):
                         self._put(obj, value)
             elif isinstance(event, f.Call):
                 self._call(evaluator, event, index)
@@ -226,7 +226,7 @@ class Solver:
         info = evaluator.info
         match node:
             case f.Attr(base, name):
-                for obj in evaluator.eval(base):
+                for obj in tuple(evaluator.eval(base)):
                     self._set_attribute(obj, name, value)
             case f.Global(name):
                 self._add(("g", info.module, name), value)
@@ -370,7 +370,7 @@ class Solver:
                     for param in positional[len(values) :]:
                         self._add(("p", fid, param), spread)
             elif name == "**":
-                for obj in evaluator.eval(node):
+                for obj in tuple(evaluator.eval(node)):
                     if obj.name == KEYWORDS:
                         self._pass_keywords(evaluator, obj, fid)
             elif name in names:
@@ -430,7 +430,7 @@ class Solver:
         if dotted == "setattr" and len(call.args) == 3:
             name = const_text(evaluator.nodes[call.args[1]])
             if name is not None:
-                for obj in evaluator.eval(call.args[0]):
+                for obj in tuple(evaluator.eval(call.args[0])):
                     self._set_attribute(obj, name, evaluator.eval(call.args[2]))
             return
         for made in evaluator.call_result(world.heap.make("symbol", dotted), call, index):
@@ -452,7 +452,7 @@ class Solver:
             assert site is not None
             self._hold(made, evaluator._made_by(factories, (site[0], -100 - site[1])))
         for arg in call.args:
-            for obj in evaluator.eval(arg):
+            for obj in tuple(evaluator.eval(arg)):
                 if obj.kind in ("ext", "member", "opaque"):
                     self._hold(made, evaluator.elements_of({obj: None}))
         for name, node in call.kwargs:
@@ -466,7 +466,7 @@ class Solver:
         for position, node in enumerate(
             (*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))
         ):
-            for obj in evaluator.eval(node):
+            for obj in tuple(evaluator.eval(node)):
                 if obj.kind not in ("func", "bound"):
                     continue
                 facts = self.world.symbols.functions[obj.name].facts
@@ -508,7 +508,7 @@ class Solver:
             for arg in call.args:
                 self._hold(receiver, evaluator.elements_of(evaluator.eval(arg)))
                 if method == "update":
-                    for obj in evaluator.eval(arg):
+                    for obj in tuple(evaluator.eval(arg)):
                         if obj.kind == "ext":
                             self._hold(receiver, evaluator.elements(obj))
         for made in evaluator.call_result(callee, call, index):
@@ -554,7 +554,7 @@ class Solver:
         factory = self._factory_bindings(evaluator, call)
         given = (decorator.name, positional[0], tuple(current))
         result: Objs = {}
-        for obj in evaluator.cell(("r", decorator.name)):
+        for obj in tuple(evaluator.cell(("r", decorator.name))):
             if obj.kind == "func" and world.symbols.functions[obj.name].parent == decorator.name:
                 if obj.name == fid:
                     continue
@@ -572,7 +572,7 @@ class Solver:
         factory_call = evaluator.info.facts.events[node.event]
         assert isinstance(factory_call, f.Call)
         found: list[tuple[str, str, tuple[Obj, ...]]] = []
-        for factory in evaluator.eval(factory_call.func):
+        for factory in tuple(evaluator.eval(factory_call.func)):
             if factory.kind not in ("func", "bound"):
                 continue
             params = [p.name for p in self.world.symbols.functions[factory.name].facts.params]
