@@ -14,6 +14,7 @@ from functools import cached_property
 from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
+from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj
@@ -364,10 +365,8 @@ class Discovery:
     def _is_self(self, fid: str, target: Obj) -> bool:
         """Whether a bound target's receiver is the spawning method's own ``self``."""
         owner = target.owner
-        info = self.world.symbols.functions[fid]
-        while info.cls is None and info.parent is not None:
-            info = self.world.symbols.functions[info.parent]
-        return owner is not None and owner.kind == "inst" and info.cls is not None and owner.unknown
+        method = owner_of(self.world.symbols, fid) is not None
+        return owner is not None and owner.kind == "inst" and method and owner.unknown
 
     def _fresh_receiver(self, fid: str, target: Obj, repeated: bool) -> bool:
         """Whether the receiver is made in the spawning function, so that each start has one of its own."""

@@ -9,16 +9,20 @@ import pytest
 from racelint import pipeline
 from racelint.config import Settings
 
-POOL = """\
-from concurrent.futures import ThreadPoolExecutor
-
-pool = ThreadPoolExecutor()
+NOTE = """\
 seen = {}
 
 
 def note(step):
     if step not in seen:
         seen[step] = []
+
+
+"""
+POOL = """\
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor()
 
 
 def again(step):
@@ -31,13 +35,6 @@ pool.submit(again, again)
 THREAD = """\
 import threading
 
-seen = {}
-
-
-def note(step):
-    if step not in seen:
-        seen[step] = []
-
 
 def again(step):
     threading.Thread(target=step, args=(note,)).start()
@@ -49,13 +46,6 @@ for _ in range(3):
 """
 LATER = """\
 import threading
-
-seen = {}
-
-
-def note(step):
-    if step not in seen:
-        seen[step] = []
 
 
 def again(step):
@@ -71,7 +61,7 @@ for _ in range(3):
 
 @pytest.mark.parametrize("program", [POOL, THREAD, LATER], ids=["pool", "thread", "later"])
 def test_a_function_that_is_handed_to_itself(tmp_path: Path, program: str) -> None:
-    (tmp_path / "main.py").write_text(program)
+    (tmp_path / "main.py").write_text(NOTE + program)
     result = pipeline.analyse(tmp_path, Settings())
     assert result.problems == ()
     assert {finding.place for finding in result.findings} == {"main.seen"}

@@ -80,6 +80,22 @@ class Touch:
         return replace(self, base=base)
 
 
+def touched(facts: f.Function, touch: Touch) -> int:
+    """The node of the object (or container) that is touched; -1 when it is not known."""
+    event = facts.events[touch.event]
+    if isinstance(event, f.Call):
+        func = facts.nodes[event.func]
+        if isinstance(func, f.Attr):
+            return func.base
+        return event.args[0] if len(event.args) == 1 else -1
+    if not isinstance(event, f.Access):
+        return -1
+    target = facts.nodes[event.target]
+    if touch.content:
+        return event.target
+    return target.base if isinstance(target, f.Attr) else -1
+
+
 class Effects:
     """Knows what events do to places."""
 

@@ -7,7 +7,7 @@ another one. Source: the ownership of arguments in Blackshear et al., "RacerD" (
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 import networkx as nx
@@ -17,7 +17,8 @@ from racelint.analysis.keeping import Keeping
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
-from racelint.link.call_sites import Event, in_loop
+from racelint.link.call_sites import CallSites, Event, in_loop
+from racelint.link.calls import led_to
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -35,25 +36,23 @@ class Handed:
         world: World,
         sharing: Sharing,
         keeping: Keeping,
-        callers: Mapping[str, Sequence[Event]],
+        sites: CallSites,
         calls: nx.DiGraph[str],
     ) -> None:
         self.world = world
         self.keeping = keeping
         self.calls = calls
         self.sharing = sharing
-        self.callers = callers
+        self.sites = sites
         self._led_to: dict[str, frozenset[str]] = {}
         self._own: dict[tuple[str, Obj], bool] = {}
 
     def given(self, access: Reached) -> bool:
         """Whether an access is to what each run of its entry point has for itself: an argument, or what is in one."""
-        obj, entry = access.touch.base, access.state.entry
-        while obj is not None and obj.owner is not None:
-            obj = obj.owner
-        if obj is None or obj.site is None or not entry.begins or not entry.exact:
+        base, entry = access.touch.base, access.state.entry
+        if base is None or base.whole.site is None or not entry.begins or not entry.exact:
             return False
-        key = (entry.target.name, self.world.heap.plain(obj))
+        key = (entry.target.name, self.world.heap.plain(base.whole))
         if key not in self._own:
             owner = partial(self._is_given, entry)
             self._own[key] = self.keeping.only_in(key[1], owner, self._made_by(entry))
@@ -69,10 +68,7 @@ class Handed:
                 for obj in self._passed_on(begin, coroutines=self._is_coroutine(entry))
                 if obj.kind == "inst" and (method := self.world.method(obj.name, "__init__"))
             }
-            found = {fid, *makers}
-            for start in (fid, *makers):
-                found |= nx.descendants(self.calls, start) if start in self.calls else set()
-            self._led_to[fid] = frozenset(found)
+            self._led_to[fid] = led_to(self.calls, (fid, *makers))
         return self._led_to[fid]
 
     def _is_coroutine(self, entry: EntryPoint) -> bool:
@@ -126,7 +122,11 @@ class Handed:
             case f.Phi(options):
                 return bool(options) and all(self._changes(fid, call, option, far) for option in options)
             case f.Param(name) if not again:
-                return far < FAR and all(self._passed(site, fid, name, far) for site in self.callers.get(fid, ()))
+                return far < FAR and all(
+                    self._changes(where, made, given, far + 1)
+                    for (where, at), given in self.sites.given(fid, name)
+                    if isinstance(made := self.world.symbols.functions[where].facts.events[at], f.Call)
+                )
             case _:
                 return False
 
@@ -137,25 +137,12 @@ class Handed:
             for other in facts.events
         )
 
-    def _passed(self, site: Event, fid: str, name: str, far: int) -> bool:
-        """Whether a call gives a parameter another object each time it is made."""
-        caller = self.world.symbols.functions[site[0]].facts
-        call = caller.events[site[1]]
-        if not isinstance(call, f.Call):
-            return True
-        params = [param.name for param in self.world.symbols.functions[fid].facts.params]
-        offset = int(self.world.symbols.functions[fid].is_method and not self.world.is_static(fid))
-        position = params.index(name) - offset
-        node = dict(call.kwargs).get(name, call.args[position] if 0 <= position < len(call.args) else -1)
-        return node < 0 or self._changes(site[0], call, node, far + 1)
-
     def alone(self, access: Reached) -> bool:
         """Whether an access is to an object (or a part of one) that was made where its entry point was started."""
-        obj, entry = access.touch.base, access.state.entry
-        while obj is not None and obj.owner is not None:
-            obj = obj.owner
-        if obj is None or obj.kind != "inst" or not entry.once or len(entry.begins) != 1:
+        base, entry = access.touch.base, access.state.entry
+        if base is None or base.whole.kind != "inst" or not entry.once or len(entry.begins) != 1:
             return False
+        obj = base.whole
         ((fid, index),) = entry.begins
         made = self.world.made_by(obj)
         if made is None or made[0].id != fid:

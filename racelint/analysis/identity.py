@@ -15,6 +15,7 @@ from functools import cached_property
 import networkx as nx
 
 from racelint.contexts import EntryPoint
+from racelint.link.calls import led_to
 from racelint.link.evaluate import Evaluator
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -115,7 +116,7 @@ class Identity:
     def _from(self, fid: str) -> frozenset[str]:
         """A function and all that it leads to."""
         if fid not in self._led_to:
-            self._led_to[fid] = frozenset((fid, *nx.descendants(self.calls, fid))) if fid in self.calls else frozenset()
+            self._led_to[fid] = led_to(self.calls, (fid,))
         return self._led_to[fid]
 
 

@@ -15,10 +15,10 @@ from typing import Literal, TypeAlias
 
 import networkx as nx
 
-from racelint.analysis.effects import GENERIC_TYPES, Effects, Touch
+from racelint.analysis.effects import GENERIC_TYPES, Effects, Touch, touched
 from racelint.analysis.flow import declared
 from racelint.analysis.walk import Reached, State
-from racelint.link.calls import targets
+from racelint.link.calls import led_to, targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import Cell, World
@@ -90,7 +90,7 @@ class Provenance:
         """What made the object an access is to (or the object that it is a part of)."""
         key = (access.state, access.touch.event)
         if key not in self._found:
-            node = self._receiver(access.touch)
+            node = touched(self._facts(access.touch.fid), access.touch)
             frame = self._frame(access.state)
             known = node >= 0 and access.touch.base is not None
             self._found[key] = self._owner(frame, node, access.touch, 0) if known else None
@@ -111,27 +111,11 @@ class Provenance:
             every: set[str] = set()
             for callee in self.world.callees.get(key, ()):
                 for target in targets(self.world, callee):
-                    every |= {target.name, *nx.descendants(self.plain, target.name)}
+                    every |= led_to(self.plain, (target.name,))
             found = self._reach[key] = frozenset(every)
         return found
 
     # -- accesses -----------------------------------------------------------------------------------------------------
-
-    def _receiver(self, touch: Touch) -> int:
-        """The node of the object (or container) that is touched; -1 when it is not known."""
-        facts = self._facts(touch.fid)
-        event = facts.events[touch.event]
-        if isinstance(event, f.Call):
-            func = facts.nodes[event.func]
-            if isinstance(func, f.Attr):
-                return func.base
-            return event.args[0] if len(event.args) == 1 else -1
-        if not isinstance(event, f.Access):
-            return -1
-        target = facts.nodes[event.target]
-        if touch.content:
-            return event.target
-        return target.base if isinstance(target, f.Attr) else -1
 
     def _frame(self, state: State) -> Frame:
         caller = None if state.parent is None else self._frame(state.parent)

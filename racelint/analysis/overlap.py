@@ -44,8 +44,8 @@ class Overlap:
     ) -> None:
         self.symbols = world.symbols
         keeping = Keeping(world)
-        self.handed = Handed(world, sharing, keeping, calls.callers, provenance.plain)
-        self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls.instantiated)
+        self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
+        self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -95,11 +95,10 @@ class Overlap:
 
     def _part_of(self, access: Reached, owner: str) -> bool:
         """Whether an access is to an instance of a class that only methods of ``owner`` make instances of."""
-        obj = access.touch.base
-        while obj is not None and obj.owner is not None:
-            obj = obj.owner
-        if obj is None or obj.kind != "inst":
+        base = access.touch.base
+        if base is None or base.whole.kind != "inst":
             return False
+        obj = base.whole
         makers = {fid for fid, _ in self.callers.get(f"{obj.name}.__init__", ())}
         classes = {self.symbols.functions[fid].cls for fid in makers}
         return bool(classes) and all(cls is not None and self._kin(cls, owner) for cls in classes)
@@ -281,8 +280,7 @@ class Overlap:
 
     def _makers(self, obj: Obj | None) -> int:
         """How many calls may have made an object whose origin is unknown; 0 when it is known."""
-        while obj is not None and obj.owner is not None:
-            obj = obj.owner
+        obj = None if obj is None else obj.whole
         if obj is None or not obj.unknown or obj.kind not in ("inst", "opaque"):
             return 0
         # What an unknown object is, is what some instance has in the slot it is named after.

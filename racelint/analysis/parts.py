@@ -7,18 +7,17 @@ Who makes one such object for itself, and tells it so, counts as one with it: ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 import networkx as nx
 
-from racelint.analysis.effects import Effects, Touch
+from racelint.analysis.effects import Effects, touched
 from racelint.analysis.flow import declared
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
-from racelint.link.call_sites import Event, in_loop
-from racelint.link.calls import targets
+from racelint.link.call_sites import CallSites, in_loop
+from racelint.link.calls import led_to, targets
 from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
@@ -39,13 +38,13 @@ class Parts:
         effects: Effects,
         keeping: Keeping,
         calls: nx.DiGraph[str],
-        instantiated: Mapping[str, Sequence[Event]],
+        sites: CallSites,
     ) -> None:
         self.world = world
         self.effects = effects
         self.keeping = keeping
         self.calls = calls
-        self.instantiated = instantiated
+        self.sites = sites
         self._evaluators: dict[str, Evaluator] = {}
         self._rooted: dict[tuple[State, int], bool] = {}
         self._of: dict[tuple[frozenset[str], Obj], bool] = {}
@@ -66,7 +65,7 @@ class Parts:
 
     def _parent(self, cid: str) -> str:
         """The class whose objects make one object of another class each, and tell it who they are; else nothing."""
-        sites = self.instantiated.get(cid, ())
+        sites = self.sites.instantiated.get(cid, ())
         if len(sites) != 1:
             return ""
         ((fid, index),) = sites
@@ -80,12 +79,10 @@ class Parts:
         return info.cls if told and not in_loop(info.facts, call.block) else ""
 
     def _is_part(self, access: Reached, classes: frozenset[str]) -> bool:
-        obj = access.touch.base
-        while obj is not None and obj.owner is not None:
-            obj = obj.owner
-        if obj is None:
+        base = access.touch.base
+        if base is None:
             return False
-        key = (classes, self.world.heap.plain(obj))
+        key = (classes, self.world.heap.plain(base.whole))
         if key not in self._of:
             self._of[key] = self.keeping.only_in(key[1], partial(self._is_one, classes), self._makers(classes))
         return self._of[key]
@@ -102,10 +99,7 @@ class Parts:
                 for parent in self.world.class_of(cid).mro
                 for fid in self.world.class_of(parent).methods.values()
             }
-            found = set(methods)
-            for fid in methods:
-                found |= nx.descendants(self.calls, fid) if fid in self.calls else set()
-            self._made[classes] = frozenset(found)
+            self._made[classes] = led_to(self.calls, methods)
         return self._made[classes]
 
     # -- ways ---------------------------------------------------------------------------------------------------------
@@ -114,23 +108,9 @@ class Parts:
         """Whether what is touched is reached from the receiver of the entry point, through attributes and elements."""
         key = (access.state, access.touch.event)
         if key not in self._rooted:
-            node = self._receiver(access.touch)
+            node = touched(self.world.symbols.functions[access.touch.fid].facts, access.touch)
             self._rooted[key] = node >= 0 and self._leads(access.state, node, access.state.entry, 0)
         return self._rooted[key]
-
-    def _receiver(self, touch: Touch) -> int:
-        """The node of the object (or container) that is touched; -1 when it is not known."""
-        facts = self.world.symbols.functions[touch.fid].facts
-        event = facts.events[touch.event]
-        if isinstance(event, f.Call):
-            func = facts.nodes[event.func]
-            return func.base if isinstance(func, f.Attr) else event.args[0] if len(event.args) == 1 else -1
-        if not isinstance(event, f.Access):
-            return -1
-        target = facts.nodes[event.target]
-        if touch.content:
-            return event.target
-        return target.base if isinstance(target, f.Attr) else -1
 
     def _leads(self, state: State, node: int, entry: EntryPoint, steps: int) -> bool:
         if node < 0 or steps > FAR:
@@ -186,17 +166,11 @@ class Parts:
         ]
         if not isinstance(call, f.Call) or len({callee.kind for callee in callees}) != 1:
             return -1
-        names = [param.name for param in info.facts.params if param.kind == "positional"]
-        given = dict(call.kwargs).get(name, -1)
-        if given >= 0 or name not in names:
+        given = self.sites.argument((state.parent.fid, state.event), state.fid, name)
+        if given >= 0 or callees[0].kind != "bound" or not info.facts.params or name != info.facts.params[0].name:
             return given
-        position = names.index(name) - (callees[0].kind != "func")
-        if position < 0:
-            func = caller.nodes[call.func]
-            if callees[0].kind != "bound":
-                return -1
-            return func.base if isinstance(func, f.Attr) else call.func  # a method that was handed over knows its own
-        return call.args[position] if position < len(call.args) else -1
+        func = caller.nodes[call.func]
+        return func.base if isinstance(func, f.Attr) else call.func  # a method that was handed over knows its own
 
     def _evaluator(self, fid: str) -> Evaluator:
         if fid not in self._evaluators:

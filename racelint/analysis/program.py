@@ -25,14 +25,14 @@ from racelint.analysis.records import Records
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import Starts, starts
 from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
-from racelint.analysis.task_interfaces import Family, families, own_tasks, owner_of, waited_for
+from racelint.analysis.task_interfaces import Family, families, own_tasks, waited_for
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
 from racelint.contexts import Discovery, EntryPoint
 from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import call_graph
-from racelint.link.classes import related
+from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
@@ -326,7 +326,7 @@ class Analysis:
             if receiver is not None and receiver.kind == "inst" and not receiver.fresh:
                 owners.add(receiver.name)
             for fid, _ in entry.begins:
-                owner = owner_of(self.world, fid)
+                owner = owner_of(self.world.symbols, fid)
                 if owner is not None:
                     owners.add(owner)
             for owner in sorted(owners):  # the order of groups decides between ways that are as good
@@ -341,7 +341,7 @@ class Analysis:
     def _on_loops(self) -> frozenset[str | None]:
         """Classes that hand coroutines to an event loop of another thread."""
         return frozenset(
-            owner_of(self.world, fid) for entry in self.entries if entry.foreign_loop for fid, _ in entry.begins
+            owner_of(self.world.symbols, fid) for entry in self.entries if entry.foreign_loop for fid, _ in entry.begins
         )
 
     @cached_property
@@ -512,7 +512,7 @@ class Analysis:
 
     def _internal(self, owner: str, fid: str) -> bool:
         """Whether a function is called by methods of its class and of no other one."""
-        callers = {owner_of(self.world, caller) for caller in self.graph.predecessors(fid)}
+        callers = {owner_of(self.world.symbols, caller) for caller in self.graph.predecessors(fid)}
         return bool(callers) and all(
             caller is not None and related(self.world.symbols, caller, owner) for caller in callers
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from racelint.contexts import SELF_SITE, EntryPoint
-from racelint.link.classes import related
+from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 
@@ -79,17 +79,9 @@ def _called_back(receiver: Obj) -> bool:
 
 def _starts_own(world: World, fid: str, index: int, receiver: Obj) -> bool:
     """Whether a method starts something of its own class, and goes on."""
-    owner = owner_of(world, fid)
+    owner = owner_of(world.symbols, fid)
     event = world.symbols.functions[fid].facts.events[index]
     return owner is not None and related(world.symbols, owner, receiver.name) and not getattr(event, "awaited", False)
-
-
-def owner_of(world: World, fid: str) -> str | None:
-    """The class whose code a function is, None for functions of a module."""
-    info = world.symbols.functions[fid]
-    while info.parent is not None and info.cls is None:
-        info = world.symbols.functions[info.parent]
-    return info.cls
 
 
 def families(

@@ -21,7 +21,7 @@ from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
-from racelint.link.classes import related
+from racelint.link.classes import owner_of, related
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -85,10 +85,8 @@ class Turns(Overlap):
 
     def _own_code(self, access: Reached, owner: str) -> bool:
         """Whether a class itself touches its state: of what others do with it nothing is known."""
-        info = self.symbols.functions[access.touch.fid]
-        while info.cls is None and info.parent is not None:
-            info = self.symbols.functions[info.parent]
-        return info.cls is not None and related(self.symbols, info.cls, owner) and self._of_owner(access, owner)
+        own = owner_of(self.symbols, access.touch.fid)
+        return own is not None and related(self.symbols, own, owner) and self._of_owner(access, owner)
 
     def _sets_up(self, entry: EntryPoint) -> bool:
         """Whether a public function starts the task that its object keeps: it comes before the others, and once."""

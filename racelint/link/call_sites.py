@@ -57,24 +57,27 @@ class CallSites:
         for target in targets(world, callee):
             self.callers[target.name].append(event)
 
+    def argument(self, site: Event, fid: str, parameter: str) -> int:
+        """The caller's node of what a call hands to one of a function's parameters; -1 when it hands it nothing."""
+        functions, (where, at) = self.world.symbols.functions, site
+        names = [param.name for param in functions[fid].facts.params if param.kind == "positional"]
+        call = functions[where].facts.events[at]
+        assert isinstance(call, f.Call)
+        bound = any(
+            target.kind == "bound" and target.name == fid
+            for callee in self.world.callees[where, at]
+            for target in targets(self.world, callee)
+        )
+        node = dict(call.kwargs).get(parameter, -1)
+        position = names.index(parameter) - bound if parameter in names else -1
+        return call.args[position] if node < 0 and 0 <= position < len(call.args) else node
+
     def given(self, fid: str, parameter: str) -> Iterator[tuple[Event, int]]:
         """The calls of a function that hand something to one of its parameters, with the caller's node of it."""
-        functions = self.world.symbols.functions
-        names = [param.name for param in functions[fid].facts.params if param.kind == "positional"]
-        for where, at in dict.fromkeys(self.callers.get(fid, ())):
-            call = functions[where].facts.events[at]
-            assert isinstance(call, f.Call)
-            bound = any(
-                target.kind == "bound" and target.name == fid
-                for callee in self.world.callees[where, at]
-                for target in targets(self.world, callee)
-            )
-            node = dict(call.kwargs).get(parameter, -1)
-            position = names.index(parameter) - bound if parameter in names else -1
-            if node < 0 and 0 <= position < len(call.args):
-                node = call.args[position]
+        for site in dict.fromkeys(self.callers.get(fid, ())):
+            node = self.argument(site, fid, parameter)
             if node >= 0:
-                yield (where, at), node
+                yield site, node
 
     def on(self, obj: Obj, method: str) -> list[Event]:
         """Calls of a method of one external object: ``t.start()`` for a thread."""

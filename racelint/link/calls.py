@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import networkx as nx
@@ -100,3 +100,11 @@ def call_graph(world: World) -> nx.MultiDiGraph[str]:
             how = resolution(world, evaluator, call, callee, len(found))
             graph.add_edge(fid, target.name, event=index, line=call.line, resolution=how, confidence=CONFIDENCE[how])
     return graph
+
+
+def led_to(calls: nx.DiGraph[str], functions: Iterable[str]) -> frozenset[str]:
+    """Some functions and all that they lead to."""
+    found: set[str] = set()
+    for fid in functions:
+        found |= {fid, *(nx.descendants(calls, fid) if fid in calls else ())}
+    return frozenset(found)

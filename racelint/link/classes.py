@@ -124,6 +124,14 @@ def _mro_index(symbols: Symbols, cid: str, parent: str) -> int:
     return symbols.classes[cid].mro.index(parent)
 
 
+def owner_of(symbols: Symbols, fid: str) -> str | None:
+    """The class whose code a function is, None for functions of a module."""
+    info = symbols.functions[fid]
+    while info.parent is not None and info.cls is None:
+        info = symbols.functions[info.parent]
+    return info.cls
+
+
 def related(symbols: Symbols, a: str, b: str) -> bool:
     """Whether an object may be an instance of both: one class is a base of the other, or they share a subclass."""
     if a == b:

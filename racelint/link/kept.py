@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from racelint.link.call_sites import Event
+from racelint.link.classes import owner_of
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -35,12 +36,9 @@ class Kept:
 
     def _family(self, fid: str) -> Iterator[str]:
         """The methods of the class of a function, of its bases and of its subclasses."""
-        functions = self.world.symbols.functions
-        info = functions[fid]
-        while info.parent is not None and info.cls is None:
-            info = functions[info.parent]
-        if info.cls is not None:
-            own = self.world.class_of(info.cls)
+        owner = owner_of(self.world.symbols, fid)
+        if owner is not None:
+            own = self.world.class_of(owner)
             for cid in dict.fromkeys((*own.mro, *own.subclasses)):
                 yield from self.world.class_of(cid).methods.values()
 

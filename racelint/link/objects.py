@@ -78,6 +78,14 @@ class Obj:
         return self.site is None or self.site == PROMISED
 
     @property
+    def whole(self) -> Obj:
+        """The object that it belongs to in the end: the last one of its owners, or itself."""
+        current = self
+        while current.owner is not None:
+            current = current.owner
+        return current
+
+    @property
     def depth(self) -> int:
         """Length of the owner chain."""
         count, current = 0, self.owner
