@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from racelint.analysis.anchors import Anchors
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
 from racelint.analysis.parts import Parts
+from racelint.analysis.receivers import Receivers
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
@@ -46,6 +48,9 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
+        self.receivers = Receivers(world)
+        entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
+        self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -278,6 +283,10 @@ class Overlap:
                 return True
         return False
 
+    def rooted(self, a: Reached, b: Reached) -> bool:
+        """Whether something says that two accesses are to one object, more than that one line makes both."""
+        return self.anchors.shared(a, b)
+
     def _makers(self, obj: Obj | None) -> int:
         """How many calls may have made an object whose origin is unknown; 0 when it is known."""
         obj = None if obj is None else obj.whole
@@ -290,8 +299,8 @@ class Overlap:
         return self.made.get(cid, 0)
 
     def apart(self, a: Reached, b: Reached) -> bool:
-        """Whether two accesses are to objects that different calls have made, or to parts of different receivers."""
-        return self.provenance.apart(a, b) or self.parts.apart(a, b)
+        """Whether two accesses are to objects of different classes, made by different calls, or of other receivers."""
+        return self.receivers.apart(a, b) or self.provenance.apart(a, b) or self.parts.apart(a, b)
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""
