@@ -271,8 +271,11 @@ class Overlap:
         """Whether two accesses meet only if users call what they are not seen to call from several threads.
 
         A lock that a class owns says so of all its public functions alike; and what the project calls itself is perhaps
-        called by nobody else. A class that starts a thread leaves no such doubt about what only others can call.
+        called by nobody else. A class that starts a thread leaves no such doubt about what only others can call. What
+        only a public function starts, in one place, meets itself when users call that again while it runs.
         """
+        if a.state.entry is b.state.entry and self._begun_by_users(a.state.entry):
+            return True
         for api, other in ((a, b), (b, a)):
             if not api.group.api or api.group.api == LIBRARY:
                 continue
@@ -282,6 +285,11 @@ class Overlap:
             if self.callers.get(api.state.entry.target.name):
                 return True
         return False
+
+    def _begun_by_users(self, entry: EntryPoint) -> bool:
+        """Whether an entry point that does not overlap itself otherwise is begun by public functions only."""
+        hosts = [self.groups[index] for site in entry.begins for index in self.sites.get(site, ())]
+        return not entry.self_overlap and bool(hosts) and all(group.api for group in hosts)
 
     def rooted(self, a: Reached, b: Reached) -> bool:
         """Whether something says that two accesses are to one object, more than that one line makes both."""
