@@ -272,9 +272,11 @@ class Overlap:
 
         A lock that a class owns says so of all its public functions alike; and what the project calls itself is perhaps
         called by nobody else. A class that starts a thread leaves no such doubt about what only others can call. What
-        only a public function starts, in one place, meets itself when users call that again while it runs.
+        only a public function starts, in one place, meets itself when users call that again while it runs. And of some
+        entry points the context is not known.
         """
-        if a.state.entry is b.state.entry and self._begun_by_users(a.state.entry):
+        first, second = a.state.entry, b.state.entry
+        if "low" in (first.confidence, second.confidence) or (first is second and self._begun_by_users(first)):
             return True
         for api, other in ((a, b), (b, a)):
             if not api.group.api or api.group.api == LIBRARY:
