@@ -310,7 +310,13 @@ class Overlap:
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects of different classes, made by different calls, or of other receivers."""
-        return self.receivers.apart(a, b) or self.provenance.apart(a, b) or self.parts.apart(a, b)
+        return (
+            self.receivers.apart(a, b)
+            or self.anchors.confined(a)
+            or self.anchors.confined(b)
+            or self.provenance.apart(a, b)
+            or self.parts.apart(a, b)
+        )
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""
