@@ -190,6 +190,22 @@ def main():
         threading.Thread(target=page.show).start()
 """
 LAZY_STATE = LAZY.replace("return (*self.lines, line)", "self.lines.append(line)")
+LATE = """
+import queue
+import threading
+
+
+class Writer:
+    def __init__(self):
+        self.lines = queue.Queue()
+        threading.Thread(target=self.write).start()
+        self.written = 0
+
+    def write(self):
+        while True:
+            print(self.written)
+"""
+LATE_MESSAGE = LATE.replace("print(self.written)", "print(self.lines.get(), self.written)")
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -202,6 +218,8 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(SOME_JOBS, "warning", id="made by one line, for each request"),
         pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
         pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
+        pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
+        pytest.param(LATE_MESSAGE, "warning", id="read once there is a message, which needs a finished object"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
         pytest.param(FUTURES, "warning", id="a callback that a pool calls, or the event loop"),
     ],

@@ -403,7 +403,8 @@ class Races:
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
-                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
+                severe = not self.harmless.after_message(hit[0])
+                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1], severe=severe)
         yield from found.values()
 
     def _set_before(self, access: Reached) -> bool:
