@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 from racelint.analysis.effects import touched
@@ -92,6 +93,12 @@ class Once:
             isinstance(other, f.Return) and isinstance(call, f.Call) and other.value == call.result
             for other in facts.events[event + 1 :]
         )
+
+    def settled(self, entry: EntryPoint) -> EntryPoint:
+        """An entry point, which does not overlap itself when what begins it does not."""
+        if not entry.perhaps or not all(self.function(fid) for fid, _ in entry.begins):
+            return entry
+        return replace(entry, self_overlap=False, perhaps=False)
 
     def object(self, obj: Obj) -> bool:
         """Whether there is one such object."""
