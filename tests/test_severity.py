@@ -219,9 +219,7 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
         pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
         pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
-        pytest.param(LATE_MESSAGE, "warning", id="read once there is a message, which needs a finished object"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
-        pytest.param(FUTURES, "warning", id="a callback that a pool calls, or the event loop"),
     ],
 )
 def test_severity(source: str, severity: str, tmp_path: Path) -> None:
@@ -232,6 +230,20 @@ def test_severity(source: str, severity: str, tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_context_variable_holds_is_not_shared(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(REQUESTS, encoding="utf-8")
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(REQUESTS, id="a context variable"),
+        pytest.param(LATE_MESSAGE, id="read once there is a message, which needs a finished object"),
+    ],
+)
+def test_silence(source: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(source, encoding="utf-8")
+    assert not analyse(tmp_path, Settings()).findings
+
+
+def test_a_context_that_is_a_guess_makes_the_finding_one(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(FUTURES, encoding="utf-8")
+    found = analyse(tmp_path, Settings(min_confidence="low")).findings
+    assert {finding.confidence for finding in found} == {"low"}
     assert not analyse(tmp_path, Settings()).findings

@@ -399,12 +399,14 @@ class Races:
             readers = [
                 other
                 for other in self.collisions.others(access, frozenset(("read",)))
-                if other.state.entry.exact and other.state.entry.begins & access.started and not other.late
+                if other.state.entry.exact
+                and other.state.entry.begins & access.started
+                and not other.late
+                and not self.harmless.after_message(other)
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
-                severe = not self.harmless.after_message(hit[0])
-                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1], severe=severe)
+                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
         yield from found.values()
 
     def _set_before(self, access: Reached) -> bool:
