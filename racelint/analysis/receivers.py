@@ -7,7 +7,9 @@ different objects. Source: class-hierarchy analysis, Dean, Grove and Chambers (E
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 
 from racelint.analysis.effects import touched
 from racelint.analysis.walk import Reached, State
@@ -22,7 +24,7 @@ class Receivers:
     def __init__(self, world: World) -> None:
         self.world = world
         self._classes: dict[tuple[State, Obj], frozenset[str]] = {}
-        self._kinds: dict[tuple[str, str], frozenset[str]] = {}
+        self._kinds: dict[str, frozenset[str]] = {}
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to instances of different classes, or to what such instances have."""
@@ -71,32 +73,71 @@ class Receivers:
         return info.is_method and bool(info.facts.params) and value == f.Param(info.facts.params[0].name)
 
     def _methods(self, state: State) -> Iterator[str]:
-        """The methods that were called on the receiver one by the other, by name: the innermost first."""
+        """The methods that were called on the receiver one by the other: the innermost first."""
         while True:
             yield state.fid
             parent = state.parent
-            if parent is None:
-                return
-            facts = self.world.symbols.functions[parent.fid].facts
-            call = facts.events[state.event]
-            func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-            if not isinstance(func, f.Attr) or not self._me(parent, facts.nodes[func.base]):
+            if parent is None or not self._goes_on(parent, state.event):
                 return
             state = parent
 
+    def _goes_on(self, state: State, event: int) -> bool:
+        """Whether a method calls another one on its own receiver: ``self.m()``, ``super().m()``, ``Base.m(self)``."""
+        facts = self.world.symbols.functions[state.fid].facts
+        call = facts.events[event]
+        func = facts.nodes[call.func] if isinstance(call, f.Call) else None
+        if not isinstance(func, f.Attr) or not isinstance(call, f.Call):
+            return False
+        base = facts.nodes[func.base]
+        if isinstance(base, f.SuperOf):
+            return True
+        return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
+
     def _reached_on(self, fid: str) -> frozenset[str]:
-        """The classes on whose instances a method is found by its name, and used."""
-        info = self.world.symbols.functions[fid]
-        cid, name = info.cls, info.facts.name
-        assert cid is not None
-        key = (cid, name)
-        if key not in self._kinds:
+        """The classes on whose instances a method is run: found by its name, or by ``super()``."""
+        found = self._kinds.get(fid)
+        if found is None:
+            info = self.world.symbols.functions[fid]
+            cid, name = info.cls, info.facts.name
+            assert cid is not None
             classes = (cid, *self.world.class_of(cid).subclasses)
-            if self.world.method(cid, name) == fid:
-                found = (one for one in classes if self.world.method(one, name) == fid)
-                classes = tuple(one for one in found if not self._has_twin(one, cid, info.facts))
-            self._kinds[key] = frozenset(classes)
-        return self._kinds[key]
+            self._kinds[fid] = frozenset(classes)
+            if self.world.method(cid, name) == fid and fid not in self._by_class:
+                by_name = (one for one in classes if self.world.method(one, name) == fid)
+                own = {one for one in by_name if not self._has_twin(one, cid, info.facts)}
+                for caller in self._by_super.get(fid, ()):
+                    own |= self._reached_on(caller)
+                self._kinds[fid] = frozenset(own)
+            found = self._kinds[fid]
+        return found
+
+    @cached_property
+    def _by_super(self) -> dict[str, set[str]]:
+        """Method -> the methods that call it by ``super()``."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for caller, target, base in self._calls:
+            if isinstance(base, f.SuperOf):
+                found[target].add(caller)
+        return found
+
+    @cached_property
+    def _by_class(self) -> frozenset[str]:
+        """The methods that are called as functions of their class: ``Base.method(x)``."""
+        return frozenset(target for _, target, base in self._calls if isinstance(base, f.Global | f.Imported))
+
+    @cached_property
+    def _calls(self) -> list[tuple[str, str, f.Node]]:
+        """Calls of methods by an attribute: the caller, the method, and what it is an attribute of."""
+        found: list[tuple[str, str, f.Node]] = []
+        for (fid, event), callees in self.world.callees.items():
+            facts = self.world.symbols.functions[fid].facts
+            call = facts.events[event]
+            func = facts.nodes[call.func] if isinstance(call, f.Call) else None
+            if isinstance(func, f.Attr):
+                base = facts.nodes[func.base]
+                kinds = ("func",) if isinstance(base, f.Global | f.Imported) else ("bound",)
+                found.extend((fid, callee.name, base) for callee in callees if callee.kind in kinds)
+        return found
 
     def _has_twin(self, cid: str, base: str, facts: f.Function) -> bool:
         """Whether a subclass has a coroutine that takes the place of a method: ``__aexit__``, ``aclose``."""
