@@ -49,7 +49,7 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
-        self.receivers = Receivers(world)
+        self.receivers = Receivers(world, provenance)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups

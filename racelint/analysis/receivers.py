@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from racelint.analysis.effects import touched
+from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
+from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -21,13 +23,17 @@ from racelint.model import facts as f
 class Receivers:
     """Tells instances apart by their classes."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, provenance: Provenance) -> None:
         self.world = world
+        self.provenance = provenance
+        self._possible: dict[State, bool] = {}
         self._classes: dict[tuple[State, Obj], frozenset[str]] = {}
         self._kinds: dict[str, frozenset[str]] = {}
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to instances of different classes, or to what such instances have."""
+        if not self._leads_here(a.state) or not self._leads_here(b.state):
+            return True
         x, y = a.touch.base, b.touch.base
         if x is None or y is None or x.whole.kind != "inst" or y.whole.kind != "inst" or x.whole is y.whole:
             return False
@@ -54,6 +60,51 @@ class Receivers:
         return any(
             callee.kind == "class" and callee.name == obj.name for callee in self.world.callees.get(obj.site, ())
         )
+
+    def _leads_here(self, state: State) -> bool:
+        """Whether each attribute that a way leads through can hold what a method is called on next.
+
+        What a subclass stores in an inherited attribute is not in the attribute of its base class.
+        """
+        found = self._possible.get(state)
+        if found is None:
+            found = self._holds(state) and (state.parent is None or self._leads_here(state.parent))
+            self._possible[state] = found
+        return found
+
+    def _holds(self, state: State) -> bool:
+        """Whether the attribute ``self.name`` that a method is called on may hold its receiver."""
+        parent, receiver = state.parent, _receiver(state)
+        if parent is None or receiver is None:
+            return True
+        facts = self.world.symbols.functions[parent.fid].facts
+        call = facts.events[state.event]
+        func = facts.nodes[call.func] if isinstance(call, f.Call) else None
+        holder = facts.nodes[func.base] if isinstance(func, f.Attr) else None
+        if not isinstance(holder, f.Attr) or not self._me(parent, facts.nodes[holder.base]):
+            return True
+        owner = _receiver(parent)
+        if owner is None:
+            return True
+        classes = frozenset((owner.name, *self.world.class_of(owner.name).subclasses))
+        for fid in self._methods(parent):
+            classes &= self._reached_on(fid)
+        return self._stored(classes, holder.name, receiver.name)
+
+    def _stored(self, classes: frozenset[str], name: str, cid: str) -> bool:
+        """Whether instances of some classes may hold one of class ``cid`` in an attribute."""
+        for fid, owner, value in self.provenance.stores.get(name, ()):
+            info = self.world.symbols.functions[fid]
+            own = info.is_method and info.facts.params and info.facts.nodes[owner] == f.Param(info.facts.params[0].name)
+            if own and self._reached_on(fid).isdisjoint(classes):
+                continue
+            stored = self.provenance.evaluator(fid).eval(value)
+            made = [obj for obj in stored if obj.kind != "const"]
+            if not own or any(obj.kind != "inst" or related(self.world.symbols, obj.name, cid) for obj in made):
+                return True
+            if not made and not isinstance(info.facts.nodes[value], f.Const):
+                return True
+        return not self.provenance.stores.get(name)
 
     def _is_receiver(self, access: Reached) -> bool:
         """Whether what is touched is the receiver of the function, or in its attributes."""
@@ -140,7 +191,10 @@ class Receivers:
         return found
 
     def _has_twin(self, cid: str, base: str, facts: f.Function) -> bool:
-        """Whether a subclass has a coroutine that takes the place of a method: ``__aexit__``, ``aclose``."""
+        """Whether a subclass has a coroutine that takes the place of a method (``__aexit__``, ``aclose``).
+
+        One whose class uses the method itself only adds to it: ``await to_thread(self.close)``.
+        """
         if facts.is_async:
             return False
         for parent in self.world.class_of(cid).mro:
@@ -150,8 +204,27 @@ class Receivers:
             for name in _twins(facts.name):
                 fid = methods.get(name)
                 if fid is not None and self.world.symbols.functions[fid].facts.is_async:
-                    return True
+                    return not any(self._uses(method, facts.name) for method in methods.values())
         return False
+
+    def _uses(self, fid: str, name: str) -> bool:
+        """Whether a method names another one of its receiver: ``self.name``, ``super().name``."""
+        facts = self.world.symbols.functions[fid].facts
+        me = f.Param(facts.params[0].name) if facts.params else None
+        return any(
+            isinstance(node, f.Attr)
+            and node.name == name
+            and (facts.nodes[node.base] == me or isinstance(facts.nodes[node.base], f.SuperOf))
+            for node in facts.nodes
+        )
+
+
+def _receiver(state: State) -> Obj | None:
+    """The instance a method was called on."""
+    if not state.params:
+        return None
+    _, objs = state.params[0]
+    return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
 
 
 def _twins(name: str) -> tuple[str, ...]:
