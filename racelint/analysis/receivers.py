@@ -14,6 +14,7 @@ from functools import cached_property
 from racelint.analysis.effects import touched
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
+from racelint.contexts import SELF_SITE
 from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -43,8 +44,7 @@ class Receivers:
         """The classes that the instance an access is to (or to a part of) may be of."""
         key = (access.state, whole)
         if key not in self._classes:
-            made = self.world.made_by(whole)
-            if made is not None and made[1].func >= 0 and self._constructs(whole):
+            if self._exact(whole):
                 found = frozenset((whole.name,))
             else:
                 found = frozenset((whole.name, *self.world.class_of(whole.name).subclasses))
@@ -54,12 +54,12 @@ class Receivers:
             self._classes[key] = found
         return self._classes[key]
 
-    def _constructs(self, obj: Obj) -> bool:
-        """Whether an object is made by calling its class."""
-        assert obj.site is not None
-        return any(
-            callee.kind == "class" and callee.name == obj.name for callee in self.world.callees.get(obj.site, ())
-        )
+    def _exact(self, obj: Obj) -> bool:
+        """Whether an object is made by calling its class, or is a thread: every class of threads has its own ``run``."""
+        if obj.site is None or obj.site[0] == SELF_SITE:
+            return obj.site is not None
+        callees = self.world.callees.get(obj.site, ())
+        return any(callee.kind == "class" and callee.name == obj.name for callee in callees)
 
     def _leads_here(self, state: State) -> bool:
         """Whether each attribute that a way leads through can hold what a method is called on next.
