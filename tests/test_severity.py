@@ -206,6 +206,41 @@ class Writer:
             print(self.written)
 """
 LATE_MESSAGE = LATE.replace("print(self.written)", "print(self.lines.get(), self.written)")
+UNDER_LOCK = """
+import threading
+
+
+class Jobs:
+    def __init__(self):
+        self.queue = []
+        self.lock = threading.Lock()
+
+    def put(self, job):
+        with self.lock:
+            self.queue.append(job)
+
+    def run(self):
+        queue = self.queue
+        while True:
+            with self.lock:
+                if queue:
+                    queue.pop()
+
+
+def main():
+    jobs = Jobs()
+    for _ in range(2):
+        threading.Thread(target=jobs.run).start()
+    jobs.put(1)
+"""
+BEFORE_LOCK = UNDER_LOCK.replace(
+    """            with self.lock:
+                if queue:
+                    queue.pop()""",
+    """            if queue:
+                with self.lock:
+                    queue.pop()""",
+)
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -219,6 +254,8 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
         pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
         pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
+        pytest.param(BEFORE_LOCK, "error", id="asked before the lock is taken"),
+        pytest.param(UNDER_LOCK, "warning", id="named before the lock is taken, and asked under it"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
     ],
 )

@@ -55,7 +55,7 @@ class Receivers:
         return self._classes[key]
 
     def _exact(self, obj: Obj) -> bool:
-        """Whether an object is made by calling its class, or is a thread: every class of threads has its own ``run``."""
+        """Whether an object is made by calling its class, or is a thread: its class is known as well."""
         if obj.site is None or obj.site[0] == SELF_SITE:
             return obj.site is not None
         callees = self.world.callees.get(obj.site, ())
