@@ -215,11 +215,11 @@ class Overlap:
                     return False
                 continue
             for index in groups:
-                if index == a.group.index:
+                starter = self.groups[index]
+                if index == a.group.index or self._one_interface(a.group, starter):
                     if site in a.started:
                         return False
                     continue
-                starter = self.groups[index]
                 if starter.main:
                     if self._program(a):
                         continue
@@ -233,6 +233,10 @@ class Overlap:
                 if not all(self._before(a, other, active | {index}) for other in starter.entries):
                     return False
         return True
+
+    def _one_interface(self, first: Group, second: Group) -> bool:
+        """Whether two groups are public functions of related classes: users have an instance of one of them."""
+        return bool(first.api) and bool(second.api) and self._kin(first.api, second.api)
 
     def _over_before(self, first: EntryPoint, entry: EntryPoint) -> bool:
         """Whether one function begins both, and has waited for the end of the first one by then."""
