@@ -65,7 +65,7 @@ class Overlap:
         self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 
     def why(self, a: Reached, b: Reached) -> str | None:
-        """The reason two accesses can overlap, or None when they cannot."""
+        """The reason the second access can fall into what the first one is a step of, or None when it cannot."""
         if any(access.group.api and access.group.kind == "event-loop" for access in (a, b)):
             return None  # tasks of the user, see `turns`
         if a.group is b.group:
@@ -157,6 +157,8 @@ class Overlap:
         if kinds in ({"main"}, {"signal"}) or (kinds <= {"event-loop", "main"} and self._one_thread(first, second)):
             # Tasks of one loop take turns; signal handlers all run in the main thread.
             return None
+        if first.kind == "signal" and second.kind == "main":
+            return None  # the main thread stands still until its handler returns
         if first.kind == "any" or second.kind == "any":
             return self._with_api(a, b)
         if self.before(a, second) or self.before(b, first):
