@@ -54,7 +54,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A function as it was called: in a state of the walk, by event ``event`` of ``caller``, or ``open``: by anybody."""
+    """A function as it was called: in a state of the walk, by an event of ``caller``, or (``open``) by anybody."""
 
     fid: str
     state: State | None = None
