@@ -60,6 +60,11 @@ class Freshness:
             if obj.fresh and obj.kind == "inst" and self.seen(obj, sites)
         }
 
+    def captured(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
+        """Fresh objects in variables, once something was started that can see them from inside this function."""
+        made = [obj for objs in evaluator.new_locals.values() for obj in objs]
+        return {root(self.world, obj) for obj in made if self.seen(obj, sites)}
+
     def handed(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> set[Obj]:
         """Fresh objects that a call which starts something was given, was called on, or made."""
         objs = dict(evaluator.eval(call.result))

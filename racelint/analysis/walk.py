@@ -373,6 +373,7 @@ class Walker:
                 callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
                 started = started | {(state.fid, index)}
                 begun = self.freshness.params(evaluator, ((state.fid, index),))
+                begun |= self.freshness.captured(evaluator, ((state.fid, index),))
                 if isinstance(event, f.Call):
                     for callee in callees:
                         begun |= self.freshness.handed(evaluator, event, callee)
@@ -395,6 +396,7 @@ class Walker:
                         if gained:
                             started = started | (gained - self.starts.waited)
                             published.update(self.freshness.params(evaluator, gained))
+                            published.update(self.freshness.captured(evaluator, gained))
                             handed = self.freshness.handed(evaluator, event, callee)
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
             elif isinstance(event, f.Return):
@@ -458,7 +460,10 @@ class Walker:
                 params = self.arguments.receiver(target, published)
             else:
                 params = self.arguments.bind(target, evaluator, call, published)
-            bindings = self._bindings(evaluator, call, target)
+            bindings = tuple(
+                (fid, name, tuple(current(world, obj, published) for obj in objs))
+                for fid, name, objs in self._bindings(evaluator, call, target)
+            )
             self._call(state, index, target.name, params, bindings, held, doubt, started)
 
     def _call(
