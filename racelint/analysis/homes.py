@@ -7,7 +7,9 @@ this, two containers hold different objects, though one line makes all of them. 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 
 from racelint.analysis.flow import declared
 from racelint.link.evaluate import Evaluator
@@ -49,6 +51,27 @@ class Homes:
             alone = len(puts) == 1 and self._made(fid, node) and not _again(facts, node, puts[0][1])
             self._container[key] = puts[0][0] if alone else -1
         return self._container[key]
+
+    def around(self, objs: Iterable[Obj]) -> set[Obj]:
+        """Some objects, and all containers that hold them, or hold one that does."""
+        found: set[Obj] = set()
+        work = [self.world.heap.plain(obj) for obj in objs]
+        while work:
+            obj = work.pop()
+            if obj not in found:
+                found.add(obj)
+                work.extend(self._holders.get(obj, ()))
+        return found
+
+    @cached_property
+    def _holders(self) -> dict[Obj, list[Obj]]:
+        """Object -> the containers it is in."""
+        found: dict[Obj, list[Obj]] = defaultdict(list)
+        for cell, objs in self.world.cells.items():
+            if cell[0] == "e" and isinstance(cell[1], Obj):
+                for obj in objs:
+                    found[self.world.heap.plain(obj)].append(cell[1])
+        return found
 
     def _holder(self, obj: Obj) -> Obj | None:
         if obj.kind in ("member", "pair") and obj.owner is not None:

@@ -8,7 +8,7 @@ known by that call. Source: Naik and Aiken, "Conditional Must Not Aliasing for S
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -26,7 +26,9 @@ from racelint.link.results import VIEW_METHODS
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
-MAX_DEPTH = 12
+MAX_DEPTH = 32
+# Values that are looked at for one question.
+STEPS = 600
 # Callers, stores and callees beyond this many are not looked through.
 MANY = 16
 PROJECT = frozenset(("class", "func", "bound"))
@@ -86,7 +88,8 @@ class Provenance:
         self._owners: dict[tuple[Frame, int], Origins] = {}
         # Values that are being followed, with the number of steps to parts and attributes on the way there.
         self._active: dict[tuple[Frame, int], int] = {}
-        self._steps = 0
+        self._within = 0
+        self._left = STEPS
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects that different calls have made."""
@@ -108,6 +111,7 @@ class Provenance:
         if key not in self._found:
             node = touched(self._facts(touch.fid), touch)
             known = node >= 0 and touch.base is not None
+            self._left = STEPS
             self._found[key] = self._owner(self._frame(state.fid, state), node, touch, 0) if known else None
         return self._found[key]
 
@@ -122,7 +126,11 @@ class Provenance:
         """Whether an object was put into no container that is, or belongs to, another one."""
         if x.home is None or x in asked:
             return True
+        frame, container = x.home
+        if self.homes.around(self._evaluator(frame.fid).eval(container)).isdisjoint(self._objects(y)):
+            return True
         if x.home not in self._owners:
+            self._left = STEPS
             self._owners[x.home] = self._of(*x.home, 0)
         owners = self._owners[x.home]
         return bool(owners) and all(self._distinct(owner, y, asked | {x}) for owner in owners or ())
@@ -132,6 +140,11 @@ class Provenance:
         node = event.result if isinstance(event, f.Call) else index
         home = self.homes.of(frame.fid, node) if node >= 0 else -1
         return Origin(frame.fid, index, call, home=None if home < 0 else (frame, home))
+
+    def _objects(self, origin: Origin) -> Iterator[Obj]:
+        event = self._facts(origin.fid).events[origin.index] if origin.call else None
+        node = event.result if isinstance(event, f.Call) else origin.index
+        return map(self.world.heap.plain, self._evaluator(origin.fid).eval(node))
 
     def _led_to(self, origin: Origin) -> frozenset[str]:
         """The functions that run while an object is made."""
@@ -214,12 +227,13 @@ class Provenance:
 
     def _of(self, frame: Frame, node: int, depth: int) -> Origins:
         """What made a value. What comes round again adds nothing, unless it has become a part of itself on the way."""
-        if node < 0 or depth > MAX_DEPTH:
+        if node < 0 or depth > MAX_DEPTH or self._left <= 0:
             return None
+        self._left -= 1
         key = (frame, node)
         if key in self._active:
-            return NOWHERE if self._active[key] == self._steps else None
-        self._active[key] = self._steps
+            return NOWHERE if self._active[key] == self._within else None
+        self._active[key] = self._within
         try:
             return self._value(frame, node, depth)
         finally:
@@ -261,9 +275,9 @@ class Provenance:
 
     def _piece(self, frame: Frame, base: int, depth: int) -> Origins:
         """What is in an object was made with it, unless it was somewhere else before: that is asked in the end."""
-        self._steps += 1
+        self._within += 1
         found = self._of(frame, base, depth + 1)
-        self._steps -= 1
+        self._within -= 1
         return found and frozenset(replace(origin, part=True) for origin in found)
 
     def _all(self, values: list[tuple[Frame, int]], depth: int) -> Origins:
@@ -367,9 +381,9 @@ class Provenance:
                 for obj in self._evaluator(fid).eval(owner)
             )
         ]
-        self._steps += 1
+        self._within += 1
         found = self._all(values, depth)
-        self._steps -= 1
+        self._within -= 1
         return found and frozenset(replace(origin, kept=True) for origin in found)
 
     @cached_property
@@ -403,7 +417,7 @@ class Provenance:
         if fid not in self._made:
             self._made[fid] = "whole"  # what calls itself makes what it makes otherwise
             found = self._all(self._returned(self._frame(fid)), depth) if self._transparent(fid) else None
-            if not found or any(origin.kept for origin in found):
+            if not found or any(origin.kept or origin.home for origin in found):
                 self._made[fid] = None
             elif any(origin.part for origin in found):
                 self._made[fid] = "part"
