@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 
 from racelint.link.annotations import Annotations
+from racelint.link.copies import shallow_copy
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
@@ -192,7 +193,7 @@ class Evaluator(Annotations, CallResults):
         }
 
     def closure_bindings(self, fid: str) -> Bindings:
-        """What a closure made now remembers of this call: parameters and new objects that some nested function captures."""
+        """What a closure made now remembers of this call: its parameters, and new objects in captured variables."""
         if not self.info.facts.exports:
             return self.raw_bindings
         exported = {name for name, _ in self.info.facts.exports}
@@ -446,7 +447,7 @@ class Evaluator(Annotations, CallResults):
         found = self._methods(obj, obj.name, name)
         stored = self.cell(world.own_slot(obj.name, name))
         if stored:
-            found.update(self._adopt(stored, obj))
+            found.update(stored if self.owners and shallow_copy(world, obj, name) else self._adopt(stored, obj))
         default = self.cell(world.class_slot(obj.name, name))
         if default:
             found.update(default)
