@@ -13,6 +13,8 @@ from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
 
+# In the place of the node in the site of a tuple: what ``*args`` of a function collects.
+STAR = -3
 # A function is looked at again when something it reads has grown; more often than this it is left as it is.
 VISIT_LIMIT = 40
 STORE_METHODS = {
@@ -364,15 +366,17 @@ class Solver:
                 if value:
                     self._add(("p", fid, positional[position]), value)
             elif star is not None:
-                made = self.world.heap.make("ext", "tuple", (fid, -3))
+                made = self.world.heap.make("ext", "tuple", (fid, STAR))
                 self._add(("p", fid, star), {made: None})
                 self._hold(made, value, (evaluator.info.id, node))
+                self._add(("i", made, position - len(positional)), value)
         for name, node in call.kwargs:
             if name == "*":
-                spread = evaluator.elements_of(evaluator.eval(node))
-                if 0 < len(spread) <= CROWD:
-                    for param in positional[len(values) :]:
-                        self._add(("p", fid, param), spread)
+                spread = evaluator.eval(node)
+                for position, param in enumerate(positional[len(values) :]):
+                    value = self._at(evaluator, spread, position)
+                    if 0 < len(value) <= CROWD:
+                        self._add(("p", fid, param), value)
             elif name == "**":
                 for obj in tuple(evaluator.eval(node)):
                     if obj.name == KEYWORDS:
@@ -381,6 +385,15 @@ class Solver:
                 value = evaluator.eval(node)
                 if value:
                     self._add(("p", fid, name), value)
+
+    def _at(self, evaluator: Evaluator, several: Iterable[Obj], position: int) -> Objs:
+        """What is in a place of some sequences; of what ``*args`` collects nothing else is meant."""
+        found: Objs = {}
+        for obj in several:
+            collected = obj.kind == "ext" and obj.site is not None and obj.site[1] == STAR
+            cell: Cell = ("i", self.world.heap.plain(obj), position)
+            found.update(evaluator.cell(cell) if collected else evaluator.elements_of({obj: None}))
+        return found
 
     def _pass_keywords(self, evaluator: Evaluator, record: Obj, fid: str) -> None:
         """What ``**kwargs`` has collected, passed on: by name, and the rest to what collects it there."""
