@@ -57,8 +57,8 @@ class Arguments:
                 if constant is not None and self._matters(callee.name, name):
                     found[name] = constant
         if any(name == "*" for name, _ in call.kwargs):
-            told = positional[len(call.args) + offset :]
-            found.update(self._passed_on(callee.name, caller, call, told))
+            others = positional[len(call.args) + offset :]
+            found.update(self._passed_on(callee.name, caller, call, others))
         elif not call.star:
             told = {name for name, _ in given}
             defaults = self._left_out(callee.name)
