@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from racelint.analysis.sharing import Sharing
 from racelint.link.call_sites import Event
+from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -41,14 +42,15 @@ class Freshness:
     def given_away(self, obj: Obj, sites: Iterable[Event]) -> bool:
         """Whether what began at these sites was given a part of a fresh object, and not the object it belongs to.
 
-        What knows no object of the owner's class has the part from nowhere else.
+        What knows no object of the owner's class, or of a class under or over it, has the part from nowhere else.
         """
         owner = obj.owner
         if owner is None or owner.kind != "inst" or obj.kind != "ext":
             return False
-        part = self.world.heap.plain(obj)
+        part, symbols = self.world.heap.plain(obj), self.world.symbols
         return any(
-            part in seen.objects and owner.name not in seen.classes for seen in map(self.sharing.seen_from, sites)
+            part in seen.objects and not any(related(symbols, owner.name, cid) for cid in seen.classes)
+            for seen in map(self.sharing.seen_from, sites)
         )
 
     def params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
