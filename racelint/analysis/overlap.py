@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
+from racelint.analysis.joined import Joined
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
@@ -46,6 +47,7 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
+        self.joined = Joined(world)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -62,6 +64,8 @@ class Overlap:
         """The reason two accesses can overlap, or None when they cannot."""
         if any(access.group.api and access.group.kind == "event-loop" for access in (a, b)):
             return None  # tasks of the user, see `turns`
+        if self.joined.after(a, b) or self.joined.after(b, a):
+            return None
         if a.group is b.group:
             return self._within(a, b)
         return self._across(a, b)
