@@ -10,6 +10,7 @@ from racelint.analysis.joined import Joined
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
+from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
@@ -48,6 +49,7 @@ class Overlap:
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.joined = Joined(world)
+        self.own_keys = OwnKeys(world, calls)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads

@@ -164,6 +164,8 @@ class Verdicts:
                 text = "tasks of one event loop take turns, and no await stands between steps that belong together"
                 return Verdict("turns", text, a, b)
             return Verdict("order", self._order(a, b), a, b)
+        if overlap.own_keys.exclude(a.locks, a, b):
+            return Verdict("lock", "each holds the lock of the object that its entry belongs to", a, b)
         common = [lock for lock in a.locks if any(same_lock(lock, other) for other in b.locks)]
         effective = [lock for lock in common if self.guards.effective(lock, a)]
         if effective:
@@ -182,6 +184,8 @@ class Verdicts:
         for access, other in ((a, b), (b, a)):
             if overlap.at_startup(access, other):
                 return f"{self._entry(access)} runs before everything else"
+        if overlap.joined.after(a, b) or overlap.joined.after(b, a):
+            return "one comes after the end of the thread that its object has started"
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return f"{self._entry(a)} and {self._entry(b)} run one after the other"
         kinds = {first.kind, second.kind}
