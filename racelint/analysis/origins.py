@@ -54,6 +54,14 @@ class Origin:
     home: tuple[Frame, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How often a way has led to a part of an object, and to what is kept in an attribute."""
+
+    parts: int = 0
+    kept: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """A function as it was called: in a state of the walk, by an event of ``caller``, or (``open``) by anybody."""
@@ -86,9 +94,11 @@ class Provenance:
         self._found: dict[tuple[State, int, Obj | None], Origins] = {}
         self._frames: dict[tuple[object, ...], Frame] = {}
         self._owners: dict[tuple[Frame, int], Origins] = {}
-        # Values that are being followed, with the number of steps to parts and attributes on the way there.
-        self._active: dict[tuple[Frame, int], int] = {}
-        self._within = 0
+        # Values that are being followed, with the number of steps to parts and to attributes on the way there.
+        self._active: dict[tuple[Frame, int], Steps] = {}
+        self._steps = Steps()
+        # Those of them that come round again as a part of themselves, or out of an attribute.
+        self._again: dict[tuple[Frame, int], Steps] = {}
         self._left = STEPS
 
     def apart(self, a: Reached, b: Reached) -> bool:
@@ -226,18 +236,26 @@ class Provenance:
     # -- values -------------------------------------------------------------------------------------------------------
 
     def _of(self, frame: Frame, node: int, depth: int) -> Origins:
-        """What made a value. What comes round again adds nothing, unless it has become a part of itself on the way."""
+        """What made a value. What comes round again adds nothing but that it has been a part, or kept, meanwhile."""
         if node < 0 or depth > MAX_DEPTH or self._left <= 0:
             return None
         self._left -= 1
         key = (frame, node)
         if key in self._active:
-            return NOWHERE if self._active[key] == self._within else None
-        self._active[key] = self._within
-        try:
-            return self._value(frame, node, depth)
-        finally:
-            del self._active[key]
+            since = self._active[key]
+            taken = Steps(self._steps.parts - since.parts, self._steps.kept - since.kept)
+            known = self._again.get(key, Steps())
+            self._again[key] = Steps(known.parts + taken.parts, known.kept + taken.kept)
+            return NOWHERE
+        self._active[key] = self._steps
+        found = self._value(frame, node, depth)
+        del self._active[key]
+        again = self._again.pop(key, Steps())
+        if found and again.parts:
+            found |= {replace(origin, part=True) for origin in found}
+        if found and again.kept:
+            found |= {replace(origin, kept=True) for origin in found}
+        return found
 
     def _value(self, frame: Frame, node: int, depth: int) -> Origins:
         value = self._facts(frame.fid).nodes[node]
@@ -275,9 +293,10 @@ class Provenance:
 
     def _piece(self, frame: Frame, base: int, depth: int) -> Origins:
         """What is in an object was made with it, unless it was somewhere else before: that is asked in the end."""
-        self._within += 1
+        before = self._steps
+        self._steps = Steps(before.parts + 1, before.kept)
         found = self._of(frame, base, depth + 1)
-        self._within -= 1
+        self._steps = before
         return found and frozenset(replace(origin, part=True) for origin in found)
 
     def _all(self, values: list[tuple[Frame, int]], depth: int) -> Origins:
@@ -381,9 +400,10 @@ class Provenance:
                 for obj in self._evaluator(fid).eval(owner)
             )
         ]
-        self._within += 1
+        before = self._steps
+        self._steps = Steps(before.parts, before.kept + 1)
         found = self._all(values, depth)
-        self._within -= 1
+        self._steps = before
         return found and frozenset(replace(origin, kept=True) for origin in found)
 
     @cached_property
