@@ -8,7 +8,7 @@ from racelint.analysis.sharing import Sharing
 from racelint.link.call_sites import Event
 from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj
+from racelint.link.objects import Obj, Objs
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -82,7 +82,7 @@ class Freshness:
             return
         node = evaluator.nodes[event.target]
         if event.kind == "store" and isinstance(node, f.Attr):
-            holders: Iterable[Obj] = evaluator.eval(node.base)
+            holders: Iterable[Obj] = self._known(evaluator, node.base)
         elif event.kind == "store":
             holders = ()
         else:
@@ -94,6 +94,15 @@ class Freshness:
         for obj in evaluator.eval(event.value):
             if obj.fresh:
                 published.add(root(self.world, obj))
+
+    def _known(self, evaluator: Evaluator, index: int) -> Objs:
+        """The objects a node may be; where none is known, those that it was found in."""
+        found = evaluator.eval(index)
+        node = evaluator.nodes[index]
+        while not found and isinstance(node, (f.Attr, f.Item, f.Elem, f.Part)):
+            found = evaluator.eval(node.base)
+            node = evaluator.nodes[node.base]
+        return found
 
     def _may_be_shared(self, obj: Obj) -> bool:
         return self.sharing.shared(self.world.heap.shared(obj))

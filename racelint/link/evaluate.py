@@ -138,7 +138,7 @@ class Evaluator(Annotations, CallResults):
                 bound = self.bindings.get((fid, name))
                 if bound is not None:
                     return dict.fromkeys(bound)
-                return self.cell(("x", fid, name))
+                return self._siblings(self.cell(("x", fid, name)), fid)
             case f.Imported(module, name):
                 objs, cell = world.imported(module, name)
                 if cell is not None:
@@ -189,6 +189,19 @@ class Evaluator(Annotations, CallResults):
         heap = self.world.heap
         return {
             heap.make("func", obj.name, bindings=(*obj.bindings, *bindings)) if obj.kind == "func" else obj: None
+            for obj in objs
+        }
+
+    def _siblings(self, objs: Objs, outer: str) -> Objs:
+        """Functions of the enclosing function ``outer``: made by the same call, they remember the same."""
+        bindings = tuple(entry for entry in self.raw_bindings if f"{outer}.".startswith(f"{entry[0]}."))
+        if not bindings:
+            return objs
+        functions = self.world.symbols.functions
+        return {
+            self.world.heap.make("func", obj.name, bindings=bindings)
+            if obj.kind == "func" and not obj.bindings and functions[obj.name].parent == outer
+            else obj: None
             for obj in objs
         }
 
