@@ -87,7 +87,7 @@ class Provenance:
         self.effects = effects
         self.graph = graph
         self.plain = plain
-        self.homes = Homes(world, self._evaluator, lambda callee: self._made_inside(callee, 0) == "whole")
+        self.homes = Homes(world, self.evaluator, lambda callee: self._made_inside(callee, 0) == "whole")
         self._evaluators: dict[str, Evaluator] = {}
         self._made: dict[str, Made] = {}
         self._reach: dict[tuple[str, int], frozenset[str]] = {}
@@ -137,7 +137,7 @@ class Provenance:
         if x.home is None or x in asked:
             return True
         frame, container = x.home
-        if self.homes.around(self._evaluator(frame.fid).eval(container)).isdisjoint(self._objects(y)):
+        if self.homes.around(self.evaluator(frame.fid).eval(container)).isdisjoint(self._objects(y)):
             return True
         if x.home not in self._owners:
             self._left = STEPS
@@ -154,7 +154,7 @@ class Provenance:
     def _objects(self, origin: Origin) -> Iterator[Obj]:
         event = self._facts(origin.fid).events[origin.index] if origin.call else None
         node = event.result if isinstance(event, f.Call) else origin.index
-        return map(self.world.heap.plain, self._evaluator(origin.fid).eval(node))
+        return map(self.world.heap.plain, self.evaluator(origin.fid).eval(node))
 
     def _led_to(self, origin: Origin) -> frozenset[str]:
         """The functions that run while an object is made."""
@@ -280,11 +280,11 @@ class Provenance:
             case f.Item(base, _) | f.Elem(base) | f.Part(base, _):
                 return self._part(frame, base, node, depth)
             case _:
-                return None if self._evaluator(frame.fid).eval(node) else NOWHERE
+                return None if self.evaluator(frame.fid).eval(node) else NOWHERE
 
     def _part(self, frame: Frame, base: int, node: int, depth: int) -> Origins:
         """What a container has was made where that was, when it is at home there, and else perhaps."""
-        evaluator = self._evaluator(frame.fid)
+        evaluator = self.evaluator(frame.fid)
         held = evaluator.eval(node)
         pairs = bool(held) and all(obj.kind == "pair" for obj in held)
         if pairs or self.homes.all_at_home(evaluator.eval(base), held):
@@ -325,7 +325,7 @@ class Provenance:
         """What something outside of the program returns: what it makes, takes out of a container, or has called."""
         call = self._facts(frame.fid).events[event]
         assert isinstance(call, f.Call)
-        evaluator = self._evaluator(frame.fid)
+        evaluator = self.evaluator(frame.fid)
         made = frozenset((self._origin(frame, event, call=True),))
         result = evaluator.eval(call.result)
         if self._allocates(frame.fid, event) or (result and all(obj.site == (frame.fid, event) for obj in result)):
@@ -380,7 +380,7 @@ class Provenance:
 
     def _kept(self, frame: Frame, base: int, name: str, depth: int) -> Origins:
         """What an attribute holds: everything that is stored in it anywhere."""
-        evaluator = self._evaluator(frame.fid)
+        evaluator = self.evaluator(frame.fid)
         cells: set[Cell] = set()
         for obj in evaluator.eval(base):
             if obj.kind != "inst":
@@ -397,7 +397,7 @@ class Provenance:
             for fid, owner, value in self._stores[name]
             if any(
                 obj.kind == "inst" and self.world.own_slot(obj.name, name) == cell
-                for obj in self._evaluator(fid).eval(owner)
+                for obj in self.evaluator(fid).eval(owner)
             )
         ]
         before = self._steps
@@ -465,7 +465,8 @@ class Provenance:
     def _facts(self, fid: str) -> f.Function:
         return self.world.symbols.functions[fid].facts
 
-    def _evaluator(self, fid: str) -> Evaluator:
+    def evaluator(self, fid: str) -> Evaluator:
+        """A (cached) evaluator of a function without particular arguments."""
         found = self._evaluators.get(fid)
         if found is None:
             found = self._evaluators[fid] = Evaluator(self.world, self.world.symbols.functions[fid])

@@ -184,8 +184,6 @@ class Verdicts:
         for access, other in ((a, b), (b, a)):
             if overlap.at_startup(access, other):
                 return f"{self._entry(access)} runs before everything else"
-        if overlap.joined.after(a, b) or overlap.joined.after(b, a):
-            return "one comes after the end of the thread that its object has started"
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return f"{self._entry(a)} and {self._entry(b)} run one after the other"
         kinds = {first.kind, second.kind}
