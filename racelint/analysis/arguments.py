@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from racelint.analysis.branches import TRUTH, asked
@@ -18,8 +18,9 @@ KINDS = ("inst", "ext", "func", "bound", "class", "partial", "opaque")
 
 # Parameter names with what they hold; a parameter that is known to hold nothing of interest has an empty tuple.
 Params: TypeAlias = tuple[tuple[str, tuple[Obj, ...]], ...]
-# The receiver of a wrapper that takes it as the first of ``*args``.
+# The receiver of a wrapper that takes it as the first of ``*args``, and what follows, by position.
 HIDDEN_SELF = "\0self"
+HIDDEN = "\0{}"
 
 
 class Arguments:
@@ -40,21 +41,24 @@ class Arguments:
         names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
         given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
         given += [(name, arg) for name, arg in call.kwargs if name in names]
+        rest = call.args[max(len(positional) - offset, 0) :]
+        if any(param.kind == "star" for param in facts.params) and not call.star:
+            given += [(HIDDEN.format(position), arg) for position, arg in enumerate(rest)]
         for name, arg in given:
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
                 found[name] = tuple(sorted(objs, key=lambda obj: obj.uid))
+            elif not objs and name[0] == HIDDEN[0]:
+                found[name] = ()
             elif not objs:
                 constant = self._constant(caller, arg)
                 if constant is None:
                     constant = self._not_theirs(callee.name, name)
                 if constant is not None and self._matters(callee.name, name):
                     found[name] = constant
-        if any(name == "*" for name, _ in call.kwargs) and not given and not offset:
-            # A wrapper passing on *args: the receiver is the first of them.
-            receiver = caller.params.get(HIDDEN_SELF)
-            if receiver and positional and world.symbols.functions[callee.name].cls is not None:
-                found[positional[0]] = receiver
+        if any(name == "*" for name, _ in call.kwargs):
+            others = positional[len(call.args) + offset :]
+            found.update(self._passed_on(callee.name, caller, call, others))
         elif not call.star:
             told = {name for name, _ in given}
             defaults = self._left_out(callee.name)
@@ -62,6 +66,29 @@ class Arguments:
         if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
             found[HIDDEN_SELF] = (current(world, callee.owner, published),)
         return tuple(sorted(found.items()))
+
+    def _passed_on(
+        self, fid: str, caller: Evaluator, call: f.Call, names: Sequence[str]
+    ) -> Iterator[tuple[str, tuple[Obj, ...]]]:
+        """What a wrapper that passes ``*args`` on was given for the parameters ``names`` of the callee, by position."""
+        stars = {param.name for param in caller.info.facts.params if param.kind == "star"}
+        if not any(name == "*" and caller.nodes[node] == f.Param(star) for name, node in call.kwargs for star in stars):
+            return
+        receiver = caller.params.get(HIDDEN_SELF)
+        if receiver is not None and names and self.world.symbols.functions[fid].cls is not None:
+            yield names[0], receiver
+        left = names[receiver is not None :]
+        for position, name in enumerate(left):
+            objs = caller.params.get(HIDDEN.format(position))
+            if objs or (objs is not None and (objs := self._not_theirs(fid, name)) is not None):
+                yield name, objs
+        if any(param.kind == "star" for param in self.world.symbols.functions[fid].facts.params):
+            if receiver is not None and not names:
+                yield HIDDEN_SELF, receiver
+            position = len(left)
+            while (objs := caller.params.get(HIDDEN.format(position))) is not None:
+                yield HIDDEN.format(position - len(left)), objs
+                position += 1
 
     def receiver(self, callee: Obj, published: Collection[Obj] = ()) -> Params:
         """What is known when the call does not list the callee's own arguments: the object it is bound to."""

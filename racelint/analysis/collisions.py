@@ -108,7 +108,8 @@ class Collisions:
         if not isinstance(candidates, tuple) or entry.serialised_by:
             return self._first_collision(locks, side, candidates)
         made = self.overlap.provenance.of(side)
-        key = (candidates, tuple(locks), side.group.index, side.touch.base, id(entry), side.started, made)
+        own = side if locks else None  # under a lock its own key may count
+        key = (candidates, tuple(locks), side.group.index, side.touch.base, id(entry), side.started, made, own)
         if key not in self._collisions:
             self._collisions[key] = self._first_collision(locks, side, candidates)
         return self._collisions[key]
@@ -130,7 +131,7 @@ class Collisions:
             why = self.overlap.why(side, other)
             if why is None or self.guards.common(locks, other.locks, side) or serialised(self.flows, side, other):
                 continue
-            if self.overlap.apart(side, other):
+            if self.overlap.apart(side, other) or self.overlap.own_keys.exclude(locks, side, other):
                 continue
             rank = (not self.overlap.rooted(side, other), doubt, again)
             if best is None or rank < least:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 
 from racelint.analysis.sharing import Sharing
 from racelint.link.call_sites import Event
+from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj
+from racelint.link.objects import Obj, Objs
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -41,14 +42,15 @@ class Freshness:
     def given_away(self, obj: Obj, sites: Iterable[Event]) -> bool:
         """Whether what began at these sites was given a part of a fresh object, and not the object it belongs to.
 
-        What knows no object of the owner's class has the part from nowhere else.
+        What knows no object of the owner's class, or of a class under or over it, has the part from nowhere else.
         """
         owner = obj.owner
         if owner is None or owner.kind != "inst" or obj.kind != "ext":
             return False
-        part = self.world.heap.plain(obj)
+        part, symbols = self.world.heap.plain(obj), self.world.symbols
         return any(
-            part in seen.objects and owner.name not in seen.classes for seen in map(self.sharing.seen_from, sites)
+            part in seen.objects and not any(related(symbols, owner.name, cid) for cid in seen.classes)
+            for seen in map(self.sharing.seen_from, sites)
         )
 
     def params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
@@ -59,6 +61,11 @@ class Freshness:
             for obj in objs
             if obj.fresh and obj.kind == "inst" and self.seen(obj, sites)
         }
+
+    def captured(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
+        """Fresh objects in variables, once something was started that can see them from inside this function."""
+        made = [obj for objs in evaluator.new_locals.values() for obj in objs]
+        return {root(self.world, obj) for obj in made if self.seen(obj, sites)}
 
     def made(self, evaluator: Evaluator, before: int, site: Event) -> set[Obj]:
         """What a function has made itself before an event at which something is started that can see it."""
@@ -86,7 +93,7 @@ class Freshness:
             return
         node = evaluator.nodes[event.target]
         if event.kind == "store" and isinstance(node, f.Attr):
-            holders: Iterable[Obj] = evaluator.eval(node.base)
+            holders: Iterable[Obj] = self._known(evaluator, node.base)
         elif event.kind == "store":
             holders = ()
         else:
@@ -98,6 +105,15 @@ class Freshness:
         for obj in evaluator.eval(event.value):
             if obj.fresh:
                 published.add(root(self.world, obj))
+
+    def _known(self, evaluator: Evaluator, index: int) -> Objs:
+        """The objects a node may be; where none is known, those that it was found in."""
+        found = evaluator.eval(index)
+        node = evaluator.nodes[index]
+        while not found and isinstance(node, (f.Attr, f.Item, f.Elem, f.Part)):
+            found = evaluator.eval(node.base)
+            node = evaluator.nodes[node.base]
+        return found
 
     def _may_be_shared(self, obj: Obj) -> bool:
         return self.sharing.shared(self.world.heap.shared(obj))

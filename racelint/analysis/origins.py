@@ -8,7 +8,7 @@ known by that call. Source: Naik and Aiken, "Conditional Must Not Aliasing for S
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -17,14 +17,18 @@ import networkx as nx
 
 from racelint.analysis.effects import GENERIC_TYPES, Effects, Touch, touched
 from racelint.analysis.flow import declared
-from racelint.analysis.walk import Reached, State
+from racelint.analysis.homes import Homes
+from racelint.analysis.walk import CALLERS, Reached, State
 from racelint.link.calls import led_to, targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
+from racelint.link.results import VIEW_METHODS
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
-MAX_DEPTH = 12
+MAX_DEPTH = 32
+# Values that are looked at for one question.
+STEPS = 600
 # Callers, stores and callees beyond this many are not looked through.
 MANY = 16
 PROJECT = frozenset(("class", "func", "bound"))
@@ -39,7 +43,7 @@ class Origin:
     """A call (or display) that makes the object: event (or node) ``index`` of function ``fid``.
 
     ``kept``: the object was in an attribute meanwhile, where others may have got it from as well. ``part``: it is in
-    what is made there.
+    what is made there. ``home``: the node of the container that it was put into at once, in the frame that did it.
     """
 
     fid: str
@@ -47,13 +51,23 @@ class Origin:
     call: bool
     kept: bool = False
     part: bool = False
+    home: tuple[Frame, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """How often a way has led to a part of an object, and to what is kept in an attribute."""
+
+    parts: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A function as it was called: by event ``event`` of ``caller``. ``open``: by anybody."""
+    """A function as it was called: in a state of the walk, by an event of ``caller``, or (``open``) by anybody."""
 
     fid: str
+    state: State | None = None
     caller: Frame | None = None
     event: int = -1
     open: bool = False
@@ -73,10 +87,19 @@ class Provenance:
         self.effects = effects
         self.graph = graph
         self.plain = plain
+        self.homes = Homes(world, self.evaluator, lambda callee: self._made_inside(callee, 0) == "whole")
         self._evaluators: dict[str, Evaluator] = {}
         self._made: dict[str, Made] = {}
         self._reach: dict[tuple[str, int], frozenset[str]] = {}
-        self._found: dict[tuple[State, int], Origins] = {}
+        self._found: dict[tuple[State, int, Obj | None], Origins] = {}
+        self._frames: dict[tuple[object, ...], Frame] = {}
+        self._owners: dict[tuple[Frame, int], Origins] = {}
+        # Values that are being followed, with the number of steps to parts and to attributes on the way there.
+        self._active: dict[tuple[Frame, int], Steps] = {}
+        self._steps = Steps()
+        # Those of them that come round again as a part of themselves, or out of an attribute.
+        self._again: dict[tuple[Frame, int], Steps] = {}
+        self._left = STEPS
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects that different calls have made."""
@@ -84,22 +107,54 @@ class Provenance:
         second = self.of(b) if first else None
         if not first or not second:
             return False
-        return all(self._distinct(x, y) for x in first for y in second)
+        return all(self._distinct(x, y, frozenset()) for x in first for y in second)
 
     def of(self, access: Reached) -> Origins:
-        """What made the object an access is to (or the object that it is a part of)."""
-        key = (access.state, access.touch.event)
+        """What made the object an access is to (or the object that it is a part of), however it is reached."""
+        states = dict.fromkeys((access.state, *access.alike))
+        if len(states) > CALLERS:
+            return None
+        return _union(self._in_state(state, access.touch) for state in states)
+
+    def _in_state(self, state: State, touch: Touch) -> Origins:
+        key = (state, touch.event, touch.base)
         if key not in self._found:
-            node = touched(self._facts(access.touch.fid), access.touch)
-            frame = self._frame(access.state)
-            known = node >= 0 and access.touch.base is not None
-            self._found[key] = self._owner(frame, node, access.touch, 0) if known else None
+            node = touched(self._facts(touch.fid), touch)
+            known = node >= 0 and touch.base is not None
+            self._left = STEPS
+            self._found[key] = self._owner(self._frame(state.fid, state), node, touch, 0) if known else None
         return self._found[key]
 
-    def _distinct(self, x: Origin, y: Origin) -> bool:
+    def _distinct(self, x: Origin, y: Origin, asked: frozenset[Origin]) -> bool:
         if (x.fid, x.index, x.call) == (y.fid, y.index, y.call):
             return not (x.kept or y.kept)
-        return y.fid not in self._led_to(x) and x.fid not in self._led_to(y)
+        if y.fid in self._led_to(x) or x.fid in self._led_to(y):
+            return False
+        return self._elsewhere(x, y, asked) and self._elsewhere(y, x, asked)
+
+    def _elsewhere(self, x: Origin, y: Origin, asked: frozenset[Origin]) -> bool:
+        """Whether an object was put into no container that is, or belongs to, another one."""
+        if x.home is None or x in asked:
+            return True
+        frame, container = x.home
+        if self.homes.around(self.evaluator(frame.fid).eval(container)).isdisjoint(self._objects(y)):
+            return True
+        if x.home not in self._owners:
+            self._left = STEPS
+            self._owners[x.home] = self._of(*x.home, 0)
+        owners = self._owners[x.home]
+        return bool(owners) and all(self._distinct(owner, y, asked | {x}) for owner in owners or ())
+
+    def _origin(self, frame: Frame, index: int, *, call: bool) -> Origin:
+        event = self._facts(frame.fid).events[index] if call else None
+        node = event.result if isinstance(event, f.Call) else index
+        home = self.homes.of(frame.fid, node) if node >= 0 else -1
+        return Origin(frame.fid, index, call, home=None if home < 0 else (frame, home))
+
+    def _objects(self, origin: Origin) -> Iterator[Obj]:
+        event = self._facts(origin.fid).events[origin.index] if origin.call else None
+        node = event.result if isinstance(event, f.Call) else origin.index
+        return map(self.world.heap.plain, self.evaluator(origin.fid).eval(node))
 
     def _led_to(self, origin: Origin) -> frozenset[str]:
         """The functions that run while an object is made."""
@@ -117,9 +172,41 @@ class Provenance:
 
     # -- accesses -----------------------------------------------------------------------------------------------------
 
-    def _frame(self, state: State) -> Frame:
-        caller = None if state.parent is None else self._frame(state.parent)
-        return Frame(state.fid, caller, state.event)
+    def _frame(self, fid: str, state: State | None = None, *, anybody: bool = False) -> Frame:
+        return self._one(Frame(fid, state, open=anybody))
+
+    def _one(self, frame: Frame) -> Frame:
+        """The same frame for the same call."""
+        return self._frames.setdefault((frame.fid, frame.state, frame.caller, frame.event, frame.open), frame)
+
+    def _inside(self, frame: Frame, callee: str, event: int) -> Frame:
+        """The frame of a call; a function that calls itself is the same one there."""
+        again = frame.fid == callee and frame.caller is not None
+        return frame if again else self._one(Frame(callee, None, frame, event))
+
+    def _calls(self, frame: Frame) -> list[tuple[Frame, int]] | None:
+        """The calls that a function may have been called by; None when not all of them are known."""
+        if frame.open:
+            edges: list[tuple[str, str, int]] = list(self.graph.in_edges(frame.fid, data="event"))
+            calls = {(caller, event) for caller, _, event in edges}
+            return [(self._frame(caller, anybody=True), event) for caller, event in sorted(calls)] or None
+        if frame.state is not None:
+            states = [(frame.state.parent, frame.state.event), *frame.state.also]
+            found = [(self._frame(state.fid, state), event) for state, event in states if state is not None]
+            return found if len(found) == len(states) else None
+        if frame.caller is None:
+            return None
+        again = [
+            event
+            for event, made in enumerate(self._facts(frame.fid).events)
+            if isinstance(made, f.Call)
+            and any(
+                target.name == frame.fid
+                for callee in self.world.callees.get((frame.fid, event), ())
+                for target in targets(self.world, callee)
+            )
+        ]
+        return [(frame.caller, frame.event), *((frame, event) for event in again)]
 
     def _owner(self, frame: Frame, node: int, touch: Touch, depth: int) -> Origins:
         """What made a touched object, or the object it is a part of and was made with."""
@@ -132,7 +219,7 @@ class Provenance:
             return _union(self._owner(frame, option, touch, depth + 1) for option in ways[:MANY])
         found = self._of(frame, node, 0)
         if isinstance(value, f.Attr) and touch.base is not None:
-            whole = self._part(frame, value.base, 0)
+            whole = self._piece(frame, value.base, 0)
             # Of such an object nothing is known but the attribute that it is in.
             in_slot = touch.base.kind == "opaque" and touch.base.owner is not None
             if whole and (in_slot or self._made_with(whole, touch.base)):
@@ -149,8 +236,28 @@ class Provenance:
     # -- values -------------------------------------------------------------------------------------------------------
 
     def _of(self, frame: Frame, node: int, depth: int) -> Origins:
-        if node < 0 or depth > MAX_DEPTH:
+        """What made a value. What comes round again adds nothing but that it has been a part, or kept, meanwhile."""
+        if node < 0 or depth > MAX_DEPTH or self._left <= 0:
             return None
+        self._left -= 1
+        key = (frame, node)
+        if key in self._active:
+            since = self._active[key]
+            taken = Steps(self._steps.parts - since.parts, self._steps.kept - since.kept)
+            known = self._again.get(key, Steps())
+            self._again[key] = Steps(known.parts + taken.parts, known.kept + taken.kept)
+            return NOWHERE
+        self._active[key] = self._steps
+        found = self._value(frame, node, depth)
+        del self._active[key]
+        again = self._again.pop(key, Steps())
+        if found and again.parts:
+            found |= {replace(origin, part=True) for origin in found}
+        if found and again.kept:
+            found |= {replace(origin, kept=True) for origin in found}
+        return found
+
+    def _value(self, frame: Frame, node: int, depth: int) -> Origins:
         value = self._facts(frame.fid).nodes[node]
         match value:
             case f.Const():
@@ -161,7 +268,7 @@ class Provenance:
             case f.Derived(parts, "and" | "or"):
                 return self._all([(frame, part) for part in parts], depth)
             case f.New() | f.Derived() if not declared(value):
-                return frozenset((Origin(frame.fid, node, False),))
+                return frozenset((self._origin(frame, node, call=False),))
             case f.Awaited(base):
                 return self._of(frame, base, depth + 1)
             case f.Result(event):
@@ -171,13 +278,25 @@ class Provenance:
             case f.Attr(base, name):
                 return self._kept(frame, base, name, depth)
             case f.Item(base, _) | f.Elem(base) | f.Part(base, _):
-                return self._part(frame, base, depth)
+                return self._part(frame, base, node, depth)
             case _:
                 return None if self.evaluator(frame.fid).eval(node) else NOWHERE
 
-    def _part(self, frame: Frame, base: int, depth: int) -> Origins:
-        """What is in a container was made with it, unless it was somewhere else before: that is asked in the end."""
+    def _part(self, frame: Frame, base: int, node: int, depth: int) -> Origins:
+        """What a container has was made where that was, when it is at home there, and else perhaps."""
+        evaluator = self.evaluator(frame.fid)
+        held = evaluator.eval(node)
+        pairs = bool(held) and all(obj.kind == "pair" for obj in held)
+        if pairs or self.homes.all_at_home(evaluator.eval(base), held):
+            return self._of(frame, base, depth + 1)
+        return self._piece(frame, base, depth)
+
+    def _piece(self, frame: Frame, base: int, depth: int) -> Origins:
+        """What is in an object was made with it, unless it was somewhere else before: that is asked in the end."""
+        before = self._steps
+        self._steps = Steps(before.parts + 1, before.kept)
         found = self._of(frame, base, depth + 1)
+        self._steps = before
         return found and frozenset(replace(origin, part=True) for origin in found)
 
     def _all(self, values: list[tuple[Frame, int]], depth: int) -> Origins:
@@ -194,12 +313,12 @@ class Provenance:
             return self._outside(frame, event, depth)
         made = {self._made_inside(callee, depth + 1) for callee in callees}
         if None not in made:
-            return frozenset((Origin(frame.fid, event, True, part="part" in made),))
+            return frozenset((replace(self._origin(frame, event, call=True), part="part" in made),))
         values: list[tuple[Frame, int]] = []
         for callee in callees:
             if callee.kind == "class" or not self._transparent(callee.name):
                 return None
-            values.extend(self._returned(Frame(callee.name, frame, event)))
+            values.extend(self._returned(self._inside(frame, callee.name, event)))
         return self._all(values, depth)
 
     def _outside(self, frame: Frame, event: int, depth: int) -> Origins:
@@ -207,7 +326,7 @@ class Provenance:
         call = self._facts(frame.fid).events[event]
         assert isinstance(call, f.Call)
         evaluator = self.evaluator(frame.fid)
-        made = frozenset((Origin(frame.fid, event, True),))
+        made = frozenset((self._origin(frame, event, call=True),))
         result = evaluator.eval(call.result)
         if self._allocates(frame.fid, event) or (result and all(obj.site == (frame.fid, event) for obj in result)):
             return made
@@ -216,24 +335,19 @@ class Provenance:
         func = evaluator.nodes[call.func]
         if isinstance(func, f.Attr) and self.effects.generic.get(func.name) in TAKING:
             values = [(frame, arg) for arg in call.args[1:]]
-            return _union((self._part(frame, func.base, depth), self._all(values, depth)))
+            return _union((self._part(frame, func.base, call.result, depth), self._all(values, depth)))
+        if isinstance(func, f.Attr) and func.name in VIEW_METHODS and all(obj.kind == "member" for obj in result):
+            return self._of(frame, func.base, depth + 1)
         called = [obj for arg in call.args for obj in evaluator.eval(arg) if obj.kind in PROJECT]
         inside = {self._made_inside(callee, depth + 1) for callee in called}
         return None if not inside or None in inside else frozenset((replace(*made, part="part" in inside),))
 
     def _given(self, frame: Frame, name: str, depth: int) -> Origins:
         """What a parameter holds."""
-        if not frame.open:
-            if frame.caller is None:
-                return None
-            return self._argument(frame.caller, frame.event, frame.fid, name, depth)
-        edges: list[tuple[str, str, int]] = list(self.graph.in_edges(frame.fid, data="event"))
-        calls = {(caller, event) for caller, _, event in edges}
-        if not calls or len(calls) > MANY:
+        calls = self._calls(frame)
+        if calls is None or len(calls) > MANY:
             return None
-        return _union(
-            self._argument(Frame(caller, open=True), event, frame.fid, name, depth) for caller, event in sorted(calls)
-        )
+        return _union(self._argument(caller, event, frame.fid, name, depth) for caller, event in calls)
 
     def _argument(self, caller: Frame, event: int, fid: str, name: str, depth: int) -> Origins:
         facts = self._facts(fid)
@@ -253,7 +367,7 @@ class Provenance:
             if position < 0:
                 if callees[0].kind == "class":
                     made = facts.name in ("__init__", "__post_init__")
-                    return frozenset((Origin(caller.fid, event, True),)) if made else None
+                    return frozenset((self._origin(caller, event, call=True),)) if made else None
                 func = self._facts(caller.fid).nodes[call.func]
                 node = func.base if isinstance(func, f.Attr) else -1
             elif position < len(call.args):
@@ -279,14 +393,17 @@ class Provenance:
             return None
         (cell,) = cells
         values = [
-            (Frame(fid, open=True), value)
+            (self._frame(fid, anybody=True), value)
             for fid, owner, value in self.stores[name]
             if any(
                 obj.kind == "inst" and self.world.own_slot(obj.name, name) == cell
                 for obj in self.evaluator(fid).eval(owner)
             )
         ]
+        before = self._steps
+        self._steps = Steps(before.parts, before.kept + 1)
         found = self._all(values, depth)
+        self._steps = before
         return found and frozenset(replace(origin, kept=True) for origin in found)
 
     @cached_property
@@ -319,8 +436,8 @@ class Provenance:
         """Whether a function only returns what it, or a function that it calls, has made in this call."""
         if fid not in self._made:
             self._made[fid] = "whole"  # what calls itself makes what it makes otherwise
-            found = self._all(self._returned(Frame(fid)), depth) if self._transparent(fid) else None
-            if not found or any(origin.kept for origin in found):
+            found = self._all(self._returned(self._frame(fid)), depth) if self._transparent(fid) else None
+            if not found or any(origin.kept or origin.home for origin in found):
                 self._made[fid] = None
             elif any(origin.part for origin in found):
                 self._made[fid] = "part"

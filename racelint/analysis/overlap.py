@@ -10,6 +10,7 @@ from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
+from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
 from racelint.analysis.sharing import Sharing
@@ -49,6 +50,7 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
+        self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)

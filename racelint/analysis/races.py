@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from racelint.analysis.class_slots import other_slot
 from racelint.analysis.collisions import Collisions
 from racelint.analysis.effects import MUTATING, RESIZING
 from racelint.analysis.first_use import FirstUse
@@ -262,7 +263,7 @@ class Races:
         """Whether two accesses of one call are to different objects."""
         x, y = a.touch.base, b.touch.base
         if x is None or y is None:
-            return False
+            return other_slot(self.world, a, b)
         if x is not y and not self.overlap.same_object(a, b):
             return True
         return not flow.same_receiver(a.touch.event, b.touch.event)

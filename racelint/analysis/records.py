@@ -8,7 +8,7 @@ from collections.abc import Collection
 from racelint.analysis.effects import Touch
 from racelint.analysis.freshness import root
 from racelint.analysis.overlap import LIBRARY
-from racelint.analysis.walk import Held, Reached, State, Walker, Watch, module
+from racelint.analysis.walk import CALLERS, Held, Reached, State, Walker, Watch, module
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.objects import Obj
@@ -96,8 +96,10 @@ class Records(Watch):
             self._alike[alike] += 1
             if self._alike[alike] > BASES_PER_ACCESS:
                 return
-            self._reached[key] = Reached(touch, state, group, held, started, late=late)
+            self._reached[key] = Reached(touch, state, group, held, started, late=late, alike=[state])
         else:
+            if len(known.alike) <= CALLERS and state not in known.alike:
+                known.alike.append(state)
             if group.main and not started <= known.started:
                 # Show the way that comes after more has been started: that is the one that can meet it.
                 known.state = state

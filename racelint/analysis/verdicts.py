@@ -164,6 +164,8 @@ class Verdicts:
                 text = "tasks of one event loop take turns, and no await stands between steps that belong together"
                 return Verdict("turns", text, a, b)
             return Verdict("order", self._order(a, b), a, b)
+        if overlap.own_keys.exclude(a.locks, a, b):
+            return Verdict("lock", "each holds the lock of the object that its entry belongs to", a, b)
         common = [lock for lock in a.locks if any(same_lock(lock, other) for other in b.locks)]
         effective = [lock for lock in common if self.guards.effective(lock, a)]
         if effective:

@@ -34,6 +34,8 @@ from racelint.model import facts as f
 # Different argument combinations one function is followed with in one group; further ones are merged.
 STATES_PER_FUNCTION = 6
 ENTRIES_PER_STATE = 2
+# Calls that are remembered as alike.
+CALLERS = 16
 LOCK_VARIANTS = 4
 MAX_DEPTH = 60
 # Ways with more doubtful steps than this are not followed; those with this many give findings of low confidence.
@@ -74,7 +76,8 @@ class Group:
 class State:
     """A function being walked: arguments, locks held by callers, and where it was called from.
 
-    ``doubt`` counts the steps on the way that were not resolved by name or exact type.
+    ``doubt`` counts the steps on the way that were not resolved by name or exact type. ``also``: further calls of the
+    same, with the states that make them; not all of them when they are more than ``CALLERS``.
     """
 
     fid: str
@@ -87,6 +90,7 @@ class State:
     depth: int
     doubt: int
     started: frozenset[Event]
+    also: list[tuple[State | None, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +98,8 @@ class Reached:
     """An access reached in some state.
 
     ``started``: the begin sites (see ``EntryPoint.begins``) that may have run before it in this context. ``late``: its
-    object was still being made by this function when others got to see it.
+    object was still being made by this function when others got to see it. ``alike``: all states that it was reached
+    in, or the first of them when they are more than ``CALLERS``.
     """
 
     touch: Touch
@@ -105,6 +110,7 @@ class Reached:
     other: State | None = None
     late: bool = False
     locks: tuple[Lock, ...] = ()
+    alike: list[State] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """``locks`` are the locks held, without regions."""
@@ -251,6 +257,9 @@ class Walker:
                 state.started |= started
                 known.append(state)
                 self.queues[state.doubt].append(state)
+                return
+        if len(known[0].also) <= CALLERS and (state.parent, state.event) != (known[0].parent, known[0].event):
+            known[0].also.append((state.parent, state.event))
 
     def _no_more_than(self, variants: Collection[frozenset[Lock]], held: frozenset[Lock]) -> frozenset[Lock] | None:
         """A set of locks seen before with which a state shows all that it does with these: one without the others."""
@@ -387,6 +396,7 @@ class Walker:
                         if gained:
                             started = started | (gained - self.starts.waited)
                             published.update(self.freshness.params(evaluator, gained))
+                            published.update(self.freshness.captured(evaluator, gained))
                             handed = self.freshness.handed(evaluator, event, callee)
                             published.update(obj for obj in handed if self.freshness.seen(obj, gained))
             elif isinstance(event, f.Return):
@@ -450,7 +460,10 @@ class Walker:
                 params = self.arguments.receiver(target, published)
             else:
                 params = self.arguments.bind(target, evaluator, call, published)
-            bindings = self._bindings(evaluator, call, target)
+            bindings = tuple(
+                (fid, name, tuple(current(world, obj, published) for obj in objs))
+                for fid, name, objs in self._bindings(evaluator, call, target)
+            )
             self._call(state, index, target.name, params, bindings, held, doubt, started)
 
     def _call(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
 
 from racelint.link.annotations import Annotations
+from racelint.link.copies import shallow_copy
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
@@ -136,7 +138,7 @@ class Evaluator(Annotations, CallResults):
                 bound = self.bindings.get((fid, name))
                 if bound is not None:
                     return dict.fromkeys(bound)
-                return self.cell(("x", fid, name))
+                return self._siblings(self.cell(("x", fid, name)), fid)
             case f.Imported(module, name):
                 objs, cell = world.imported(module, name)
                 if cell is not None:
@@ -190,15 +192,42 @@ class Evaluator(Annotations, CallResults):
             for obj in objs
         }
 
+    def _siblings(self, objs: Objs, outer: str) -> Objs:
+        """Functions of the enclosing function ``outer``: made by the same call, they remember the same."""
+        bindings = tuple(entry for entry in self.raw_bindings if f"{outer}.".startswith(f"{entry[0]}."))
+        if not bindings:
+            return objs
+        functions = self.world.symbols.functions
+        return {
+            self.world.heap.make("func", obj.name, bindings=bindings)
+            if obj.kind == "func" and not obj.bindings and functions[obj.name].parent == outer
+            else obj: None
+            for obj in objs
+        }
+
     def closure_bindings(self, fid: str) -> Bindings:
-        """What a closure made now remembers of this call's parameters (only those some nested function captures)."""
-        if not self.params and not self.raw_bindings:
-            return ()
+        """What a closure made now remembers of this call: its parameters, and new objects in captured variables."""
+        if not self.info.facts.exports:
+            return self.raw_bindings
         exported = {name for name, _ in self.info.facts.exports}
-        own = tuple(
-            (self.info.id, name, objs) for name, objs in sorted(self.params.items()) if name in exported and objs
-        )
-        return (*self.raw_bindings, *own)
+        own = {**self.new_locals, **{name: objs for name, objs in self.params.items() if name in exported and objs}}
+        return (*self.raw_bindings, *((self.info.id, name, objs) for name, objs in sorted(own.items())))
+
+    @cached_property
+    def new_locals(self) -> dict[str, tuple[Obj, ...]]:
+        """Captured variables that are assigned once, to an object which this call makes."""
+        if not self.owners:
+            return {}
+        inner = Evaluator(self.world, self.info, self.params, self.raw_bindings, owners=True, returns=self.returns)
+        inner.depth = self.depth
+        inner.__dict__["new_locals"] = {}  # what one of them is made with, it does not remember
+        found: dict[str, tuple[Obj, ...]] = {}
+        for name, nodes in self.info.facts.exports:
+            if len(nodes) == 1 and isinstance(self.nodes[nodes[0]], (f.New, f.Result)) and name not in self.params:
+                objs = inner.eval(nodes[0])
+                if len(objs) == 1 and all(obj.fresh and obj.kind in ("inst", "ext") for obj in objs):
+                    found[name] = tuple(objs)
+        return found
 
     def _part(self, base: int, position: int) -> Objs:
         found: Objs = {}
@@ -308,11 +337,13 @@ class Evaluator(Annotations, CallResults):
         if not self.owners or not objs:
             return objs
         if owner.kind == "ext" and owner.fresh and owner.site is not None:
-            # What a call makes and keeps in a container of its own is its own.
+            # What a call makes, by a function inside it too, and keeps in a container of its own is its own.
             made_here = owner.site[0]
             return {
                 self.world.heap.freshened(obj)
-                if obj.kind in ("inst", "ext") and obj.site is not None and obj.site[0] == made_here
+                if obj.kind in ("inst", "ext")
+                and obj.site is not None
+                and (obj.site[0] == made_here or obj.site[0].startswith(f"{made_here}."))
                 else obj: None
                 for obj in objs
             }
@@ -429,7 +460,7 @@ class Evaluator(Annotations, CallResults):
         found = self._methods(obj, obj.name, name)
         stored = self.cell(world.own_slot(obj.name, name))
         if stored:
-            found.update(self._adopt(stored, obj))
+            found.update(stored if self.owners and shallow_copy(world, obj, name) else self._adopt(stored, obj))
         default = self.cell(world.class_slot(obj.name, name))
         if default:
             found.update(default)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from racelint.link import classes as hierarchy
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.injected import injected
-from racelint.link.objects import Obj, Objs
+from racelint.link.objects import Obj, Objs, Site
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import ClassInfo, FunctionInfo
-from racelint.link.world import CELL_LIMIT, KEYWORDS, Cell, World, const_text
+from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
 
+# In the place of the node in the site of a tuple: what ``*args`` of a function collects.
+STAR = -3
 # A function is looked at again when something it reads has grown; more often than this it is left as it is.
 VISIT_LIMIT = 40
 STORE_METHODS = {
@@ -177,11 +179,11 @@ class Solver:
                     if value:
                         key = evaluator.key(event.key)
                         for obj in tuple(evaluator.eval(event.target)):
-                            self._put(obj, value, key)
+                            self._put(obj, value, (info.id, event.value), key)
                 elif event.kind == "grow":
                     value = evaluator.elements_of(evaluator.eval(event.value))
                     for obj in tuple(evaluator.eval(event.target)):
-                        self._put(obj, value)
+                        self._put(obj, value, (info.id, ELSEWHERE))
             elif isinstance(event, f.Call):
                 self._call(evaluator, event, index)
             elif isinstance(event, f.Return):
@@ -203,18 +205,20 @@ class Solver:
             value = evaluator.eval(item)
             if value:
                 key = node.keys[position] if position < len(node.keys) else -1
-                self._hold(made, value, evaluator.key(key))
+                self._hold(made, value, (evaluator.info.id, item), evaluator.key(key))
                 if node.kind == "tuple":
                     self._add(("i", made, position), value)
 
-    def _hold(self, container: Obj, value: Iterable[Obj], key: str | None = None) -> None:
+    def _hold(self, container: Obj, value: Collection[Obj], put: Site, key: str | None = None) -> None:
         """Container holds value, under a literal key or under whatever it may be read by."""
         self._add(self.world.element_cell(container), value)
         self._add(self.world.value_cell(container, key), value)
+        if value:
+            self.world.puts.setdefault(self.world.heap.plain(container), {})[put] = None
 
-    def _put(self, container: Obj, value: Iterable[Obj], key: str | None = None) -> None:
+    def _put(self, container: Obj, value: Collection[Obj], put: Site, key: str | None = None) -> None:
         if container.kind in ("ext", "opaque", "member"):
-            self._hold(container, value, key)
+            self._hold(container, value, put, key)
         elif container.kind == "inst":
             method = self.world.method(container.name, "__setitem__")
             if method is not None:
@@ -355,25 +359,29 @@ class Solver:
         star = next((param.name for param in facts.params if param.kind == "star"), None)
         values: list[Objs] = [evaluator.eval(arg) for arg in call.args]
         values = [*bound, *values]
+        nodes = [*(ELSEWHERE for _ in bound), *call.args]
         if receiver is not None:
+            nodes.insert(0, ELSEWHERE)
             if receiver.kind == "inst" and receiver.unknown:
                 values.insert(0, {})
             else:
                 values.insert(0, {receiver: None})
-        for position, value in enumerate(values):
+        for position, (value, node) in enumerate(zip(values, nodes, strict=True)):
             if position < len(positional):
                 if value:
                     self._add(("p", fid, positional[position]), value)
             elif star is not None:
-                made = self.world.heap.make("ext", "tuple", (fid, -3))
+                made = self.world.heap.make("ext", "tuple", (fid, STAR))
                 self._add(("p", fid, star), {made: None})
-                self._hold(made, value)
+                self._hold(made, value, (evaluator.info.id, node))
+                self._add(("i", made, position - len(positional)), value)
         for name, node in call.kwargs:
             if name == "*":
-                spread = evaluator.elements_of(evaluator.eval(node))
-                if 0 < len(spread) <= CROWD:
-                    for param in positional[len(values) :]:
-                        self._add(("p", fid, param), spread)
+                spread = evaluator.eval(node)
+                for position, param in enumerate(positional[len(values) :]):
+                    value = self._at(evaluator, spread, position)
+                    if 0 < len(value) <= CROWD:
+                        self._add(("p", fid, param), value)
             elif name == "**":
                 for obj in tuple(evaluator.eval(node)):
                     if obj.name == KEYWORDS:
@@ -382,6 +390,15 @@ class Solver:
                 value = evaluator.eval(node)
                 if value:
                     self._add(("p", fid, name), value)
+
+    def _at(self, evaluator: Evaluator, several: Iterable[Obj], position: int) -> Objs:
+        """What is in a place of some sequences; of what ``*args`` collects nothing else is meant."""
+        found: Objs = {}
+        for obj in several:
+            collected = obj.kind == "ext" and obj.site is not None and obj.site[1] == STAR
+            cell: Cell = ("i", self.world.heap.plain(obj), position)
+            found.update(evaluator.cell(cell) if collected else evaluator.elements_of({obj: None}))
+        return found
 
     def _pass_keywords(self, evaluator: Evaluator, record: Obj, fid: str) -> None:
         """What ``**kwargs`` has collected, passed on: by name, and the rest to what collects it there."""
@@ -450,19 +467,21 @@ class Solver:
     def _fill(self, evaluator: Evaluator, call: f.Call, made: Obj) -> None:
         """A container made from other containers holds their elements; one with a factory, what the factory makes."""
         world = self.world
+        elsewhere = (evaluator.info.id, ELSEWHERE)
         row = world.container_row(made.name)
         if row is not None and row.factory is not None:
             factories = evaluator.argument(call, row.factory.position, row.factory.keyword)
             site = made.site
             assert site is not None
-            self._hold(made, evaluator._made_by(factories, (site[0], -100 - site[1])))
+            self._hold(made, evaluator._made_by(factories, (site[0], -100 - site[1])), (site[0], FACTORY))
         for arg in call.args:
             for obj in tuple(evaluator.eval(arg)):
                 if obj.kind in ("ext", "member", "opaque"):
-                    self._hold(made, evaluator.elements_of({obj: None}))
+                    self._hold(made, evaluator.elements_of({obj: None}), elsewhere)
         for name, node in call.kwargs:
             if row is not None and row.mapping:
-                self._hold(made, evaluator.eval(node), repr(name) if name != "*" else None)
+                put = (evaluator.info.id, node) if name != "*" else elsewhere
+                self._hold(made, evaluator.eval(node), put, repr(name) if name != "*" else None)
 
     def _handed_over(self, evaluator: Evaluator, call: f.Call) -> None:
         """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
@@ -505,20 +524,22 @@ class Solver:
     def _method_call(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, receiver: Obj) -> None:
         """Container methods move elements; other library methods may keep what they are given."""
         method = callee.name.rpartition(".")[2]
+        elsewhere = (evaluator.info.id, ELSEWHERE)
         if receiver.kind in ("ext", "opaque", "member") and method in STORE_METHODS:
             key = evaluator.key(call.args[0]) if method in KEYED_METHODS and call.args else None
             for position in STORE_METHODS[method]:
-                self._hold(receiver, evaluator.argument(call, position, None), key)
+                put = (evaluator.info.id, call.args[position]) if position < len(call.args) else elsewhere
+                self._hold(receiver, evaluator.argument(call, position, None), put, key)
         elif receiver.kind in ("ext", "opaque") and method in EXTEND_METHODS:
             for arg in call.args:
-                self._hold(receiver, evaluator.elements_of(evaluator.eval(arg)))
+                self._hold(receiver, evaluator.elements_of(evaluator.eval(arg)), elsewhere)
                 if method == "update":
                     for obj in tuple(evaluator.eval(arg)):
                         if obj.kind == "ext":
-                            self._hold(receiver, evaluator.elements(obj))
+                            self._hold(receiver, evaluator.elements(obj), elsewhere)
         for made in evaluator.call_result(callee, call, index):
             if made.kind == "ext" and method == "copy":
-                self._hold(made, evaluator.elements(receiver))
+                self._hold(made, evaluator.elements(receiver), elsewhere)
 
     # -- decorators ---------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from racelint.frameworks.schema import Container, Fed, Matcher, Tables
 from racelint.link import classes as hierarchy
-from racelint.link.objects import Heap, Obj, Objs
+from racelint.link.objects import Heap, Obj, Objs, Site
 from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, Symbols
 from racelint.model import facts as f
 
@@ -28,6 +28,8 @@ CELL_LIMIT = 48
 # What is made without a call: the site of such an object names the node of the display.
 DISPLAYS = frozenset(("dict", "list", "set", "tuple", "generator"))
 MAX_IMPORT_DEPTH = 24
+# In the place of the node whose value is put into a container: what some other container had, what a factory makes.
+ELSEWHERE, FACTORY = -1, -2
 # The type of what ``**kwargs`` collects from a framework: each call has one of its own.
 KEYWORDS = "<keywords>"
 
@@ -68,6 +70,8 @@ class World:
         self.class_stores: set[Cell] = set()
         # (function, event) -> objects called there; filled while solving.
         self.callees: dict[tuple[str, int], tuple[Obj, ...]] = {}
+        # Container -> the nodes (by function) whose values are put into it.
+        self.puts: dict[Obj, dict[Site, None]] = {}
         # Containers that frameworks fill; found before solving.
         self.feeds: tuple[Feed, ...] = ()
         self.decorator_names: dict[str, tuple[str, ...]] = {}
