@@ -21,6 +21,7 @@ BACKENDS = (
     "poetry.masonry.api",
     "hatchling.build",
     "flit_core.buildapi",
+    "maturin",
 )
 # Interpreters asked for in turn when a release has no wheel for the running one: only the .py files matter.
 PYTHONS = ("3.14", "3.12", "3.10", "3.8", "3.7", "3.6", "3.4", "2.7")

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import hashlib
+import warnings
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as TooLong
@@ -18,6 +20,7 @@ import msgspec
 
 from racelint.fix.edit import spliced
 from racelint.fix.regions import NotPlaced
+from racelint.model.facts import ModuleFacts
 from racelint.model.source import source_lines
 from racelint.reading import INTERNAL, Outcome, outcome
 from racelint.workers import Workers
@@ -56,6 +59,10 @@ def _tried(source: bytes) -> Trial:
         )
     if msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=Outcome) != result:
         return Trial("failed", 0, "another process or a later run would get other facts")
+    assert result.facts is not None
+    misplaced = _misplaced(source, result.facts)
+    if misplaced:
+        return Trial("failed", 0, misplaced)
     try:
         text = cst.parse_module(source).bytes  # what ``Layout.text`` is; without positions, which take as long again
         if spliced(source, text, text) == source:
@@ -65,6 +72,34 @@ def _tried(source: bytes) -> Trial:
     except Exception as error:
         return Trial("failed", 0, f"rendering: {type(error).__name__}: {error}")
     return Trial("failed", 0, "rendered otherwise than it is")
+
+
+def _misplaced(source: bytes, facts: ModuleFacts) -> str:
+    """What stands on another line than the facts say; empty when nothing does.
+
+    Lines are counted by hand while a tree is walked, so the last one tells whether any was missed on the way.
+    """
+    lines = source_lines(source)
+    there = len(lines) - (not lines[-1].strip(" \t\f"))
+    if facts.lines != there:
+        return f"{facts.lines} lines were counted where there are {there}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # another version of Python, or too deep for this one
+        return ""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    real = sorted((node.lineno, node.name) for node in ast.walk(tree) if isinstance(node, kinds))
+    functions = [item for item in facts.functions if item.kind == "function" and item.name != "<lambda>"]
+    said = sorted((item.line, item.name) for item in (*functions, *facts.classes))
+    wrong = sorted(set(real) ^ set(said))
+    return f"{wrong[0][1]} at line {wrong[0][0]}" if wrong else ""
 
 
 class Trials:

@@ -45,6 +45,10 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
         raise UnreadableSource(str(error)) from None
     except RecursionError:
         raise SyntaxProblem(1, "nested too deeply to be parsed") from None
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of its native code is no Exception
+        raise SyntaxProblem(1, f"the parser, LibCST, fails on it ({type(error).__name__}: {error})") from None
     walker = ScopeWalker(module, is_package=is_package)
     walker.module(tree)
     return f.ModuleFacts(
@@ -124,6 +128,7 @@ class ScopeWalker(Statements):
         if node.asynchronous is not None:
             self.space(node.asynchronous.whitespace_after)
         line = self.line
+        self.space(node.whitespace_after_def)
         name = node.name.value
         qualname = self._qualname(name)
         inner = Builder(
@@ -136,6 +141,10 @@ class ScopeWalker(Statements):
             is_async=node.asynchronous is not None,
             decorators=tuple(decorators),
         )
+        self.space(node.whitespace_after_name)
+        for parameter in self.type_parameters(node.type_parameters):
+            inner.env[parameter] = inner.node(f.Unknown())
+        self.space(node.whitespace_after_type_parameters)
         self.space(node.whitespace_before_params)
         self._parameters(node.params, inner)
         if node.returns is not None:
@@ -175,7 +184,7 @@ class ScopeWalker(Statements):
             self.empty_lines(decorator.leading_lines)
             self.space(decorator.whitespace_after_at)
             nodes.append(self.read(decorator.decorator))
-            self.trailing()
+            self.trailing(decorator.trailing_whitespace)
         return nodes
 
     def _parameters(self, params: cst.Parameters, inner: Builder) -> None:
@@ -185,6 +194,7 @@ class ScopeWalker(Statements):
                 self._parameter(param, "positional", inner)
             if kind == "posonly" and isinstance(params.posonly_ind, cst.ParamSlash):
                 self._comma(params.posonly_ind.comma)
+                self.space(params.posonly_ind.whitespace_after)
         if isinstance(params.star_arg, cst.Param):
             self._parameter(params.star_arg, "star", inner)
         elif isinstance(params.star_arg, cst.ParamStar):
@@ -244,12 +254,19 @@ class ScopeWalker(Statements):
         line = self.line
         name = node.name.value
         qualname = self._qualname(name)
+        self.space(node.whitespace_after_class)
         self.space(node.whitespace_after_name)
+        self.type_parameters(node.type_parameters)
+        self.space(node.whitespace_after_type_parameters)
         if isinstance(node.lpar, cst.LeftParen):
             self.space(node.lpar.whitespace_after)
         bases: list[int] = []
         keywords: list[tuple[str, int]] = []
         for arg in (*node.bases, *node.keywords):
+            self.space(arg.whitespace_after_star)
+            if isinstance(arg.equal, cst.AssignEqual):
+                self.space(arg.equal.whitespace_before)
+                self.space(arg.equal.whitespace_after)
             value = self.read(arg.value)
             if arg.keyword is not None:
                 keywords.append((arg.keyword.value, value))
@@ -325,6 +342,7 @@ class ScopeWalker(Statements):
 
     def import_statement(self, node: cst.Import) -> bool:
         """``import a.b`` binds ``a``; ``import a.b as c`` binds the module ``a.b``."""
+        start = self.line
         self.space(node.whitespace_after_import)
         for alias in node.names:
             dotted = self._dotted(alias.name)
@@ -336,11 +354,14 @@ class ScopeWalker(Statements):
                     # Remember that the submodule is loaded; the bound name stays the top package.
                     self.imports.append(f.Import("", dotted, None, self.line))
             self._comma(alias.comma)
+        self.line = start + self._newlines(node)
         return True
 
     def import_from(self, node: cst.ImportFrom) -> bool:
         """``from a import b``, with relative levels resolved against this module's name."""
         module = self._absolute(len(node.relative), self._dotted(node.module) if node.module is not None else "")
+        start = self.line
+        self.space(node.whitespace_after_from)
         self.space(node.whitespace_before_import)
         self.space(node.whitespace_after_import)
         if isinstance(node.lpar, cst.LeftParen):
@@ -358,8 +379,7 @@ class ScopeWalker(Statements):
                     self.space(alias.asname.whitespace_after_as)
                 self._imported(bound, module, name)
                 self._comma(alias.comma)
-        if isinstance(node.rpar, cst.RightParen):
-            self.space(node.rpar.whitespace_before)
+        self.line = start + self._newlines(node)
         return True
 
     def _absolute(self, level: int, module: str) -> str:
