@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, event, given, settings
+from programs import programs
 
 from benchmarks.trial import trial
-from programs import programs
 from racelint import config, mend, pipeline
 from racelint.model.findings import Result
 from racelint.report import formats

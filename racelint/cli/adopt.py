@@ -183,9 +183,9 @@ def _changes(scope: Scope, given: Adoption) -> Changes | None:
 
 
 def _baseline(scope: Scope, given: Adoption) -> Baseline | None:
-    path, name = given.baseline, str(given.baseline)
+    path, name, limit = given.baseline, str(given.baseline), None
     if path is None and scope.settings.baseline and not given.no_baseline:
-        path, name = scope.project / scope.settings.baseline, scope.settings.baseline
+        path, name, limit = scope.project / scope.settings.baseline, scope.settings.baseline, BASELINE_BYTES
     if path is None:
         if given.update_baseline:
             where = "--baseline F, or `baseline` in the configuration"
@@ -198,7 +198,7 @@ def _baseline(scope: Scope, given: Adoption) -> Baseline | None:
     if not os.path.exists(path):
         raise click.UsageError(f"there is no baseline {shown(name)}; --update-baseline makes it")
     try:
-        return Baseline(path, name, baseline.parse(config.read_text(path, name), name))
+        return Baseline(path, name, baseline.parse(config.read_text(path, name, limit), name))
     except (config.ConfigError, baseline.BaselineError) as error:
         raise click.UsageError(shown(str(error))) from None
 
