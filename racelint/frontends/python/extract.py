@@ -14,6 +14,8 @@ from racelint.layout import layout
 from racelint.model import facts as f
 from racelint.model.source import source_lines
 
+# What native code raises where it has a bug. It is no Exception, and has no name that could be imported.
+NATIVE_PANIC = "PanicException"
 COMMENT = re.compile(r"#\s*racelint\s*:")
 
 
@@ -45,10 +47,13 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
         raise UnreadableSource(str(error)) from None
     except RecursionError:
         raise SyntaxProblem(1, "nested too deeply to be parsed") from None
-    except (KeyboardInterrupt, SystemExit, MemoryError):
+    except MemoryError:
         raise
-    except BaseException as error:  # a panic of its native code is no Exception
-        raise SyntaxProblem(1, f"the parser, LibCST, fails on it ({type(error).__name__}: {error})") from None
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != NATIVE_PANIC:
+            raise
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SyntaxProblem(1, f"the parser, LibCST, fails on it ({said})") from None
     walker = ScopeWalker(module, is_package=is_package)
     walker.module(tree)
     return f.ModuleFacts(
