@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from programs import programs
 
@@ -57,6 +58,18 @@ def report(result: Result) -> str:
 def errors(result: Result) -> Counter[str]:
     """How many findings are errors, by rule."""
     return Counter(finding.rule for finding in result.findings if finding.severity == "error")
+
+
+# What was found with RACELINT_FUZZ, cut down.
+FOUND = {
+    "a default of a lambda in the body of a class": "class A:\n    a = 1; b = 2\n    f = lambda x, y=(a, b): y\n",
+}
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_what_was_found(kind: str, tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": FOUND[kind]})
+    assert not pipeline.analyse(tmp_path, SETTINGS).problems
 
 
 @examples(15)

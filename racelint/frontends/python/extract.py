@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from typing import Any
 
 import libcst as cst
@@ -16,6 +18,7 @@ from racelint.model.source import source_lines
 
 # What native code raises where it has a bug. It is no Exception, and has no name that could be imported.
 NATIVE_PANIC = "PanicException"
+POSITION = re.compile(r"error at (\d+):\d+")
 COMMENT = re.compile(r"#\s*racelint\s*:")
 
 
@@ -42,7 +45,8 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
     try:
         tree = cst.parse_module(source)
     except cst.ParserSyntaxError as error:
-        raise SyntaxProblem(error.raw_line, error.message.strip().splitlines()[0]) from None
+        message = error.message.strip().splitlines()[0]
+        raise SyntaxProblem(_line(message, source), message) from None
     except (UnicodeDecodeError, LookupError, SyntaxError) as error:
         raise UnreadableSource(str(error)) from None
     except RecursionError:
@@ -66,6 +70,24 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
         public=walker.public,
         comments=_comments(source),
     )
+
+
+def _line(message: str, source: bytes) -> int:
+    """Where an error is: the number LibCST gives beside its message is one too high, or 1 if its tokenizer gives up."""
+    found = POSITION.search(message)
+    if found is not None:
+        line = int(found[1])
+    else:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ast.parse(source)
+            line = 1
+        except SyntaxError as error:
+            line = error.lineno or 1
+        except (ValueError, RecursionError, MemoryError):
+            line = 1
+    return max(1, min(line, len(source.splitlines())))
 
 
 def _comments(source: bytes) -> tuple[tuple[int, str], ...]:
