@@ -34,7 +34,7 @@ RELEASES = Path(__file__).parent / "robustness.toml"
 PROMISES = ROOT / "docs" / "reliability.md"
 # A test as the page names it: its file, and its function or class.
 NAMED_TEST = re.compile(r"`(tests/\w+\.py::\w+(?:::\w+)?)`")
-LIMIT_S = 120.0
+LIMIT_S = 600.0
 COLUMNS = ("files", "lines", "read", "refused", "valid", "failures", "s", "longest")
 HEADER = f"{'tree':<34}" + "".join(f"{column:>10}" for column in COLUMNS)
 # Compiles files named on its input, prints the numbers of those that it takes, and runs none of them.
@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", action="append", metavar="NAME", help="this release or Python version (may be repeated)"
     )
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="where releases are kept")
-    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for a file [default: 120]")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for a file [default: 600]")
     parser.add_argument("--whole", action="store_true", help="also check each tree as a project")
     parser.add_argument("--no-faults", action="store_true", help="leave the tests of docs/reliability.md out")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write what was not read to this file")

@@ -97,7 +97,7 @@ def _misplaced(source: bytes, facts: ModuleFacts) -> str:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     real = sorted((node.lineno, node.name) for node in ast.walk(tree) if isinstance(node, kinds))
     functions = [item for item in facts.functions if item.kind == "function" and item.name != "<lambda>"]
-    said = sorted((item.line, item.name) for item in (*functions, *facts.classes))
+    said = sorted([*((item.line, item.name) for item in functions), *((cls.line, cls.name) for cls in facts.classes)])
     wrong = sorted(set(real) ^ set(said))
     return f"{wrong[0][1]} at line {wrong[0][0]}" if wrong else ""
 

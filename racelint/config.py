@@ -203,9 +203,9 @@ def read_text(path: Path, name: str, limit: int | None = SETTINGS_BYTES) -> str:
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """A TOML document. Raises ConfigError with ``name`` and the line."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.count(".") > KEY_PARTS and any(key.count(".") > KEY_PARTS for key in _DOTTED.findall(line)):
-            raise ConfigError(f"{name}:{number}: has a key of more than {KEY_PARTS} parts")
+    for at, row in enumerate(text.split("\n"), start=1):
+        if row.count(".") > KEY_PARTS and any(key.count(".") > KEY_PARTS for key in _DOTTED.findall(row)):
+            raise ConfigError(f"{name}:{at}: has a key of more than {KEY_PARTS} parts")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

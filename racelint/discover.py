@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pathspec
 
@@ -273,7 +274,7 @@ class _Walk:
 
     def _spec(self, lines: Iterable[str], origin: str) -> pathspec.GitIgnoreSpec:
         """The patterns that can be used; the others become problems."""
-        patterns: list[pathspec.Pattern] = []
+        patterns: list[Any] = []
         for number, line in enumerate(lines, start=1):
             try:
                 if _too_wild(line):
