@@ -413,9 +413,9 @@ class Expressions:
             elif isinstance(current, cst.ParenthesizedWhitespace):
                 count += 1 + len(current.empty_lines)
                 stack.extend((current.first_line.whitespace, current.last_line))
-            elif isinstance(current, LITERAL_TEXT):
-                count += current.value.count("\n")  # type: ignore[attr-defined]
             else:
+                if isinstance(current, LITERAL_TEXT):
+                    count += current.value.count("\n")  # type: ignore[attr-defined]
                 stack.extend(current.children)
         return count
 
