@@ -20,6 +20,7 @@ import pytest
 from racelint.fix.edit import edit, spliced
 from racelint.fix.regions import NotPlaced
 from racelint.frontends.python.extract import SyntaxProblem, extract
+from racelint.model import facts as f
 
 # By the version of Python that has it; each construct is followed by a function, whose line tells whether all is well.
 CONSTRUCTS: dict[tuple[int, int], tuple[str, ...]] = {
@@ -247,3 +248,12 @@ def test_a_panic_of_the_parser_costs_one_file(monkeypatch: pytest.MonkeyPatch) -
         SyntaxProblem, match=r"^the parser, LibCST, fails on it \(PanicException: index out of bounds\)$"
     ):
         extract(b"x = 1\n", "m")
+
+
+@pytest.mark.parametrize("alias", ["A = B", "type A = B", "type A[T] = B"])
+def test_a_type_alias_is_bound_like_any_name(alias: str) -> None:
+    facts = extract(f"class B: ...\n{alias}\n".encode(), "m")
+    (body,) = (function for function in facts.functions if function.kind == "module")
+    stores = [event for event in body.events if isinstance(event, f.Access) and event.kind == "store"]
+    bound = {getattr(body.nodes[event.target], "name", ""): body.nodes[event.value] for event in stores}
+    assert bound["A"] == f.Global("B")
