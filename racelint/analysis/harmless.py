@@ -62,6 +62,20 @@ class Harmless:
         done = _done_beside(flow, act)
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
 
+    def spare(self, act: Reached) -> bool:
+        """Whether the loser of a race for a slot has only worked in vain: what it stored has no state that is missed.
+
+        A constant claims something; of what a whole module or class has, and of an object of the project that changes
+        later on, there must be one.
+        """
+        touch = act.touch
+        if touch.content or touch.effect != "rebind" or touch.place[0] in ("g", "k"):
+            return False
+        if self.flows[touch.fid].is_constant(touch.value):
+            return False
+        objs = self.values.objects(touch.fid, touch.value)
+        return not any(obj.kind == "inst" and self.values.stateful(obj.name) for obj in objs)
+
     def same_either_way(self, check: Reached, act: Reached) -> bool:
         """A plain value, or data nobody changes, filled in on first use or read again: done twice it is done once.
 

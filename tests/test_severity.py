@@ -1,0 +1,219 @@
+"""When a race is an error, and when no more than a warning: what is seen of the object that both sides have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from racelint.config import Settings
+from racelint.pipeline import analyse
+
+ONE_JOB = """
+import threading
+
+
+class Job:
+    def __init__(self):
+        self.steps = 0
+
+    def step(self):
+        self.steps += len(input())
+
+
+def main():
+    job = Job()
+    threading.Thread(target=job.step).start()
+    job.step()
+
+
+main()
+"""
+# One thread has a job that is kept in `jobs`, the others have jobs that somebody gave them: perhaps other ones.
+SOME_JOBS = """
+import threading
+
+from elsewhere import pick
+
+
+class Job:
+    def __init__(self):
+        self.steps = {}
+
+    def look(self):
+        return [step for step in self.steps]
+
+    def mark(self, name):
+        self.steps[name] = True
+
+
+class Marker(threading.Thread):
+    def __init__(self, job: Job):
+        super().__init__()
+        self.job = job
+
+    def run(self):
+        self.job.mark(self.name)
+
+
+jobs = {}
+
+
+def look(name):
+    jobs.setdefault(name, Job()).look()
+
+
+def main():
+    for name in "ab":
+        threading.Thread(target=look, args=(name,)).start()
+        Marker(pick(name)).start()
+"""
+REGISTRY = SOME_JOBS.replace("pick(name)", "jobs[name]")
+OWN_THREAD = """
+import threading
+
+
+class Poller:
+    def __init__(self):
+        self.seen = {}
+
+    def start(self):
+        threading.Thread(target=self.poll).start()
+
+    def poll(self):
+        while True:
+            self.seen[input()] = True
+
+    def names(self):
+        return [name for name in self.seen]
+
+
+class Page:
+    def __init__(self, poller: Poller):
+        self.poller = poller
+
+    def show(self):
+        print(self.poller.names())
+
+
+def main(names):
+    for name in names:
+        poller = Poller()
+        poller.start()
+        Page(poller).show()
+
+
+main("ab")
+"""
+FUTURES = """
+import asyncio
+from concurrent import futures
+
+
+class Stream:
+    def __init__(self):
+        self.waiting = {}
+
+    def wait(self, future: asyncio.Future | futures.Future, name):
+        self.waiting[name] = future
+        future.add_done_callback(self.done)
+
+    def done(self, future):
+        for name in self.waiting:
+            if self.waiting[name] is future:
+                del self.waiting[name]
+                break
+
+
+stream = Stream()
+
+
+async def listen(future):
+    for name in ("a", "b"):
+        stream.wait(future, name)
+
+
+async def main(future):
+    await asyncio.gather(listen(future), listen(future))
+"""
+REQUESTS = """
+import contextvars
+import threading
+
+
+class Request:
+    def __init__(self):
+        self.seen = {}
+
+    def __iter__(self):
+        return iter([name for name in self.seen])
+
+
+request = contextvars.ContextVar("request")
+
+
+def handle(name):
+    request.set(Request())
+    request.get().seen[name] = True
+    print([one for one in request.get().seen])
+
+
+def main():
+    for name in "ab":
+        threading.Thread(target=handle, args=(name,)).start()
+"""
+LAZY = """
+import threading
+
+
+class Report:
+    def __init__(self):
+        self.lines = []
+
+    def add(self, line):
+        return (*self.lines, line)
+
+
+class Page:
+    def __init__(self):
+        self.report = None
+
+    def show(self):
+        if self.report is None:
+            self.report = Report()
+        return self.report.add("shown")
+
+
+def main():
+    page = Page()
+    for _ in range(2):
+        threading.Thread(target=page.show).start()
+"""
+LAZY_STATE = LAZY.replace("return (*self.lines, line)", "self.lines.append(line)")
+ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
+
+
+@pytest.mark.parametrize(
+    ("source", "severity"),
+    [
+        pytest.param(ONE_JOB, "error", id="made once, in the main program"),
+        pytest.param(REGISTRY, "error", id="found in a container that there is one of"),
+        pytest.param(OWN_THREAD, "error", id="an instance and the thread that it has started"),
+        pytest.param(SOME_JOBS, "warning", id="made by one line, for each request"),
+        pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
+        pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
+        pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
+        pytest.param(FUTURES, "warning", id="a callback that a pool calls, or the event loop"),
+    ],
+)
+def test_severity(source: str, severity: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(source, encoding="utf-8")
+    findings = analyse(tmp_path, Settings()).findings
+    assert {finding.severity for finding in findings if finding.rule != "unguarded-write"} == {severity}, [
+        (finding.message, finding.notes) for finding in findings
+    ]
+
+
+def test_what_a_context_variable_holds_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(REQUESTS, encoding="utf-8")
+    assert not analyse(tmp_path, Settings()).findings
