@@ -169,7 +169,7 @@ class ScopeWalker(Statements):
             decorators=tuple(decorators),
         )
         self.space(node.whitespace_after_name)
-        for parameter in self.type_parameters(node.type_parameters):
+        for parameter in self._type_parameters(node.type_parameters):
             inner.env[parameter] = inner.node(f.Unknown())
         self.space(node.whitespace_after_type_parameters)
         self.space(node.whitespace_before_params)
@@ -283,7 +283,7 @@ class ScopeWalker(Statements):
         qualname = self._qualname(name)
         self.space(node.whitespace_after_class)
         self.space(node.whitespace_after_name)
-        self.type_parameters(node.type_parameters)
+        self._type_parameters(node.type_parameters)
         self.space(node.whitespace_after_type_parameters)
         if isinstance(node.lpar, cst.LeftParen):
             self.space(node.lpar.whitespace_after)
@@ -344,6 +344,31 @@ class ScopeWalker(Statements):
         if self.b.kind == "class":
             self._annotations.append((name, annotation))
             self._declared.append((name, self.line))
+
+    # -- types --------------------------------------------------------------------------------------------------------
+
+    def type_alias(self, node: cst.TypeAlias) -> bool:
+        """``type A[T] = B``: nothing of it is evaluated here, and the name stands for what ``A = B`` would make it."""
+        line = self.line
+        self.space(node.whitespace_after_type)
+        self.space(node.whitespace_after_name)
+        self._type_parameters(node.type_parameters)
+        self.space(node.whitespace_after_type_parameters)
+        self.space(node.whitespace_after_equals)
+        self.b.bind(node.name.value, self.annotation(node.value), line)
+        return True
+
+    def _type_parameters(self, node: cst.TypeParameters | None) -> tuple[str, ...]:
+        """``[T: Bound = Default, *Ts, **P]``: the names; bounds and defaults are evaluated when somebody asks."""
+        if node is None:
+            return ()
+        start = self.line
+        for item in node.params:
+            for expression in (getattr(item.param, "bound", None), item.default):
+                if expression is not None:
+                    self.annotation(expression)
+        self.line = start + self._newlines(node)
+        return tuple(item.param.name.value for item in node.params)
 
     # -- imports ------------------------------------------------------------------------------------------------------
 

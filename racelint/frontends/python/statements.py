@@ -34,7 +34,7 @@ class Statements(Expressions, ABC):
             cst.Nonlocal: self._nonlocal,
             cst.Import: self.import_statement,
             cst.ImportFrom: self.import_from,
-            cst.TypeAlias: self._type_alias,
+            cst.TypeAlias: self.type_alias,
         }
         self._compound: dict[type[cst.CSTNode], Callable[[Any], bool]] = {
             cst.If: self._if,
@@ -64,6 +64,10 @@ class Statements(Expressions, ABC):
     @abstractmethod
     def import_from(self, node: cst.ImportFrom) -> bool:
         """``from a import b``."""
+
+    @abstractmethod
+    def type_alias(self, node: cst.TypeAlias) -> bool:
+        """``type A[T] = B``."""
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
@@ -203,29 +207,6 @@ class Statements(Expressions, ABC):
                     b.nodes[position] = f.Metadata(call.func, given, call.line)
             del b.events[events:]
         return index
-
-    def _type_alias(self, node: cst.TypeAlias) -> bool:
-        """``type A[T] = B``: nothing of it is evaluated here, and the name stands for what ``A = B`` would make it."""
-        line = self.line
-        self.space(node.whitespace_after_type)
-        self.space(node.whitespace_after_name)
-        self.type_parameters(node.type_parameters)
-        self.space(node.whitespace_after_type_parameters)
-        self.space(node.whitespace_after_equals)
-        self.b.bind(node.name.value, self.annotation(node.value), line)
-        return True
-
-    def type_parameters(self, node: cst.TypeParameters | None) -> tuple[str, ...]:
-        """``[T: Bound = Default, *Ts, **P]``: the names; bounds and defaults are evaluated when somebody asks."""
-        if node is None:
-            return ()
-        start = self.line
-        for item in node.params:
-            for expression in (getattr(item.param, "bound", None), item.default):
-                if expression is not None:
-                    self.annotation(expression)
-        self.line = start + self._newlines(node)
-        return tuple(item.param.name.value for item in node.params)
 
     def _aug_assign(self, node: cst.AugAssign) -> bool:
         b = self.b
