@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -289,6 +288,7 @@ class TestFullDisk:
     def test_a_cache_on_a_full_disk(self, project: Path, tmp_path: Path) -> None:
         # Files of at most 0 bytes may be written, which fails like a full disk and needs no device.
         def limited() -> None:
+            import resource
             import signal
 
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
