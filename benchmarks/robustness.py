@@ -3,7 +3,8 @@
 python -m benchmarks.robustness [--python EXE]... [--only NAME]... [--whole] [--no-faults]
 
 Each file is read, and rendered without a change (see ``trial.py``). ``refused`` are files that are told of with a line
-and a reason; ``valid`` are those among them that one of the interpreters compiles. With ``--whole`` each tree is
+and a reason; ``valid`` are those among them that one of the interpreters compiles, and that LibCST does not read;
+``altered`` is what LibCST reads and does not keep. With ``--whole`` each tree is
 checked as a project, too. Last, the tests that ``docs/reliability.md`` names are run: the faults.
 """
 
@@ -35,7 +36,7 @@ PROMISES = ROOT / "docs" / "reliability.md"
 # A test as the page names it: its file, and its function or class.
 NAMED_TEST = re.compile(r"`(tests/\w+\.py::\w+(?:::\w+)?)`")
 LIMIT_S = 600.0
-COLUMNS = ("files", "lines", "read", "refused", "valid", "failures", "s", "longest")
+COLUMNS = ("files", "lines", "read", "refused", "valid", "altered", "failures", "s", "longest")
 HEADER = f"{'tree':<34}" + "".join(f"{column:>10}" for column in COLUMNS)
 # Compiles files named on its input, prints the numbers of those that it takes, and runs none of them.
 COMPILES = """
@@ -128,6 +129,7 @@ def line_of(row: Row) -> str:
         str(counts["read"]),
         str(counts["refused"]),
         str(len(row.valid)),
+        str(counts["altered"]),
         str(counts["failed"]),
         f"{row.seconds:.0f}",
         f"{row.longest:.1f}",
@@ -138,8 +140,8 @@ def line_of(row: Row) -> str:
 def details(row: Row) -> Iterator[str]:
     """What to look at: failures, and files that were refused although they are valid."""
     for path, item in row.trials.items():
-        if item.kind == "failed" or path in row.valid:
-            said = "FAILED" if item.kind == "failed" else "valid"
+        if item.kind in ("failed", "altered") or path in row.valid:
+            said = {"failed": "FAILED", "altered": "altered"}.get(item.kind, "valid")
             yield f"  {said}: {path}:{item.line}: {item.message}"
 
 

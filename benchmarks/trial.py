@@ -31,9 +31,13 @@ LARGE_BYTES = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one file: it was read, refused (``line`` and ``message`` say why), or racelint has failed on it."""
+    """What came of one file: it was read, refused (``line`` and ``message`` say why), or racelint has failed on it.
 
-    kind: Literal["read", "refused", "failed"]
+    Altered: it was read, but LibCST forgets a newline that only few people would put there. Lines below may be one too
+    low, and racelint refuses to mend the file.
+    """
+
+    kind: Literal["read", "refused", "altered", "failed"]
     line: int = 0
     message: str = ""
     lines: int = 0
@@ -60,18 +64,33 @@ def _tried(source: bytes) -> Trial:
     if msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=Outcome) != result:
         return Trial("failed", 0, "another process or a later run would get other facts")
     assert result.facts is not None
-    misplaced = _misplaced(source, result.facts)
-    if misplaced:
-        return Trial("failed", 0, misplaced)
     try:
-        text = cst.parse_module(source).bytes  # what ``Layout.text`` is; without positions, which take as long again
-        if spliced(source, text, text) == source:
-            return Trial("read")
-    except NotPlaced as error:
-        return Trial("failed", 0, f"cannot be rendered: {error}")
+        return _rendered(source, result.facts)
     except Exception as error:
         return Trial("failed", 0, f"rendering: {type(error).__name__}: {error}")
-    return Trial("failed", 0, "rendered otherwise than it is")
+
+
+def _rendered(source: bytes, facts: ModuleFacts) -> Trial:
+    """Render a file that could be read, and look for its lines. Raises NotPlaced, and whatever LibCST raises."""
+    text = cst.parse_module(source).bytes  # what ``Layout.text`` is; without positions, which take as long again
+    if text != source and len(source_lines(text)) < len(source_lines(source)):
+        return _altered(source, text)
+    misplaced = _misplaced(source, facts)
+    if misplaced:
+        return Trial("failed", 0, misplaced)
+    same = spliced(source, text, text) == source
+    return Trial("read") if same else Trial("failed", 0, "rendered otherwise than it is")
+
+
+def _altered(source: bytes, text: bytes) -> Trial:
+    """A file that comes back with fewer lines: that must be blanks, and nothing may be written."""
+    if b"".join(source.split()) != b"".join(text.split()):
+        return Trial("failed", 0, "rendered with other text than it has")
+    try:
+        spliced(source, text, text)
+    except NotPlaced as error:
+        return Trial("altered", 0, str(error))
+    return Trial("read")
 
 
 def _misplaced(source: bytes, facts: ModuleFacts) -> str:
@@ -79,6 +98,8 @@ def _misplaced(source: bytes, facts: ModuleFacts) -> str:
 
     Lines are counted by hand while a tree is walked, so the last one tells whether any was missed on the way.
     """
+    if not source.strip():
+        return ""
     lines = source_lines(source)
     there = len(lines) - (not lines[-1].strip(" \t\f"))
     if facts.lines != there:
@@ -138,5 +159,5 @@ class Trials:
 def tally(trials: Iterable[Trial]) -> dict[str, int]:
     """How many of each kind, and their lines."""
     found = list(trials)
-    counts = {kind: sum(item.kind == kind for item in found) for kind in ("read", "refused", "failed")}
+    counts = {kind: sum(item.kind == kind for item in found) for kind in ("read", "refused", "altered", "failed")}
     return {**counts, "lines": sum(item.lines for item in found)}

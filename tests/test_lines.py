@@ -25,6 +25,9 @@ from racelint.model import facts as f
 # By the version of Python that has it; each construct is followed by a function, whose line tells whether all is well.
 CONSTRUCTS: dict[tuple[int, int], tuple[str, ...]] = {
     (3, 10): (
+        "\\\n\nx = y",
+        "x = y\n\\\n\n\n\f\\\n\n# why\ny = z",
+        "x = (\n\\\n\n  y\n  \\\n  # why\n\n )",
         "x = y",
         "x = y = z",
         "a.b [ c ] = d . e",

@@ -52,6 +52,9 @@ class TestTrial:
             ("x = 1\ny = = 2\n", "refused", 2),
             ("# coding: klingon\n", "refused", 1),
             ("x = '", "refused", 1),
+            ("\\\n\nx = 1\n", "read", 0),
+            ("   ", "read", 0),
+            ("f'{x!r\n}'\n", "altered", 0),
         ],
     )
     def test_what_comes_of_a_file(self, source: str, kind: str, line: int) -> None:
@@ -122,7 +125,7 @@ class TestRows:
             "odd.py": "refused",
         }
         assert row.valid == {"odd.py"}
-        assert line_of(row).split()[:7] == ["tree", "3", "7", "1", "2", "1", "0"]
+        assert line_of(row).split()[:8] == ["tree", "3", "7", "1", "2", "1", "0", "0"]
         assert [line.split(":")[:3] for line in details(row)] == [["  valid", " odd.py", "1"]]
         assert total([row, row]).failures() == 0
 
@@ -155,7 +158,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(robustness, "faults", lambda _tests: (7, 1, 0))
     assert robustness.main(["--json", str(tmp_path / "out.json"), "--whole"]) == 1
     shown = capsys.readouterr().out.splitlines()
-    assert shown[1].split()[:8] == ["one", "1.0", "1", "3", "1", "0", "0", "0"]
+    assert shown[1].split()[:9] == ["one", "1.0", "1", "3", "1", "0", "0", "0", "0"]
     assert shown[2].startswith("  one 1.0 as a whole: done: 0 findings in ")
     assert shown[3].endswith("not tried: two 2.0: no such release")
     assert shown[-1] == "faults: 7 tried, 1 of them cannot be had here, 0 failures"

@@ -86,6 +86,8 @@ class Expressions:
         elif whitespace.__class__ is cst.ParenthesizedWhitespace:
             self.space(whitespace.first_line.whitespace)
             self.line += 1 + len(whitespace.empty_lines)
+            for line in whitespace.empty_lines:
+                self.space(line.whitespace)
             self.space(whitespace.last_line)
 
     def _open(self, node: Any) -> None:
@@ -413,6 +415,7 @@ class Expressions:
             elif isinstance(current, cst.ParenthesizedWhitespace):
                 count += 1 + len(current.empty_lines)
                 stack.extend((current.first_line.whitespace, current.last_line))
+                stack.extend(line.whitespace for line in current.empty_lines)
             else:
                 if isinstance(current, LITERAL_TEXT):
                     count += current.value.count("\n")  # type: ignore[attr-defined]

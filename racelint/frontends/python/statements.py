@@ -72,8 +72,10 @@ class Statements(Expressions, ABC):
     # -- lines --------------------------------------------------------------------------------------------------------
 
     def empty_lines(self, lines: Sequence[cst.EmptyLine]) -> None:
-        """Count blank and comment lines."""
+        """Count blank and comment lines; a backslash makes one of them two."""
         self.line += len(lines)
+        for line in lines:
+            self.space(line.whitespace)
 
     def trailing(self, end: cst.TrailingWhitespace) -> None:
         """The end of a logical line: a backslash there makes it go on with an empty one."""
