@@ -54,6 +54,7 @@ class TestTrial:
             ("x = '", "refused", 1),
             ("\\\n\nx = 1\n", "read", 0),
             ("   ", "read", 0),
+            ("if 1:\n    pass\n    ", "read", 0),
             ("f'{x!r\n}'\n", "altered", 0),
         ],
     )
