@@ -183,10 +183,9 @@ class Writer:
 
     def comprehension(self, scope: Scope) -> str:
         """One or two loops in an expression. No walrus in it: it may stand in a class."""
-        kind = "class"
         first, second = self.new("c"), self.new("c")
-        source = self.expression(replace(scope, kind=kind))
-        inner = replace(scope, kind=kind, names=(*scope.names, first, second))
+        source = self.expression(replace(scope, kind="class"))
+        inner = replace(scope, kind="class", names=(*scope.names, first, second))
         is_async = "async " if scope.is_async and self.maybe() else ""
         loops = f"{is_async}for {first}, *{second} in {source}"
         if self.maybe():
@@ -364,8 +363,6 @@ class Writer:
                 self.block(inner, indent)
             if self.maybe():
                 return
-        else:
-            pass
         self.put(indent, "finally:")
         self.block(inner, indent)
 
@@ -431,7 +428,8 @@ class Writer:
             own = taken[-1]
             self.lines.append(f"{indent}{step}nonlocal {own}")
         self.lines.append(f"{indent}{step}{own} = {self.one(INITIAL)}")
-        names = (*(part for part in scope.names if part in ("self",)), *parameters, "key", own)
+        names = ("self",) if "self" in scope.names else ()
+        names = (*names, *parameters, "key", own)
         inner = Scope(
             "function",
             is_async=bool(is_async),
