@@ -71,25 +71,15 @@ def _tried(source: bytes) -> Trial:
 
 
 def _rendered(source: bytes, facts: ModuleFacts) -> Trial:
-    """Render a file that could be read, and look for its lines. Raises NotPlaced, and whatever LibCST raises."""
+    """Render a file that could be read, and look for its lines. Raises whatever LibCST raises."""
     text = cst.parse_module(source).bytes  # what ``Layout.text`` is; without positions, which take as long again
-    if text != source and len(source_lines(text)) < len(source_lines(source)):
-        return _altered(source, text)
-    misplaced = _misplaced(source, facts)
-    if misplaced:
-        return Trial("failed", 0, misplaced)
-    same = spliced(source, text, text) == source
-    return Trial("read") if same else Trial("failed", 0, "rendered otherwise than it is")
-
-
-def _altered(source: bytes, text: bytes) -> Trial:
-    """A file that comes back with fewer lines: that must be blanks, and nothing may be written."""
-    if b"".join(source.split()) != b"".join(text.split()):
-        return Trial("failed", 0, "rendered with other text than it has")
     try:
-        spliced(source, text, text)
+        same = spliced(source, text, text) == source
     except NotPlaced as error:
         return Trial("altered", 0, str(error))
+    misplaced = _misplaced(source, facts)
+    if misplaced or not same:
+        return Trial("failed", 0, misplaced or "rendered otherwise than it is")
     return Trial("read")
 
 
