@@ -15,6 +15,7 @@ from racelint.analysis.receivers import Receivers
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.link.awaited import over_beside
 from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
@@ -48,7 +49,7 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
-        self.receivers = Receivers(world)
+        self.receivers = Receivers(world, provenance)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
@@ -64,7 +65,7 @@ class Overlap:
         self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 
     def why(self, a: Reached, b: Reached) -> str | None:
-        """The reason two accesses can overlap, or None when they cannot."""
+        """The reason the second access can fall into what the first one is a step of, or None when it cannot."""
         if any(access.group.api and access.group.kind == "event-loop" for access in (a, b)):
             return None  # tasks of the user, see `turns`
         if a.group is b.group:
@@ -156,6 +157,8 @@ class Overlap:
         if kinds in ({"main"}, {"signal"}) or (kinds <= {"event-loop", "main"} and self._one_thread(first, second)):
             # Tasks of one loop take turns; signal handlers all run in the main thread.
             return None
+        if first.kind == "signal" and second.kind == "main":
+            return None  # the main thread stands still until its handler returns
         if first.kind == "any" or second.kind == "any":
             return self._with_api(a, b)
         if self.before(a, second) or self.before(b, first):
@@ -201,6 +204,8 @@ class Overlap:
         if not entry.begins and not entry.serves:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
+        if self._over_before(a.state.entry, entry):
+            return True
         if a.group.self_overlap and not a.group.api:
             return False
         for site in entry.begins | entry.serves:
@@ -212,11 +217,11 @@ class Overlap:
                     return False
                 continue
             for index in groups:
-                if index == a.group.index:
+                starter = self.groups[index]
+                if index == a.group.index or self._one_interface(a.group, starter):
                     if site in a.started:
                         return False
                     continue
-                starter = self.groups[index]
                 if starter.main:
                     if self._program(a):
                         continue
@@ -230,6 +235,27 @@ class Overlap:
                 if not all(self._before(a, other, active | {index}) for other in starter.entries):
                     return False
         return True
+
+    def _one_interface(self, first: Group, second: Group) -> bool:
+        """Whether two groups are public functions of related classes: users have an instance of one of them."""
+        return bool(first.api) and bool(second.api) and self._kin(first.api, second.api)
+
+    def _over_before(self, first: EntryPoint, entry: EntryPoint) -> bool:
+        """Whether one function begins both, and has waited for the end of the first one by then."""
+        if not first.begins or not entry.begins or (first.self_overlap and not first.perhaps):
+            return False
+        for fid, begin in first.begins:
+            for where, later in entry.begins:
+                if where != fid or not any(at == fid and begin < end < later for at, end in first.ends):
+                    return False
+        return True
+
+    def _over_at_once(self, entry: EntryPoint) -> bool:
+        """Whether whoever begins it waits for its end before going on."""
+        functions = self.symbols.functions
+        return bool(entry.begins) and all(
+            site in entry.ends or over_beside(functions[site[0]].facts, site, entry.ends) for site in entry.begins
+        )
 
     def _waited_for(self, a: Reached, site: Event) -> bool:
         """Whether a public function has waited for the end of what others began at a site."""
@@ -282,7 +308,8 @@ class Overlap:
             if not api.group.api or api.group.api == LIBRARY:
                 continue
             started = self.api_threads.get(api.group.api, frozenset())
-            if api.group is other.group or other.state.entry.target.name not in started:
+            task = other.state.entry
+            if api.group is other.group or task.target.name not in started or self._over_at_once(task):
                 return True
             if self.callers.get(api.state.entry.target.name):
                 return True
