@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import pairwise
 
 from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.awaited import awaits, over_beside
-from racelint.link.call_sites import CallSites, Event, in_loop
+from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
@@ -144,7 +145,9 @@ class Discovery:
         if not matched and isinstance(node, f.Attr) and node.name in self.loose:
             unknown = all(callee.kind in ("opaque", "member", "ext") for callee in callees)
             if unknown and not any(callee.kind in ("func", "bound", "class") for callee in callees):
-                self._call_entry(fid, index, call, self.loose[node.name], f"*.{node.name}", None, confidence="medium")
+                row = self.loose[node.name]
+                sure = "low" if row.vague else "medium"
+                self._call_entry(fid, index, call, row, f"*.{node.name}", None, confidence=sure)
 
     def called_names(self, callee: Obj) -> Iterator[tuple[str, Obj | None]]:
         """Dotted names under which tables may know a callee."""
@@ -609,8 +612,9 @@ class Discovery:
             return
         begins, ends = known.begins | entry.begins, known.ends | entry.ends
         # Started at two places, it may run twice at once.
-        again = known.begins != entry.begins and bool(known.begins) and known.kind in ("thread", "pool")
-        again = again and not self._one_by_one(begins, ends)
+        again = known.begins != entry.begins and bool(known.begins) and not self._one_by_one(begins, ends)
+        # Of tasks this is known where one coroutine starts both.
+        again = again and (known.kind in ("thread", "pool") or self._in_one_run(known.begins, entry.begins))
         self.found[key] = replace(
             known,
             self_overlap=known.self_overlap or entry.self_overlap or again,
@@ -621,14 +625,31 @@ class Discovery:
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
             kept=known.kept if known.kept == entry.kept else "",
-            distinct_self=known.distinct_self and (entry.distinct_self or not known.kept),
+            distinct_self=known.distinct_self
+            and (entry.distinct_self or not known.kept)
+            and not (again and self._in_one_run(known.begins, entry.begins)),
+        )
+
+    def _in_one_run(self, some: frozenset[Event], others: frozenset[Event]) -> bool:
+        """Whether one call of a function begins it at two places: both then have the object that it has."""
+        functions = self.world.symbols.functions
+        return any(
+            fid == where and first != second and not either(functions[fid].facts, first, second)
+            for fid, first in some
+            for where, second in others
         )
 
     def _one_by_one(self, begins: frozenset[Event], ends: frozenset[Event]) -> bool:
         """Whether one function begins it at several places, and waits for its end after each."""
-        functions = self.world.symbols.functions
-        return len({fid for fid, _ in begins}) == 1 and all(
-            over_beside(functions[site[0]].facts, site, ends) for site in begins
+        places = {fid for fid, _ in begins}
+        if len(places) != 1:
+            return False
+        (fid,) = places
+        facts = self.world.symbols.functions[fid].facts
+        order = [*sorted(index for _, index in begins), len(facts.events)]
+        return all(
+            over_beside(facts, (fid, index), {(where, at) for where, at in ends if at < following})
+            for index, following in pairwise(order)
         )
 
 

@@ -241,6 +241,87 @@ BEFORE_LOCK = UNDER_LOCK.replace(
                 with self.lock:
                     queue.pop()""",
 )
+PING = """
+import threading
+
+
+class Link:
+    def __init__(self):
+        self.sock = None
+
+    def close(self):
+        self.sock = None
+
+    def ping(self):
+        if self.sock is not None:
+            self.sock.send(b"ping")
+
+
+def main(sock):
+    link = Link()
+    link.sock = sock
+    threading.Thread(target=link.ping).start()
+    link.close()
+"""
+CAUGHT = PING.replace(
+    """            self.sock.send(b"ping")""",
+    """            try:
+                self.sock.send(b"ping")
+            except Exception as error:
+                print(error)""",
+)
+# Which of the two classes the bot is of is found out at run time: one thread is started.
+BOTS = """
+import threading
+
+from bots import choose
+
+
+class Bot:
+    def __init__(self):
+        self.history = []
+
+    def _note(self, line):
+        if self.history:
+            print(self.history.pop(), line)
+
+
+class Text(Bot):
+    def serve(self):
+        while True:
+            self._note(input())
+
+
+class Silent(Bot):
+    def serve(self):
+        self._note("")
+
+
+def main(name):
+    bot = Text() if name else Silent()
+    threading.Thread(target=bot.serve).start()
+"""
+TWO_BOTS = BOTS + "    threading.Thread(target=bot.serve).start()\n"
+HANDLER = """
+from elsewhere import client
+
+
+class Bot:
+    def __init__(self):
+        self.seen = {}
+        client().add_event_handler("message", self.message)
+
+    def message(self, text):
+        for line in self.seen:
+            print(line)
+        self.seen[text] = True
+
+
+def main():
+    bot = Bot()
+    while True:
+        bot.message(input())
+"""
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -256,6 +337,9 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
         pytest.param(BEFORE_LOCK, "error", id="asked before the lock is taken"),
         pytest.param(UNDER_LOCK, "warning", id="named before the lock is taken, and asked under it"),
+        pytest.param(PING, "error", id="what is missing raises"),
+        pytest.param(CAUGHT, "warning", id="what is missing raises, and that is caught"),
+        pytest.param(TWO_BOTS, "error", id="an object of one of two classes, and two threads"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
     ],
 )
@@ -271,6 +355,7 @@ def test_severity(source: str, severity: str, tmp_path: Path) -> None:
     "source",
     [
         pytest.param(REQUESTS, id="a context variable"),
+        pytest.param(BOTS, id="one thread, for an object of one of two classes"),
         pytest.param(LATE_MESSAGE, id="read once there is a message, which needs a finished object"),
     ],
 )
@@ -279,6 +364,9 @@ def test_silence(source: str, tmp_path: Path) -> None:
     assert not analyse(tmp_path, Settings()).findings
 
 
-def test_a_context_that_is_a_guess_makes_the_finding_one(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(FUTURES, encoding="utf-8")
+@pytest.mark.parametrize(
+    "source", [pytest.param(FUTURES, id="two types of futures"), pytest.param(HANDLER, id="a name that many use")]
+)
+def test_a_context_that_is_a_guess_makes_the_finding_one(source: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(source, encoding="utf-8")
     assert {finding.confidence for finding in analyse(tmp_path, Settings()).findings} == {"low"}

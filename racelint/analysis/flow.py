@@ -104,6 +104,14 @@ class Flow:
                     return True
         return False
 
+    def caught(self, index: int) -> bool:
+        """Whether an exception raised at an event is expected: a handler catches what is raised for a missing thing."""
+        for block in self.facts.blocks:
+            if block.kind == "except" and block.tried is not None and block.tried[0] <= index < block.tried[1]:
+                if not block.catches or any(name.rpartition(".")[2] in TOLERATED for name in block.catches):
+                    return True
+        return False
+
     def constructs(self, index: int) -> bool:
         """Whether an event is a constructor's assignment to an attribute of the object it makes."""
         event = self.facts.events[index]

@@ -153,6 +153,8 @@ class Overlap:
             return None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
+        if _one_of_them(first, second):
+            return None
         kinds = {first.kind, second.kind}
         if kinds in ({"main"}, {"signal"}) or (kinds <= {"event-loop", "main"} and self._one_thread(first, second)):
             # Tasks of one loop take turns; signal handlers all run in the main thread.
@@ -370,6 +372,18 @@ class Overlap:
         if x.owner is None or y.owner is None:
             return True
         return self._alias(x.owner, y.owner)
+
+
+def _one_of_them(first: EntryPoint, second: EntryPoint) -> bool:
+    """Whether one call starts one of two functions, which depends on the class of the object it is given."""
+    return (
+        first.begins == second.begins
+        and len(first.begins) == 1
+        and first.once
+        and second.once
+        and not (first.self_overlap or second.self_overlap)
+        and first.row == second.row
+    )
 
 
 def _own_frame(reached: Reached) -> bool:

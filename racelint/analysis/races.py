@@ -324,7 +324,9 @@ class Races:
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
             # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
-            severe = hit[0].state.entry.feed is None and not self.harmless.spare(act)
+            raises = act.touch.effect in INTOLERANT or act.touch.effect == "read"
+            tolerated = flow.caught(act.touch.event) if raises else self.harmless.spare(act)
+            severe = hit[0].state.entry.feed is None and not tolerated
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
 
@@ -572,6 +574,8 @@ class Races:
                 touch.effect == "update" and self.flows[touch.fid].same_always(touch.key)
             ):
                 candidates = _without(access, candidates)
+            if access.state.entry.kind == "signal":  # a handler runs to its end before what it has interrupted goes on
+                candidates = tuple(other for other in candidates if other.state.entry.kind != "signal")
             hit = self.collisions.first(list(access.locks), access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
                 found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)

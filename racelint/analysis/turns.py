@@ -21,6 +21,7 @@ from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
+from racelint.link.call_sites import either
 from racelint.link.classes import owner_of, related
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
@@ -201,7 +202,9 @@ class TaskRaces(Races):
         """Where others have their turn in a compound; none when it has claimed its place by then."""
         start, end = first.touch.event, last.touch.event
         gaps = [
-            index for index in range(start + 1, end) if self._suspends(flow, last, index) and _on_path(flow, index, end)
+            index
+            for index in range(start + 1, end)
+            if self._suspends(flow, last, index) and not either(flow.facts, index, end)
         ]
         claimed = gaps and any(start < part.touch.event < gaps[0] and part.touch.effect in MUTATING for part in parts)
         return [] if claimed else gaps
@@ -238,16 +241,3 @@ def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:
 
 def _on_loop(access: Reached) -> bool:
     return access.state.entry.kind == "event-loop" or access.group.api == LIBRARY
-
-
-def _on_path(flow: Flow, index: int, act: int) -> bool:
-    """Whether an event can come before ``act`` in one run: it does not stand in another branch of the same test."""
-    blocks = flow.facts.blocks
-    mine = set(flow.ancestors(flow.facts.events[index].block))
-    others = set(flow.ancestors(flow.facts.events[act].block))
-    return not any(
-        blocks[a].parent == blocks[b].parent and blocks[a].test == blocks[b].test and blocks[a].kind != blocks[b].kind
-        for a in mine - others
-        for b in others - mine
-        if blocks[a].test >= 0
-    )

@@ -81,7 +81,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``callers_loop``: it is run by the event loop of the thread that makes the call, or that runs the server.
     ``foreign_loop``: it is run by an event loop in another thread than the caller's.
     ``before_all``: runs before every other entry of the same framework, but for those that it starts itself.
-    ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function.
+    ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function;
+    ``vague``: other libraries use that name too, so that nothing sure follows.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
     ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
     must not match, checked by a test. ``source``: where the claim comes from.
@@ -111,6 +112,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before_all: bool = False
     server: str = ""
     loose: bool = False
+    vague: bool = False
     iterable: bool = False
     expect: list[str] = []
     reject: list[str] = []

@@ -26,6 +26,24 @@ def in_loop(function: f.Function, block: int) -> bool:
     return False
 
 
+def either(function: f.Function, first: int, second: int) -> bool:
+    """Whether two events stand in different branches of one test, so that one run has one of them only."""
+    blocks = function.blocks
+    mine, others = (set(_around(function, function.events[event].block)) for event in (first, second))
+    return any(
+        blocks[a].parent == blocks[b].parent and blocks[a].test == blocks[b].test and blocks[a].kind != blocks[b].kind
+        for a in mine - others
+        for b in others - mine
+        if blocks[a].test >= 0
+    )
+
+
+def _around(function: f.Function, block: int) -> Iterator[int]:
+    while block >= 0:
+        yield block
+        block = function.blocks[block].parent
+
+
 class CallSites:
     """The calls of a linked program.
 
