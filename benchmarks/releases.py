@@ -21,6 +21,7 @@ BACKENDS = (
     "poetry.masonry.api",
     "hatchling.build",
     "flit_core.buildapi",
+    "maturin",
 )
 # Interpreters asked for in turn when a release has no wheel for the running one: only the .py files matter.
 PYTHONS = ("3.14", "3.12", "3.10", "3.8", "3.7", "3.6", "3.4", "2.7")
@@ -44,14 +45,17 @@ def normalise(name: str) -> str:
     return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
 
 
-def fetch(package: str, version: str, cache: Path = DEFAULT_CACHE) -> Path:
-    """The folder with the release's Python files, from the cache or else from the index. Raises FetchError."""
-    target = cache / f"{normalise(package)}-{version}"
+def fetch(package: str, version: str, cache: Path = DEFAULT_CACHE, *, source: bool = False) -> Path:
+    """The folder with the release's Python files, from the cache or else from the index. Raises FetchError.
+
+    ``source``: those of the source archive, which often has tests that are no part of a wheel.
+    """
+    target = cache / f"{normalise(package)}-{version}{'-source' if source else ''}"
     if target.is_dir():
         return target
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as scratch:
-        archive = download(package, version, Path(scratch))
+        archive = download(package, version, Path(scratch), source=source)
         tree = Path(scratch) / "tree"
         tree.mkdir()
         try:
@@ -68,19 +72,22 @@ def fetch(package: str, version: str, cache: Path = DEFAULT_CACHE) -> Path:
     return target
 
 
-def download(package: str, version: str, scratch: Path) -> Path:
+def download(package: str, version: str, scratch: Path, *, source: bool = False) -> Path:
     """The wheel of a release, for whatever platform there is one, else its source archive. Raises FetchError."""
     backends = scratch / "backends"
     lay_out_backends(backends)
     last = ""
     for number, arguments in enumerate(attempts()):
-        folder = scratch / f"attempt-{number}"
         is_source = "--no-binary" in arguments
+        if source and not is_source:
+            continue
+        folder = scratch / f"attempt-{number}"
         last = _pip([*arguments, "--dest", str(folder), f"{package}=={version}"], backends if is_source else None)
         found = sorted(folder.iterdir()) if folder.is_dir() else []
         if found:
             return found[0]
-    raise FetchError(f"{package} {version}: pip found neither wheel nor source archive ({last})")
+    wanted = "no source archive" if source else "neither wheel nor source archive"
+    raise FetchError(f"{package} {version}: pip found {wanted} ({last})")
 
 
 def attempts() -> Iterator[Sequence[str]]:

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
 import pathspec
 
+from racelint.files import SETTINGS_BYTES, read_regular
 from racelint.frameworks.schema import ContextKind, TableError, Tables, parse
 from racelint.model.findings import CONFIDENCES, OUTPUT_FORMATS, SEVERITIES, Confidence, OutputFormat, Severity
 
@@ -30,6 +32,9 @@ OVERLAPPING_CONTEXTS = frozenset({"pool", "any"})
 
 _SECTION = re.compile(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _POSITION = re.compile(r"\s*\(at line (\d+), column (\d+)\)|\s*\(at end of document\)")
+# A key of n parts takes a TOML parser n * n steps.
+KEY_PARTS = 100
+_DOTTED = re.compile(r"[\w\"'-]+(?:[ \t]*\.[ \t]*[\w\"'-]+)*")
 DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 _T = TypeVar("_T")
@@ -92,7 +97,7 @@ def load(project: Path, config_file: Path | None = None) -> Settings:
     """The settings of a project, or those in ``config_file``. Raises ConfigError."""
     if config_file is not None:
         name = str(config_file)
-        text = read_text(config_file, name)
+        text = read_text(config_file, name, limit=None)
         if config_file.name != PYPROJECT_NAME:
             return _settings(parse_toml(text, name), _Where(name, text, ""))
         section = _section(parse_toml(text, name), name)
@@ -183,10 +188,13 @@ class _Where:
         return f"{self.name}:{line}" if line else self.name
 
 
-def read_text(path: Path, name: str) -> str:
-    """The text of a file in UTF-8. Raises ConfigError with ``name``."""
+def read_text(path: Path, name: str, limit: int | None = SETTINGS_BYTES) -> str:
+    """The text of a file in UTF-8, a regular one of at most ``limit`` bytes. Raises ConfigError with ``name``.
+
+    Without a limit it may be whatever can be read: that is for files the user has named.
+    """
     try:
-        return path.read_text("utf-8-sig")
+        return (path.read_bytes() if limit is None else read_regular(path, limit)).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -195,6 +203,9 @@ def read_text(path: Path, name: str) -> str:
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """A TOML document. Raises ConfigError with ``name`` and the line."""
+    for at, row in enumerate(text.split("\n"), start=1):
+        if row.count(".") > KEY_PARTS and any(key.count(".") > KEY_PARTS for key in _DOTTED.findall(row)):
+            raise ConfigError(f"{name}:{at}: has a key of more than {KEY_PARTS} parts")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -329,15 +340,21 @@ def _rows(value: object, key: str, where: _Where) -> list[dict[str, Any]]:
 
 def _tables(rows: Mapping[str, Any], where: _Where) -> Tables:
     kinds = {field.name: get_args(field.type)[0] for field in msgspec.structs.fields(Tables)}
+    try:
+        tables = parse(rows, where.name)
+    except TableError:
+        tables = None  # then row by row, to say which: to find the line of each takes time
     for key, value in rows.items():
         for index, row in enumerate(_rows(value, key, where)):
             _check_keys(row, kinds[key].__struct_fields__, key, where, index)
+            if tables is not None:
+                continue
             try:
                 parse({key: [row]}, where.at([key], index))
             except TableError as error:
                 # The row was checked on its own, so the path inside the document starts at the row.
                 raise ConfigError(str(error).replace("$[...]", "$").replace(f"`$.{key}[0]", f"`{key}")) from None
-    return parse(rows, where.name)
+    return parse(rows, where.name) if tables is None else tables
 
 
 def _check_keys(row: Mapping[str, Any], known: Sequence[str], table: str, where: _Where, index: int) -> None:
@@ -350,21 +367,21 @@ def _entrypoints(value: object, where: _Where) -> tuple[ProjectEntryPoint, ...]:
     known = ("function", "context", "self_overlap", "why")
     found = []
     for index, row in enumerate(_rows(value, "entrypoints", where)):
-        at = where.at(["entrypoints"], index)
+        at = partial(where.at, ["entrypoints"], index)
         _check_keys(row, known, "entrypoints", where, index)
         function, context = row.get("function"), row.get("context")
         if not isinstance(function, str) or not DOTTED_NAME.fullmatch(function):
-            raise ConfigError(f"{at}: 'function' must be a dotted name such as \"pkg.module.Class.method\"")
+            raise ConfigError(f"{at()}: 'function' must be a dotted name such as \"pkg.module.Class.method\"")
         kind = next((kind for kind in ENTRY_CONTEXTS if kind == context), None)
         if kind is None:
             near = suggestion(context, ENTRY_CONTEXTS) if isinstance(context, str) else ""
-            raise ConfigError(f"{at}: 'context' of {function} must be {_listed(ENTRY_CONTEXTS)}{near}")
+            raise ConfigError(f"{at()}: 'context' of {function} must be {_listed(ENTRY_CONTEXTS)}{near}")
         overlap = row.get("self_overlap", kind in OVERLAPPING_CONTEXTS)
         if not isinstance(overlap, bool):
-            raise ConfigError(f"{at}: 'self_overlap' of {function} must be true or false, not {_shown(overlap)}")
+            raise ConfigError(f"{at()}: 'self_overlap' of {function} must be true or false, not {_shown(overlap)}")
         why = row.get("why", f"{where.name} says it runs in context '{kind}'")
         if not isinstance(why, str):
-            raise ConfigError(f"{at}: 'why' of {function} must be a string, not {_shown(why)}")
+            raise ConfigError(f"{at()}: 'why' of {function} must be a string, not {_shown(why)}")
         found.append(ProjectEntryPoint(function, kind, overlap, why))
     return tuple(found)
 
@@ -395,7 +412,7 @@ def _exists(path: Path) -> bool:
 def _has_section(path: Path) -> bool:
     """Whether a ``pyproject.toml`` configures racelint, also when it is broken further on."""
     try:
-        text = path.read_text("utf-8-sig", errors="replace")
+        text = read_regular(path, SETTINGS_BYTES).decode("utf-8-sig", "replace")
     except OSError:
         return False
     if "racelint" not in text:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pathspec
 
 from racelint.config import VCS_FOLDERS
+from racelint.files import SETTINGS_BYTES, SOURCE_BYTES, read_regular
 from racelint.model.source import Problem, SourceFile
 
-MAX_BYTES = 20 * 1024 * 1024
+MAX_BYTES = SOURCE_BYTES
 SUFFIX = ".py"
 PACKAGE_FILE = "__init__.py"
 SKIPPED_FOLDERS = frozenset(
@@ -38,6 +41,9 @@ ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 DISTRIBUTION_FILES = frozenset({"pyproject.toml", "setup.py"})
 UNREADABLE_FILE, UNREADABLE_FOLDER = "unreadable-file", "unreadable-folder"
 LINK_LOOP, LINK_OUTSIDE = "symlink-loop", "symlink-outside"
+# How often a name in a pattern may have `*`, and a path `**`.
+WILDCARDS = 3
+STARS = re.compile(r"\*+")
 HUGE_FILE, BAD_IGNORE = "huge-file", "bad-ignore-file"
 
 
@@ -138,8 +144,7 @@ class _Walk:
         self.problems: list[Problem] = []
         self.files: list[_Found] = []
         self.packages: set[str] = set()
-        self._exclude = pathspec.GitIgnoreSpec.from_lines(self._sound(exclude, "exclude"))
-        self._excludes = _IgnoreFile(self.project, self._exclude)
+        self._excludes = _IgnoreFile(self.project, self._spec(exclude, "exclude"))
 
     def run(self) -> None:
         """Fill ``files``, ``packages`` (folders with ``__init__.py``) and ``problems``."""
@@ -258,25 +263,33 @@ class _Walk:
     def _ignore_file(self, folder: str, name: str) -> Iterator[_IgnoreFile]:
         path = os.path.join(folder, name)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                return
-            text = Path(path).read_text("utf-8-sig", errors="surrogateescape")
-        except OSError:
-            return  # git goes on without a file it cannot read, too
-        yield _IgnoreFile(folder, pathspec.GitIgnoreSpec.from_lines(self._sound(text.splitlines(), path)))
+            text = read_regular(path, SETTINGS_BYTES).decode("utf-8-sig", "surrogateescape")
+        except FileNotFoundError:
+            return
+        except OSError as error:  # git goes on without a file it cannot read, too
+            if os.path.isfile(path):
+                self._problem(path, BAD_IGNORE, error.strerror or str(error))
+            return
+        yield _IgnoreFile(folder, self._spec(text.splitlines(), path))
 
-    def _sound(self, patterns: Iterable[str], origin: str) -> list[str]:
-        """The patterns that can be compiled; the others become problems."""
-        sound = []
-        for number, pattern in enumerate(patterns, start=1):
+    def _spec(self, lines: Iterable[str], origin: str) -> pathspec.GitIgnoreSpec:
+        """The patterns that can be used; the others become problems."""
+        patterns: list[Any] = []
+        for number, line in enumerate(lines, start=1):
             try:
-                pathspec.GitIgnoreSpec.from_lines([pattern])
+                if _too_wild(line):
+                    raise ValueError(f"more than {WILDCARDS} wildcards in one name: {line[:80]}")
+                patterns += pathspec.GitIgnoreSpec.from_lines([line]).patterns
             except ValueError as error:
                 shown = self.display(origin) if os.path.isabs(origin) else origin
                 self.problems.append(Problem(shown, number, BAD_IGNORE, _printable(str(error))))
-            else:
-                sound.append(pattern)
-        return sound
+        return pathspec.GitIgnoreSpec(patterns)
+
+
+def _too_wild(line: str) -> bool:
+    """Whether to match a pattern could take longer than anybody waits: each wildcard is tried at each letter."""
+    names = line.split("/") if not line.startswith("#") else []
+    return names.count("**") > WILDCARDS or any(len(STARS.findall(name)) > WILDCARDS for name in names)
 
 
 def _named(walk: _Walk) -> list[SourceFile]:

@@ -12,12 +12,13 @@ from racelint.analysis import enforce, lock_order
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
 from racelint.config import Settings
+from racelint.files import leads_outside
 from racelint.fix.edit import edit, holds
 from racelint.fix.plan import Plan, Planner
 from racelint.fix.regions import NotPlaced
 from racelint.fix.safety import Doubt, Safety, Verdict
 from racelint.fix.tasks import TaskPlanner
-from racelint.fix.write import Change, replacements
+from racelint.fix.write import OUTSIDE, Change, replacements
 from racelint.model.findings import Edit, Finding, Fix, Result
 from racelint.pipeline import Loaded, judge, load
 from racelint.reading import Extracted, Progress, Read, parse, read_all
@@ -183,8 +184,10 @@ def _attempt(
     safety = Safety(program)
     offers: list[Offer] = []
     left = _without_edit(before, places - {race.name for race in races}, wanted)
+    files = {item.file.display: item.file for item in loaded.extracted}
     for plan in plans:
-        offer = _offer(plan, sources, safety)
+        away = next((path for path in sorted(plan.paths) if path in files and leads_outside(files[path])), None)
+        offer = Left(plan.place, f"{away} {OUTSIDE}") if away else _offer(plan, sources, safety)
         if isinstance(offer, Left):
             left.append(offer)
         elif offer.doubts and not unsafe:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from racelint import discover
+from racelint.files import SOURCE_BYTES, read_regular
 from racelint.frameworks.schema import Entry, builtin
 
 if sys.version_info >= (3, 11):
@@ -73,7 +74,7 @@ def detect(project: Path, is_test: Callable[[str], bool]) -> Detected:
         folders.update(path.parts[:-1])
         patterns.update(pattern for pattern in GENERATED_FILES if path.match(pattern))
         try:
-            used = uses(file.path.read_bytes())
+            used = uses(read_regular(file.path, SOURCE_BYTES))
         except OSError:
             continue
         names |= used.names

@@ -444,6 +444,18 @@ def unreadable(project: Path) -> None:
 # What makes the bad input, the files that are told of with the line where there is one, and the rule they are told by.
 BAD: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "syntax error": (lambda p: (p / "bad.py").write_text("x = 1\ndef (:\n"), ["bad.py:2"], "parse-error"),
+    "an error before other lines": (
+        lambda p: (p / "bad.py").write_text("x = 1\ny = 1 1\nz = 1\n"),
+        ["bad.py:2"],
+        "parse-error",
+    ),
+    "no end of a string": (lambda p: (p / "bad.py").write_text("x = 1\ny = 'a\nz = 1\n"), ["bad.py:2"], "parse-error"),
+    "no indent to go back to": (
+        lambda p: (p / "bad.py").write_text("x = 1\nif x:\n    y = 1\n  z = 1\n"),
+        ["bad.py:4"],
+        "parse-error",
+    ),
+    "the end is missing": (lambda p: (p / "bad.py").write_text("x = 1\ny = (\n"), ["bad.py:2"], "parse-error"),
     "python 2": (lambda p: (p / "bad.py").write_text('print "x"\n'), ["bad.py:1"], "parse-error"),
     "null bytes": (lambda p: (p / "bad.py").write_bytes(b"x = 1\n\0\n"), ["bad.py"], ""),
     "not utf-8": (lambda p: (p / "bad.py").write_bytes(b"x = 1\ny = '\xe9'\n"), ["bad.py"], "unreadable-file"),

@@ -304,7 +304,7 @@ def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
     result = mended(tmp_path)
     (tmp_path / "main.py").write_text("# mine\n")
     with pytest.raises(write.NotWritten, match="has changed"):
-        write.write_all(result.changes)
+        write.write_all(result.changes, tmp_path)
     assert (tmp_path / "main.py").read_text() == "# mine\n"
 
 
@@ -327,7 +327,7 @@ def test_a_link_stays_a_link_and_the_mode_is_kept(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "main.py").symlink_to(real)
     change = write.Change(folder / "main.py", "main.py", real.read_bytes(), b"x = 1\n")
-    write.write_all([change])
+    write.write_all([change], tmp_path)
     assert (folder / "main.py").is_symlink()
     assert real.read_bytes() == b"x = 1\n"
     assert os.stat(real).st_mode & 0o777 == 0o640

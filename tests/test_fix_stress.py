@@ -639,5 +639,5 @@ def test_the_damage_is_gone(shape: str, tmp_path: Path) -> None:
     settings = config.load(tmp_path)
     result = mend.mend(tmp_path, settings, lambda finding: select.is_grave(finding, settings), unsafe=True)
     assert result.done, result.left
-    write.write_all(result.changes)
+    write.write_all(result.changes, tmp_path)
     assert damage(tmp_path, 50) == 0

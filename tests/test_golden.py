@@ -66,7 +66,7 @@ def check(folder: Path, golden: Path, heading: str, update: bool, *, library: bo
     result = mended(folder, library=library)
     assert result.done or result.left
     compare(golden, heading, described(result), update)
-    write.write_all(result.changes)
+    write.write_all(result.changes, folder)
     for change in result.changes:
         compile(change.new, change.display, "exec")
     again = mended(folder, library=library)

@@ -16,7 +16,7 @@ PACKAGE = Path(racelint.__file__).parent
 # framework tables is a room of its own, below the configuration: users' rows are read with it.
 LEVELS = (
     ("annotations",),
-    ("model", "stack"),
+    ("model", "stack", "files"),
     ("frameworks.schema",),
     ("config", "config_schema", "discover", "layout", "suppress", "cache", "workers"),
     ("frontends",),

@@ -183,9 +183,14 @@ def _changes(scope: Scope, given: Adoption) -> Changes | None:
 
 
 def _baseline(scope: Scope, given: Adoption) -> Baseline | None:
-    path, name = given.baseline, str(given.baseline)
+    path, name, limit = given.baseline, str(given.baseline), None
     if path is None and scope.settings.baseline and not given.no_baseline:
-        path, name = scope.project / scope.settings.baseline, scope.settings.baseline
+        from racelint.config import find_checkout
+        from racelint.files import BASELINE_BYTES, is_inside
+
+        path, name, limit = scope.project / scope.settings.baseline, scope.settings.baseline, BASELINE_BYTES
+        if given.update_baseline and not is_inside(path, find_checkout(scope.project)):
+            raise click.UsageError(f"the configuration names a baseline outside the project: {shown(name)}")
     if path is None:
         if given.update_baseline:
             where = "--baseline F, or `baseline` in the configuration"
@@ -198,7 +203,7 @@ def _baseline(scope: Scope, given: Adoption) -> Baseline | None:
     if not os.path.exists(path):
         raise click.UsageError(f"there is no baseline {shown(name)}; --update-baseline makes it")
     try:
-        return Baseline(path, name, baseline.parse(config.read_text(path, name), name))
+        return Baseline(path, name, baseline.parse(config.read_text(path, name, limit), name))
     except (config.ConfigError, baseline.BaselineError) as error:
         raise click.UsageError(shown(str(error))) from None
 
@@ -250,6 +255,7 @@ def update_baseline(focus: Focus, result: Result) -> None:
 
 def add_ignores(scope: Scope, findings: Iterable[Finding], reason: str | None) -> tuple[Finding, ...]:
     """Write a comment where to act on each finding; give those that could not be marked. Raises Failure."""
+    from racelint.files import SOURCE_BYTES, read_regular
     from racelint.fix import write
     from racelint.fix.ignore import NotMarked, marked
     from racelint.report.text import plural
@@ -261,7 +267,7 @@ def add_ignores(scope: Scope, findings: Iterable[Finding], reason: str | None) -
     left: list[Finding] = []
     for path, here in sorted(by_path.items()):
         try:
-            source = (scope.project / path).read_bytes()
+            source = read_regular(scope.project / path, SOURCE_BYTES)
             changes.append(
                 write.Change(scope.project / path, path, source, marked(source, here, reason or DEFAULT_REASON))
             )
@@ -271,7 +277,7 @@ def add_ignores(scope: Scope, findings: Iterable[Finding], reason: str | None) -
             say(f"left {path} as it is: {error}")
             left.extend(here)
     try:
-        write.write_all(changes)
+        write.write_all(changes, scope.project)
     except write.NotWritten as error:
         raise Failure(f"nothing was marked: {shown(str(error))}") from None
     done = sum(len(here) for here in by_path.values()) - len(left)

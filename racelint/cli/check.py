@@ -231,7 +231,7 @@ def _mend(focus: Focus, unsafe: bool) -> Mended:
 
     mended = _mended(focus, unsafe)
     try:
-        files.write_all(mended.changes)
+        files.write_all(mended.changes, focus.scope.project)
     except files.NotWritten as error:
         raise Failure(f"nothing was fixed: {shown(str(error))}") from None
     for offer in mended.done:

@@ -243,13 +243,14 @@ def wanted(scope: Scope) -> Callable[[Finding], bool]:
 
 def sources(project: Path, findings: Sequence[Finding]) -> dict[str, list[str]]:
     """The lines of the files that findings lie in; a file that has gone meanwhile is left out."""
+    from racelint.files import SOURCE_BYTES, read_regular
     from racelint.model.source import source_lines
 
     paths = {side.path for finding in findings if finding.suppressed is None for side in finding.sides}
     found: dict[str, list[str]] = {}
     for path in sorted(paths):
         try:
-            found[path] = source_lines((project / path).read_bytes())
+            found[path] = source_lines(read_regular(project / path, SOURCE_BYTES))
         except OSError:
             continue
     return found

@@ -71,7 +71,7 @@ def _write_own(path: Path, detected: Detected, force: bool) -> bool:
         return False
     if not force:
         raise files.NotWritten("is there already; --force replaces it")
-    files.write_all([files.Change(path, path.name, old, new)])
+    files.write_all([files.Change(path, path.name, old, new)], path.parent)
     return True
 
 
@@ -92,15 +92,16 @@ def _write_shared(path: Path, detected: Detected, force: bool) -> bool:
         if not force:
             raise files.NotWritten("has a [tool.racelint] section already; --force replaces it")
         base = starter.without_section(old)
-    files.write_all([files.Change(path, path.name, old, starter.with_section(base, added))])
+    files.write_all([files.Change(path, path.name, old, starter.with_section(base, added))], path.parent)
     return True
 
 
 def _read(path: Path) -> bytes:
+    from racelint.files import SETTINGS_BYTES, read_regular
     from racelint.fix.write import NotWritten
 
     try:
-        return path.read_bytes()
+        return read_regular(path, SETTINGS_BYTES)
     except OSError as error:
         raise NotWritten(f"cannot be read: {error.strerror or error}") from None
 

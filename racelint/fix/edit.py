@@ -87,13 +87,16 @@ def spliced(source: bytes, parsed: bytes, edited: bytes) -> bytes:
     if source == parsed:
         return edited
     originals, before, after = (data.splitlines(keepends=True) for data in (source, parsed, edited))
+    rest: list[bytes] = []
+    if len(originals) == len(before) + 1 and not originals[-1].strip():
+        rest.append(originals.pop())  # blanks at the end without a line end
     if len(originals) != len(before):
         raise NotPlaced("its text is not kept byte for byte by the parser")
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     found: list[bytes] = []
     for tag, start, end, to_start, to_end in matcher.get_opcodes():
         found.extend(originals[start:end] if tag == "equal" else after[to_start:to_end])
-    return b"".join(found)
+    return b"".join([*found, *rest])
 
 
 class _Edits:

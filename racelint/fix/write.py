@@ -13,7 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from racelint.files import SOURCE_BYTES, is_inside, read_regular
 from racelint.model.findings import Edit
+
+OUTSIDE = "is a link to a file outside the project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +69,23 @@ def decoded(*versions: bytes) -> tuple[str, ...]:
     return tuple(data.decode(encoding, "replace") for data in versions)
 
 
-def write_all(changes: Iterable[Change]) -> None:
+def write_all(changes: Iterable[Change], project: Path) -> None:
     """Replace the content of some files, each in one step, keeping its mode; a symbolic link stays one.
 
-    All files are checked before the first is written. Raises NotWritten.
+    All files are checked before the first is written; none outside the folder ``project`` is. Raises NotWritten.
     """
-    checked = [(change, _checked(change)) for change in changes]
+    checked = [(change, _checked(change, project)) for change in changes]
     for change, path in checked:
         _put(path, change.display, change.new)
 
 
-def _checked(change: Change) -> Path:
+def _checked(change: Change, project: Path) -> Path:
     """Where a file really lies, if it may be written and still is what was read."""
     path = Path(os.path.realpath(change.path))
+    if not is_inside(path, project):
+        raise NotWritten(f"{change.display} {OUTSIDE}")
     try:
-        if path.read_bytes() != change.old:
+        if read_regular(path, SOURCE_BYTES) != change.old:
             raise NotWritten(f"{change.display} has changed since it was read")
         if not path.stat().st_mode & stat.S_IWUSR or not os.access(path, os.W_OK):
             raise NotWritten(f"{change.display} is read-only")

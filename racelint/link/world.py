@@ -241,6 +241,9 @@ class World:
         """The id of the scope a function is defined in: a class body, a function or the module."""
         if info.cls is not None and info.facts.kind == "function":
             return f"{info.module}:{self.class_of(info.cls).facts.body}"
+        around = self.symbols.classes.get(info.id.rpartition(".")[0])
+        if around is not None:  # a lambda in the body of a class is no method
+            return f"{info.module}:{around.facts.body}"
         return info.parent or f"{info.module}:<module>"
 
     # -- cells --------------------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ RELEASE = {name for names in ACQUIRE.values() for name in names}
 ENTER = {"enter_context", "enter_async_context"}
 
 LONG_CONST = 80
+# Nodes whose text may have newlines. Template strings came with LibCST 1.8.
+LITERAL_TEXT: tuple[type[cst.CSTNode], ...] = tuple(
+    getattr(cst, name) for name in ("SimpleString", "FormattedStringText", "TemplatedStringText") if hasattr(cst, name)
+)
 
 
 class Expressions:
@@ -80,7 +84,10 @@ class Expressions:
             if value and "\n" in value:
                 self.line += value.count("\n")
         elif whitespace.__class__ is cst.ParenthesizedWhitespace:
+            self.space(whitespace.first_line.whitespace)
             self.line += 1 + len(whitespace.empty_lines)
+            for line in whitespace.empty_lines:
+                self.space(line.whitespace)
             self.space(whitespace.last_line)
 
     def _open(self, node: Any) -> None:
@@ -114,7 +121,16 @@ class Expressions:
 
     def _other(self, expression: cst.CSTNode) -> int:
         """Syntax this front end does not know (newer than it): read its parts, know nothing of its value."""
-        parts = [self.read(child) for child in expression.children if isinstance(child, cst.BaseExpression)]
+        start = self.line
+        parts: list[int] = []
+        todo = list(reversed(expression.children))
+        while todo:
+            child = todo.pop()
+            if isinstance(child, cst.BaseExpression):
+                parts.append(self.read(child))
+            else:
+                todo.extend(reversed(child.children))
+        self.line = start + self._newlines(expression)
         return self.b.node(f.Derived(tuple(parts), "other"))
 
     # -- atoms --------------------------------------------------------------------------------------------------------
@@ -147,12 +163,16 @@ class Expressions:
                 self.space(part.whitespace_before_expression)
                 parts.append(self.read(part.expression))
                 self.space(part.whitespace_after_expression)
-                if part.format_spec:
-                    for inner in part.format_spec:
-                        if inner.__class__ is cst.FormattedStringExpression:
-                            parts.append(self.read(inner.expression))
-                        else:
-                            self.line += inner.value.count("\n")
+                if part.equal is not None:
+                    self.space(part.equal.whitespace_before)
+                    self.space(part.equal.whitespace_after)
+                for inner in part.format_spec or ():
+                    if inner.__class__ is cst.FormattedStringExpression:
+                        line = self.line
+                        parts.append(self.read(inner.expression))
+                        self.line = line + self._newlines(inner)
+                    else:
+                        self.line += inner.value.count("\n")
         return self.b.node(f.Derived(tuple(parts), "format"))
 
     def _concatenated(self, node: cst.ConcatenatedString) -> int:
@@ -189,12 +209,20 @@ class Expressions:
         for element in node.slice:
             item: Any = element.slice
             if item.__class__ is cst.Index:
+                self.space(item.whitespace_after_star)
                 parts.append(self.read(item.value))
             else:
                 sliced = True
-                for bound in (item.lower, item.upper, item.step):
+                for bound, colon in (
+                    (item.lower, item.first_colon),
+                    (item.upper, item.second_colon),
+                    (item.step, None),
+                ):
                     if bound is not None:
                         parts.append(self.read(bound))
+                    if colon.__class__ is cst.Colon:
+                        self.space(colon.whitespace_before)
+                        self.space(colon.whitespace_after)
             self._comma(element.comma)
         self.space(node.rbracket.whitespace_before)
         if len(parts) == 1 and not sliced:
@@ -377,7 +405,7 @@ class Expressions:
         return b.node(f.Phi((body, orelse)))
 
     def _newlines(self, node: cst.CSTNode) -> int:
-        """Newlines inside a node, by visiting every descendant (only conditional expressions need it)."""
+        """Newlines inside a node, by visiting every descendant."""
         count = 0
         stack: list[cst.CSTNode] = [node]
         while stack:
@@ -385,10 +413,12 @@ class Expressions:
             if isinstance(current, cst.SimpleWhitespace):
                 count += current.value.count("\n")
             elif isinstance(current, cst.ParenthesizedWhitespace):
-                count += 1 + len(current.empty_lines) + current.last_line.value.count("\n")
-            elif isinstance(current, (cst.SimpleString, cst.FormattedStringText)):
-                count += current.value.count("\n")
+                count += 1 + len(current.empty_lines)
+                stack.extend((current.first_line.whitespace, current.last_line))
+                stack.extend(line.whitespace for line in current.empty_lines)
             else:
+                if isinstance(current, LITERAL_TEXT):
+                    count += current.value.count("\n")  # type: ignore[attr-defined]
                 stack.extend(current.children)
         return count
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from typing import Any
 
 import libcst as cst
@@ -14,6 +16,9 @@ from racelint.layout import layout
 from racelint.model import facts as f
 from racelint.model.source import source_lines
 
+# What native code raises where it has a bug. It is no Exception, and has no name that could be imported.
+NATIVE_PANIC = "PanicException"
+POSITION = re.compile(r"error at (\d+):\d+")
 COMMENT = re.compile(r"#\s*racelint\s*:")
 
 
@@ -40,11 +45,19 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
     try:
         tree = cst.parse_module(source)
     except cst.ParserSyntaxError as error:
-        raise SyntaxProblem(error.raw_line, error.message.strip().splitlines()[0]) from None
+        message = error.message.strip().splitlines()[0]
+        raise SyntaxProblem(_line(message, source), message) from None
     except (UnicodeDecodeError, LookupError, SyntaxError) as error:
         raise UnreadableSource(str(error)) from None
     except RecursionError:
         raise SyntaxProblem(1, "nested too deeply to be parsed") from None
+    except MemoryError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != NATIVE_PANIC:
+            raise
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SyntaxProblem(1, f"the parser, LibCST, fails on it ({said})") from None
     walker = ScopeWalker(module, is_package=is_package)
     walker.module(tree)
     return f.ModuleFacts(
@@ -57,6 +70,24 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
         public=walker.public,
         comments=_comments(source),
     )
+
+
+def _line(message: str, source: bytes) -> int:
+    """Where an error is: the number LibCST gives beside its message is one too high, or 1 if its tokenizer gives up."""
+    found = POSITION.search(message)
+    if found is not None:
+        line = int(found[1])
+    else:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ast.parse(source)
+            line = 1
+        except SyntaxError as error:
+            line = error.lineno or 1
+        except (ValueError, RecursionError, MemoryError):
+            line = 1
+    return max(1, min(line, len(source.splitlines())))
 
 
 def _comments(source: bytes) -> tuple[tuple[int, str], ...]:
@@ -124,6 +155,7 @@ class ScopeWalker(Statements):
         if node.asynchronous is not None:
             self.space(node.asynchronous.whitespace_after)
         line = self.line
+        self.space(node.whitespace_after_def)
         name = node.name.value
         qualname = self._qualname(name)
         inner = Builder(
@@ -136,6 +168,10 @@ class ScopeWalker(Statements):
             is_async=node.asynchronous is not None,
             decorators=tuple(decorators),
         )
+        self.space(node.whitespace_after_name)
+        for parameter in self._type_parameters(node.type_parameters):
+            inner.env[parameter] = inner.node(f.Unknown())
+        self.space(node.whitespace_after_type_parameters)
         self.space(node.whitespace_before_params)
         self._parameters(node.params, inner)
         if node.returns is not None:
@@ -175,7 +211,7 @@ class ScopeWalker(Statements):
             self.empty_lines(decorator.leading_lines)
             self.space(decorator.whitespace_after_at)
             nodes.append(self.read(decorator.decorator))
-            self.trailing()
+            self.trailing(decorator.trailing_whitespace)
         return nodes
 
     def _parameters(self, params: cst.Parameters, inner: Builder) -> None:
@@ -185,6 +221,7 @@ class ScopeWalker(Statements):
                 self._parameter(param, "positional", inner)
             if kind == "posonly" and isinstance(params.posonly_ind, cst.ParamSlash):
                 self._comma(params.posonly_ind.comma)
+                self.space(params.posonly_ind.whitespace_after)
         if isinstance(params.star_arg, cst.Param):
             self._parameter(params.star_arg, "star", inner)
         elif isinstance(params.star_arg, cst.ParamStar):
@@ -244,12 +281,19 @@ class ScopeWalker(Statements):
         line = self.line
         name = node.name.value
         qualname = self._qualname(name)
+        self.space(node.whitespace_after_class)
         self.space(node.whitespace_after_name)
+        self._type_parameters(node.type_parameters)
+        self.space(node.whitespace_after_type_parameters)
         if isinstance(node.lpar, cst.LeftParen):
             self.space(node.lpar.whitespace_after)
         bases: list[int] = []
         keywords: list[tuple[str, int]] = []
         for arg in (*node.bases, *node.keywords):
+            self.space(arg.whitespace_after_star)
+            if isinstance(arg.equal, cst.AssignEqual):
+                self.space(arg.equal.whitespace_before)
+                self.space(arg.equal.whitespace_after)
             value = self.read(arg.value)
             if arg.keyword is not None:
                 keywords.append((arg.keyword.value, value))
@@ -301,6 +345,31 @@ class ScopeWalker(Statements):
             self._annotations.append((name, annotation))
             self._declared.append((name, self.line))
 
+    # -- types --------------------------------------------------------------------------------------------------------
+
+    def type_alias(self, node: cst.TypeAlias) -> bool:
+        """``type A[T] = B``: nothing of it is evaluated here, and the name stands for what ``A = B`` would make it."""
+        line = self.line
+        self.space(node.whitespace_after_type)
+        self.space(node.whitespace_after_name)
+        self._type_parameters(node.type_parameters)
+        self.space(node.whitespace_after_type_parameters)
+        self.space(node.whitespace_after_equals)
+        self.b.bind(node.name.value, self.annotation(node.value), line)
+        return True
+
+    def _type_parameters(self, node: cst.TypeParameters | None) -> tuple[str, ...]:
+        """``[T: Bound = Default, *Ts, **P]``: the names; bounds and defaults are evaluated when somebody asks."""
+        if node is None:
+            return ()
+        start = self.line
+        for item in node.params:
+            for expression in (getattr(item.param, "bound", None), item.default):
+                if expression is not None:
+                    self.annotation(expression)
+        self.line = start + self._newlines(node)
+        return tuple(item.param.name.value for item in node.params)
+
     # -- imports ------------------------------------------------------------------------------------------------------
 
     def _dotted(self, node: Any) -> str:
@@ -325,6 +394,7 @@ class ScopeWalker(Statements):
 
     def import_statement(self, node: cst.Import) -> bool:
         """``import a.b`` binds ``a``; ``import a.b as c`` binds the module ``a.b``."""
+        start = self.line
         self.space(node.whitespace_after_import)
         for alias in node.names:
             dotted = self._dotted(alias.name)
@@ -336,11 +406,14 @@ class ScopeWalker(Statements):
                     # Remember that the submodule is loaded; the bound name stays the top package.
                     self.imports.append(f.Import("", dotted, None, self.line))
             self._comma(alias.comma)
+        self.line = start + self._newlines(node)
         return True
 
     def import_from(self, node: cst.ImportFrom) -> bool:
         """``from a import b``, with relative levels resolved against this module's name."""
         module = self._absolute(len(node.relative), self._dotted(node.module) if node.module is not None else "")
+        start = self.line
+        self.space(node.whitespace_after_from)
         self.space(node.whitespace_before_import)
         self.space(node.whitespace_after_import)
         if isinstance(node.lpar, cst.LeftParen):
@@ -358,8 +431,7 @@ class ScopeWalker(Statements):
                     self.space(alias.asname.whitespace_after_as)
                 self._imported(bound, module, name)
                 self._comma(alias.comma)
-        if isinstance(node.rpar, cst.RightParen):
-            self.space(node.rpar.whitespace_before)
+        self.line = start + self._newlines(node)
         return True
 
     def _absolute(self, level: int, module: str) -> str:

@@ -34,6 +34,7 @@ class Statements(Expressions, ABC):
             cst.Nonlocal: self._nonlocal,
             cst.Import: self.import_statement,
             cst.ImportFrom: self.import_from,
+            cst.TypeAlias: self.type_alias,
         }
         self._compound: dict[type[cst.CSTNode], Callable[[Any], bool]] = {
             cst.If: self._if,
@@ -64,14 +65,21 @@ class Statements(Expressions, ABC):
     def import_from(self, node: cst.ImportFrom) -> bool:
         """``from a import b``."""
 
+    @abstractmethod
+    def type_alias(self, node: cst.TypeAlias) -> bool:
+        """``type A[T] = B``."""
+
     # -- lines --------------------------------------------------------------------------------------------------------
 
     def empty_lines(self, lines: Sequence[cst.EmptyLine]) -> None:
-        """Count blank and comment lines."""
+        """Count blank and comment lines; a backslash makes one of them two."""
         self.line += len(lines)
+        for line in lines:
+            self.space(line.whitespace)
 
-    def trailing(self) -> None:
-        """The end of a logical line."""
+    def trailing(self, end: cst.TrailingWhitespace) -> None:
+        """The end of a logical line: a backslash there makes it go on with an empty one."""
+        self.space(end.whitespace)
         self.line += 1
 
     # -- suites -------------------------------------------------------------------------------------------------------
@@ -79,14 +87,14 @@ class Statements(Expressions, ABC):
     def suite(self, body: cst.BaseSuite) -> bool:
         """Walk an indented block or the rest of a line; True when control can fall out of its end."""
         if isinstance(body, cst.IndentedBlock):
-            self.trailing()
+            self.trailing(body.header)
             falls = self.statements(body.body)
             self.empty_lines(body.footer)
             return falls
         assert isinstance(body, cst.SimpleStatementSuite)
         self.space(body.leading_whitespace)
         falls = self._small_statements(body.body)
-        self.trailing()
+        self.trailing(body.trailing_whitespace)
         return falls
 
     def statements(self, body: Sequence[cst.BaseStatement]) -> bool:
@@ -97,7 +105,7 @@ class Statements(Expressions, ABC):
             if isinstance(statement, cst.SimpleStatementLine):
                 self.empty_lines(statement.leading_lines)
                 falls = self._small_statements(statement.body)
-                self.trailing()
+                self.trailing(statement.trailing_whitespace)
             else:
                 falls = self._compound[type(statement)](statement)
         self.b.block = entry
@@ -114,6 +122,10 @@ class Statements(Expressions, ABC):
         return falls
 
     # -- small statements ---------------------------------------------------------------------------------------------
+
+    def _height(self, target: cst.BaseExpression) -> int:
+        """The newlines inside a target; most are names."""
+        return 0 if target.__class__ is cst.Name and not target.lpar else self._newlines(target)
 
     def _nothing(self, node: cst.CSTNode) -> bool:
         return True
@@ -133,7 +145,7 @@ class Statements(Expressions, ABC):
         # Targets come first in the source but are stored to last: remember where each line count stands.
         start = self.line
         for target in node.targets:
-            self.line += self._newlines(target.target) if target.target.__class__ is not cst.Name else 0
+            self.line += self._height(target.target)
             self.space(target.whitespace_before_equal)
             self.space(target.whitespace_after_equal)
         value = self.read(node.value)
@@ -146,8 +158,7 @@ class Statements(Expressions, ABC):
 
     def _ann_assign(self, node: cst.AnnAssign) -> bool:
         start = self.line
-        if node.target.__class__ is not cst.Name:
-            self.line += self._newlines(node.target)
+        self.line += self._height(node.target)
         self.space(node.annotation.whitespace_before_indicator)
         self.space(node.annotation.whitespace_after_indicator)
         annotation = self.annotation(node.annotation.annotation)
@@ -175,8 +186,7 @@ class Statements(Expressions, ABC):
         b = self.b
         events, nodes = len(b.events), len(b.nodes)
         if isinstance(expression, cst.SimpleString):
-            text = expression.value
-            self.line += text.count("\n")
+            self.line += self._newlines(expression)
             try:
                 value = expression.evaluated_value
                 if not isinstance(value, str):
@@ -264,6 +274,8 @@ class Statements(Expressions, ABC):
             key = self.key(target)
             b.access("set", base, line, key=key, value=value)
         elif isinstance(target, (cst.Tuple, cst.List)):
+            if isinstance(target, cst.List):
+                self.space(target.lbracket.whitespace_after)
             display = b.nodes[value]
             items = display.items if isinstance(display, f.New) and display.kind in ("tuple", "list") else ()
             exact = len(items) == len(target.elements)
@@ -278,6 +290,8 @@ class Statements(Expressions, ABC):
                     self.space(element.whitespace_before_value)
                 self.store(element.value, part)
                 self._comma(element.comma)
+            if isinstance(target, cst.List):
+                self.space(target.rbracket.whitespace_before)
         self._close(target)
 
     def _return(self, node: cst.Return) -> bool:
@@ -289,13 +303,17 @@ class Statements(Expressions, ABC):
         return False
 
     def _raise(self, node: cst.Raise) -> bool:
+        self.space(node.whitespace_after_raise)
         if node.exc is not None:
             self.read(node.exc)
         if node.cause is not None:
+            self.space(node.cause.whitespace_before_from)
+            self.space(node.cause.whitespace_after_from)
             self.read(node.cause.item)
         return False
 
     def _assert(self, node: cst.Assert) -> bool:
+        self.space(node.whitespace_after_assert)
         test = self.read(node.test)
         if node.comma.__class__ is cst.Comma:
             self._comma(node.comma)
@@ -305,6 +323,7 @@ class Statements(Expressions, ABC):
         return True
 
     def _del(self, node: cst.Del) -> bool:
+        self.space(node.whitespace_after_del)
         self._delete(node.target)
         return True
 
@@ -317,23 +336,31 @@ class Statements(Expressions, ABC):
             b.env.pop(target.value, None)
         elif isinstance(target, cst.Attribute):
             base = self.read(target.value)
+            self.space(target.dot.whitespace_before)
+            self.space(target.dot.whitespace_after)
             b.access("unset", b.node(f.Attr(base, target.attr.value)), self.line)
         elif isinstance(target, cst.Subscript):
             base = self.read(target.value)
             line = self.line
             b.access("del", base, line, key=self.key(target))
         elif isinstance(target, (cst.Tuple, cst.List)):
+            if isinstance(target, cst.List):
+                self.space(target.lbracket.whitespace_after)
             for element in target.elements:
                 self._delete(element.value)
                 self._comma(element.comma)
+            if isinstance(target, cst.List):
+                self.space(target.rbracket.whitespace_before)
         self._close(target)
 
     def _global(self, node: cst.Global) -> bool:
         self.b.globals.update(item.name.value for item in node.names)
+        self.line += self._newlines(node)
         return True
 
     def _nonlocal(self, node: cst.Nonlocal) -> bool:
         self.b.nonlocals.update(item.name.value for item in node.names)
+        self.line += self._newlines(node)
         return True
 
     # -- control flow -------------------------------------------------------------------------------------------------
@@ -357,6 +384,7 @@ class Statements(Expressions, ABC):
                 else_falls = self._if(node.orelse)
             else:
                 self.empty_lines(node.orelse.leading_lines)
+                self.space(node.orelse.whitespace_before_colon)
                 else_falls = self.suite(node.orelse.body)
             b.block = before
         outcomes = [(then_falls, then_env, then_held), (else_falls, b.env, b.held)]
@@ -382,7 +410,7 @@ class Statements(Expressions, ABC):
             self.space(node.asynchronous.whitespace_after)
         self.space(node.whitespace_after_for)
         target_line = self.line
-        self.line += self._newlines(node.target) if node.target.__class__ is not cst.Name else 0
+        self.line += self._height(node.target)
         self.space(node.whitespace_before_in)
         self.space(node.whitespace_after_in)
         iterated = self.read(node.iter)
@@ -425,6 +453,7 @@ class Statements(Expressions, ABC):
     def _orelse(self, orelse: cst.Else | None) -> None:
         if orelse is not None:
             self.empty_lines(orelse.leading_lines)
+            self.space(orelse.whitespace_before_colon)
             self.suite(orelse.body)
 
     def _with(self, node: cst.With) -> bool:
@@ -464,6 +493,7 @@ class Statements(Expressions, ABC):
         entry_env, entry_held = dict(b.env), b.held
         first = len(b.events)
         before = b.open_block("try")
+        self.space(node.whitespace_before_colon)
         body_falls = self.suite(node.body)
         b.block = before
         tried = (first, len(b.events))
@@ -477,12 +507,17 @@ class Statements(Expressions, ABC):
             b.merge(dict(entry_env), dict(body_env))
             self.empty_lines(handler.leading_lines)
             names: tuple[str, ...] = ()
+            self.space(handler.whitespace_after_except)
             if handler.type is not None:
-                self.space(handler.whitespace_after_except)
+                if isinstance(handler, cst.ExceptStarHandler):
+                    self.space(handler.whitespace_after_star)
                 names = self._exception_names(handler.type)
                 self.read(handler.type)
                 if handler.name is not None and isinstance(handler.name.name, cst.Name):
+                    self.space(handler.name.whitespace_before_as)
+                    self.space(handler.name.whitespace_after_as)
                     b.env[handler.name.name.value] = b.node(f.Unknown())
+            self.space(handler.whitespace_before_colon)
             catches.extend(names or ("BaseException",))
             inner = b.open_block("except", tried=tried, catches=names or ("BaseException",))
             falls = self.suite(handler.body)
@@ -493,6 +528,7 @@ class Statements(Expressions, ABC):
         b.env, b.held = body_env, body_held
         if node.orelse is not None:
             self.empty_lines(node.orelse.leading_lines)
+            self.space(node.orelse.whitespace_before_colon)
             inner = b.open_block("body")
             body_falls = self.suite(node.orelse.body) and body_falls
             b.block = inner
@@ -501,6 +537,7 @@ class Statements(Expressions, ABC):
         self._join(ends, entry_env, entry_held)
         if node.finalbody is not None:
             self.empty_lines(node.finalbody.leading_lines)
+            self.space(node.finalbody.whitespace_before_colon)
             inner = b.open_block("finally")
             final_falls = self.suite(node.finalbody.body)
             b.block = inner
@@ -527,7 +564,7 @@ class Statements(Expressions, ABC):
         self.space(node.whitespace_after_match)
         subject = self.read(node.subject)
         self.space(node.whitespace_before_colon)
-        self.trailing()
+        self.trailing(node.whitespace_after_colon)
         entry_env, entry_held = dict(b.env), b.held
         ends: list[tuple[Env, tuple[int, ...]]] = [(dict(entry_env), entry_held)]
         for case in node.cases:
