@@ -149,8 +149,12 @@ def apart(program: Program, place: str, ones: str, others: str) -> bool:
 @pytest.mark.parametrize(
     ("source", "place", "ones", "others", "expected"),
     [
-        pytest.param(CLIENTS, "main.Session.links", "Upload.run", "AsyncClient.work", True, id="kept by the other form only"),
-        pytest.param(DELEGATING, "main.Session.links", "Upload.run", "AsyncClient.work", False, id="what both forms keep"),
+        pytest.param(
+            CLIENTS, "main.Session.links", "Upload.run", "AsyncClient.work", True, id="the other form keeps it"
+        ),
+        pytest.param(
+            DELEGATING, "main.Session.links", "Upload.run", "AsyncClient.work", False, id="both forms keep it"
+        ),
         pytest.param(OVERRIDDEN, "main.Cache.items", "Filler.run", "Shower.run", False, id="reached by super()"),
         pytest.param(QUIET, "main.Cache.items", "Filler.run", "Shower.run", False, id="called as the base's function"),
     ],
