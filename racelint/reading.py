@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
@@ -15,48 +17,54 @@ from racelint.cache import Cache
 from racelint.frontends.python.version import version
 from racelint.model.facts import ModuleFacts
 from racelint.model.source import Problem, SourceFile, source_lines
+from racelint.outline import Fault, Outline, outline
 
+_T = TypeVar("_T")
 Progress = Callable[[str, int, int], None]
 Read = Callable[[Sequence[SourceFile], Progress | None], "list[Extracted]"]
 # How much source has to be read anew before other processes have begun and imported what they need: half a second.
 WORTH_SHARING_BYTES = 200_000
 # Trees of LibCST hold on to themselves; files after which they are looked for.
 COLLECT_AFTER = 400
+NOTHING = Outline()
 UNREADABLE, INTERNAL = "unreadable-file", "internal-error"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Extracted:
-    """What reading one file gave: facts, or the problem that kept them from being had; its bytes, and text by lines.
+    """What reading one file gave: facts, or the problem that kept them from being had, its outline, and its bytes.
 
-    ``cached``: it was not extracted in this run.
+    The outline of a file that could not be read is empty. ``cached``: it was not extracted in this run.
     """
 
     file: SourceFile
     facts: ModuleFacts | None
     problem: Problem | None
-    text: tuple[str, ...]
+    outline: Outline = NOTHING
     source: bytes = b""
     cached: bool = False
 
-
-class Fault(msgspec.Struct, frozen=True, array_like=True):
-    """Why a file has no facts: the parts of a ``Problem`` that do not depend on where the file lies."""
-
-    line: int
-    rule: str
-    message: str
+    @cached_property
+    def text(self) -> tuple[str, ...]:
+        """The lines of the file, without their ends."""
+        return tuple(source_lines(self.source)) if self.outline.length else ()
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
-    """What extraction gave, in the form that is kept and sent between processes: facts or a fault."""
+    """What extraction gave, in the form that is kept and sent between processes: facts or a fault, and the outline."""
 
     facts: ModuleFacts | None = None
-    fault: Fault | None = None
+    outline: Outline = Outline()
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why there are no facts."""
+        return self.outline.fault
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Outcome)
+_outlines = msgspec.msgpack.Decoder(Outline)
 
 
 def outcome(source: bytes, module: str, is_package: bool) -> Outcome:
@@ -64,16 +72,19 @@ def outcome(source: bytes, module: str, is_package: bool) -> Outcome:
     # LibCST takes as long to import as a small project takes to analyse: not when the cache has everything.
     from racelint.frontends.python.extract import SyntaxProblem, UnreadableSource, extract
 
+    length = len(source_lines(source))
     try:
-        return Outcome(extract(source, module, is_package=is_package))
+        facts = extract(source, module, is_package=is_package)
+        return Outcome(facts, outline(facts, length))
     except SyntaxProblem as error:
-        return Outcome(fault=Fault(error.line, "parse-error", str(error)))
+        fault = Fault(error.line, "parse-error", str(error))
     except UnreadableSource as error:
-        return Outcome(fault=Fault(1, UNREADABLE, str(error)))
+        fault = Fault(1, UNREADABLE, str(error))
     except RecursionError:
-        return Outcome(fault=Fault(1, "parse-error", "nested too deeply to be analysed"))
+        fault = Fault(1, "parse-error", "nested too deeply to be analysed")
     except Exception as error:  # a fault of racelint in one file must not cost the others
-        return Outcome(fault=Fault(0, INTERNAL, f"this is a bug in racelint: {type(error).__name__}: {error}"))
+        fault = Fault(0, INTERNAL, f"this is a bug in racelint: {type(error).__name__}: {error}")
+    return Outcome(None, Outline(length=length, fault=fault))
 
 
 def encoded_outcome(source: bytes, module: str, is_package: bool) -> bytes:
@@ -118,9 +129,23 @@ def read_all(
                 progress("reading", len(found), len(files))
             if cache is not None and not (result.fault is not None and result.fault.rule == INTERNAL):
                 cache.put(job.key, _encoder.encode(result))
+                cache.put(outline_key(job.key), _encoder.encode(result.outline))
         if cache is not None:
             cache.settle()
     return [found[file.display] for file in files]
+
+
+def glance(files: Sequence[SourceFile], cache: Cache) -> dict[str, Extracted]:
+    """By their paths, the files whose outlines the cache has, and those that cannot be read: none of them has facts."""
+    found: dict[str, Extracted] = {}
+    for file in files:
+        job = _job(file, cache)
+        if isinstance(job, Extracted):
+            found[file.display] = job
+        elif (known := decoded(cache.get(outline_key(job.key)), _outlines)) is not None:
+            problem = known.problem(file.display)
+            found[file.display] = Extracted(file, None, problem, known, job.source, cached=True)
+    return found
 
 
 @contextmanager
@@ -153,7 +178,7 @@ def _job(file: SourceFile, cache: Cache | None) -> _Job | Extracted:
     try:
         source = file.path.read_bytes()
     except OSError as error:
-        return Extracted(file, None, Problem(file.display, 0, UNREADABLE, error.strerror or str(error)), ())
+        return Extracted(file, None, Problem(file.display, 0, UNREADABLE, error.strerror or str(error)))
     return _Job(file, source, "" if cache is None else key(file, source))
 
 
@@ -165,16 +190,24 @@ def key(file: SourceFile, source: bytes) -> str:
     return digest.hexdigest()
 
 
-def _kept(job: _Job, cache: Cache | None) -> Outcome | None:
+def outline_key(facts_key: str) -> str:
+    """The name of a file's outline, by that of its facts."""
+    return hashlib.sha256(f"outline {facts_key}".encode()).hexdigest()
+
+
+def decoded(content: bytes | None, decoder: msgspec.msgpack.Decoder[_T]) -> _T | None:
     """What the cache has, when it is sound."""
-    content = None if cache is None else cache.get(job.key)
     if content is None:
         return None
     try:
-        known = _decoder.decode(content)
+        return decoder.decode(content)
     except msgspec.MsgspecError:
         return None
-    return known if (known.facts is None) != (known.fault is None) else None
+
+
+def _kept(job: _Job, cache: Cache | None) -> Outcome | None:
+    known = None if cache is None else decoded(cache.get(job.key), _decoder)
+    return known if known is not None and (known.facts is None) != (known.fault is None) else None
 
 
 def _outcomes(
@@ -206,6 +239,5 @@ def _outcomes(
 
 
 def _extracted(file: SourceFile, source: bytes, result: Outcome, *, cached: bool = False) -> Extracted:
-    fault = result.fault
-    problem = None if fault is None else Problem(file.display, fault.line, fault.rule, fault.message)
-    return Extracted(file, result.facts, problem, tuple(source_lines(source)), source, cached)
+    problem = result.outline.problem(file.display)
+    return Extracted(file, result.facts, problem, result.outline, source, cached)

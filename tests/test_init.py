@@ -152,7 +152,7 @@ class TestUses:
     )
     def test_rows(self, tmp_path: Path, source: str, found: bool) -> None:
         write(tmp_path, "x.py", source)
-        assert bool(starter.detect(tmp_path, pipeline.is_test).beliefs) == found
+        assert bool(starter.detect(tmp_path, discover.is_test).beliefs) == found
 
 
 class TestPyproject:

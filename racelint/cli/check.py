@@ -21,6 +21,7 @@ from racelint.cli.scope import (
     cache_folder,
     find_scope,
     folder_in_checkout,
+    kept,
     reading,
     rule_option,
     scope_options,
@@ -203,7 +204,7 @@ def _with_fixes(focus: Focus) -> Result:
     from racelint import mend
 
     scope = focus.scope
-    with Progress() as progress, reading(scope) as read:
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
         return mend.with_fixes(
             scope.project, scope.settings, wanted(scope), progress.update, narrow=focus.narrow, read=read
         )
@@ -213,7 +214,7 @@ def _mended(focus: Focus, unsafe: bool) -> Mended:
     from racelint import mend
 
     scope = focus.scope
-    with Progress() as progress, reading(scope) as read:
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
         return mend.mend(
             scope.project,
             scope.settings,

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from racelint.cli.speak import Progress, say, shown
 
 if TYPE_CHECKING:
+    from racelint.cache import Cache
     from racelint.config import Settings
     from racelint.model.findings import Finding, Result
     from racelint.model.source import SourceFile
@@ -179,39 +180,54 @@ def check_rules(names: Collection[str], rules: Sequence[Rule], where: str) -> No
 
 
 def analyse(scope: Scope) -> Result:
-    from racelint import pipeline
+    """What there is to find in the project: an earlier run may know it."""
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
+        if cache is None:
+            from racelint import pipeline
 
-    with Progress() as progress, reading(scope) as read:
-        return pipeline.analyse(scope.project, scope.settings, progress.update, read)
+            return pipeline.analyse(scope.project, scope.settings, progress.update, read)
+        from racelint import warm
+
+        return warm.analyse(scope.project, scope.settings, progress.update, read, cache)
 
 
 @contextmanager
-def reading(scope: Scope) -> Iterator[Read]:
+def kept(scope: Scope) -> Iterator[Cache | None]:
+    """What is kept from run to run; when nothing can be, that is said."""
+    from racelint.cache import Cache
+
+    cache = None if scope.cache is None else Cache(scope.cache)
+    yield cache
+    if cache is not None and cache.failure:
+        say(f"nothing can be kept in the cache {shown(str(cache.folder))}: {cache.failure}")
+
+
+@contextmanager
+def reading(scope: Scope, cache: Cache | None) -> Iterator[Read]:
     """How files are read in a run: by as many processes as are wanted, and what is in the cache not at all.
 
-    No process is left over, however the block is left.
+    No process is left over, however the block is left, and none stays between two reads: the analysis needs the memory.
     """
-    from racelint.cache import Cache
     from racelint.reading import read_all
     from racelint.workers import Workers, cores
 
-    cache = None if scope.cache is None else Cache(scope.cache)
     jobs = scope.settings.jobs or cores()
-    workers = Workers(jobs) if jobs > 1 else None
+    running: list[Workers] = []
 
     def read(files: Sequence[SourceFile], progress: Report | None = None) -> list[Extracted]:
+        workers = Workers(jobs) if jobs > 1 else None
+        if workers is not None:
+            running.append(workers)
         found = read_all(files, progress, cache=cache, executor=workers, tell=say)
         if workers is not None:
-            workers.shutdown()  # the analysis needs their memory
+            workers.shutdown()
         return found
 
     try:
         yield read
     finally:
-        if workers is not None:
+        for workers in running:
             workers.stop()
-    if cache is not None and cache.failure:
-        say(f"nothing can be kept in the cache {shown(str(cache.folder))}: {cache.failure}")
 
 
 def cache_folder(cache_dir: Path | None, no_cache: bool = False) -> Path | None:
