@@ -22,6 +22,7 @@ from functools import cache as once
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,6 +36,10 @@ from racelint.model.source import Problem
 from racelint.reading import Extracted, Progress, Read, decoded, glance, without_collecting
 from racelint.stack import with_deep_stack
 from racelint.suppress import contracts, entrypoints
+
+if TYPE_CHECKING:
+    from racelint.analysis.program import Program
+    from racelint.pipeline import Loaded
 
 # Settings that say what is shown of a result, and how it is got.
 SHOWN = frozenset(
@@ -65,7 +70,10 @@ def analyse(project: Path, settings: Settings, progress: Progress | None, read: 
     def work() -> Result:
         started = time.monotonic()
         run = look(project, settings, progress, read, cache)
-        return replace(run.result(progress, read), elapsed_s=time.monotonic() - started)
+        result = run.known()
+        if result is None:
+            *_, result = run.judged(progress, read)
+        return replace(result, elapsed_s=time.monotonic() - started)
 
     return with_deep_stack(work)
 
@@ -88,32 +96,35 @@ class Run:
         ]
         return digest(("result", version(), asked(self.settings), parts))
 
-    def result(self, progress: Progress | None, read: Read) -> Result:
-        """What an earlier run came to, or else this one comes to."""
+    def known(self) -> Result | None:
+        """What an earlier run came to, told of these files."""
+        kept = decoded(self.cache.get(self.key), _decoder)
+        if kept is None:
+            return None
         lines = Lines(self.extracted, self.settings)
-        known = decoded(self.cache.get(self.key), _decoder)
-        if known is not None:
-            try:
-                judged = known.moved(lines.line).pointed(lines.files)
-                return judged.result(self.extracted, self.all_problems())
-            except (NotKept, KeyError):  # not what was kept by any racelint
-                pass
+        try:
+            return kept.moved(lines.line).pointed(lines.files).result(self.extracted, self.all_problems())
+        except (NotKept, KeyError):  # no racelint has kept this
+            return None
+
+    def judged(self, progress: Progress | None, read: Read) -> tuple[Run, Loaded, Program, Result]:
+        """What this run comes to by itself, which is kept; the files are read once more, and may have changed."""
         from racelint import pipeline
 
         run = self.with_facts(progress, read)
         loaded = pipeline.loaded(run.extracted, run.problems, self.settings)
-        _, judged = pipeline.assess(loaded, self.settings, progress)
+        program, judged = pipeline.assess(loaded, self.settings, progress)
         with suppress(NotKept):
             self.cache.put(run.key, _encode(judged.moved(Lines(run.extracted, self.settings).place)))
         self.cache.settle()
-        return judged.result(run.extracted, run.all_problems())
+        return run, loaded, program, judged.result(run.extracted, run.all_problems())
 
     def all_problems(self) -> list[Problem]:
         """What was wrong with the search for files, and with the files."""
         return [*self.problems, *(item.problem for item in self.extracted if item.problem is not None)]
 
     def with_facts(self, progress: Progress | None, read: Read) -> Run:
-        """The same files with their facts: they are read once more, so what counts is what they are by then."""
+        """The same files with their facts."""
         bare = [item for item in self.extracted if item.outline.shape and item.facts is None]
         loaded = {item.file.display: item for item in read([item.file for item in bare], progress)} if bare else {}
         return replace(self, extracted=tuple(loaded.get(item.file.display, item) for item in self.extracted))

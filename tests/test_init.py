@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racelint import cli, config, pipeline, starter
+from racelint import cli, config, discover, starter
 from racelint.config import Settings
 
 if sys.version_info >= (3, 11):
