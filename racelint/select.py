@@ -10,7 +10,7 @@ from functools import lru_cache
 import pathspec
 
 from racelint.config import Settings
-from racelint.model.findings import CONFIDENCES, SEVERITIES, EntryPointInfo, Finding, Result, Severity
+from racelint.model.findings import CONFIDENCES, SEVERITIES, EntryPointInfo, Finding, Fix, Result, Severity
 
 Wanted = Callable[[Finding], bool]
 Narrow = Callable[[Result], Result]

@@ -156,8 +156,8 @@ class TestCommands:
 
         assert run("cache", "info") == f"{folder}\n0 files, 0.0 MB, at most 256.0 MB\n"
         run("check", "--project", str(tmp_path))
-        assert run("cache", "info") == f"{folder}\n1 file, 0.0 MB, at most 256.0 MB\n"
-        assert run("cache", "clean") == f"removed 1 file, 0.0 MB from {folder}\n"
+        assert run("cache", "info") == f"{folder}\n3 files, 0.0 MB, at most 256.0 MB\n"
+        assert run("cache", "clean") == f"removed 3 files, 0.0 MB from {folder}\n"
         assert run("cache", "info") == f"{folder}\n0 files, 0.0 MB, at most 256.0 MB\n"
 
     def test_without_a_place_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
