@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,16 +122,19 @@ def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
     return Run(report, done.seconds, done.peak_mb, done.total_mb)
 
 
-def execute(command: Sequence[str]) -> Answer:
-    """Run a command in a process of its own, to its end; it finds nothing in its cache."""
+def execute(command: Sequence[str], *, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Answer:
+    """Run a command in a process of its own, to its end; it finds nothing in its cache.
+
+    It is started in ``folder``; ``environment`` says more than that of this process, or something else.
+    """
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
         tempfile.TemporaryDirectory(prefix="racelint-") as cache,
     ):
-        environment = {**os.environ, "RACELINT_CACHE_DIR": cache}
+        whole = {**os.environ, "RACELINT_CACHE_DIR": cache, **(environment or {})}
         started = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT, env=environment)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=whole)
         watch = _MemoryWatch(process.pid)
         watch.start()
         # wait4 and not wait: it also tells the memory of exactly this process and the children it waited for.

@@ -13,7 +13,7 @@ from racelint.cli.speak import Failure, shown, write
 
 @main.group()
 def cache() -> None:
-    """Show or remove what is kept from run to run: the facts of each file, by its content."""
+    """Show or remove what is kept from run to run: facts of files, what was found in projects, and fixes."""
 
 
 @cache.command()

@@ -47,7 +47,7 @@ def cache_dir_option() -> Callable[[_Command], _Command]:
         envvar="RACELINT_CACHE_DIR",
         show_envvar=True,
         metavar="D",
-        help="Where what was read from files is kept from run to run [default: a folder of the user].",
+        help="Where what was read and found is kept from run to run [default: a folder of the user].",
     )
 
 
@@ -61,7 +61,9 @@ def project_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--verbose", is_flag=True, help="Whole call paths in reports; the traceback of internal errors."),
         click.option("--no-color", is_flag=True, help="No colours, also on a terminal."),
-        click.option("--no-cache", is_flag=True, help="Read every file anew, and keep nothing for the next run."),
+        click.option(
+            "--no-cache", is_flag=True, help="Read and analyse everything anew, and keep nothing for the next run."
+        ),
         cache_dir_option(),
         click.option(
             "--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes [default: one per core]."
