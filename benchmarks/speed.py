@@ -33,6 +33,7 @@ from benchmarks.others import Tool as Installed
 from benchmarks.packages import load as packages
 from benchmarks.releases import DEFAULT_CACHE, FetchError, fetch
 from benchmarks.tool import ROOT, ToolError, command_of, execute
+from racelint.discover import is_test
 from racelint.workers import cores
 
 TOOLS = Path(__file__).parent / "speed.toml"
@@ -120,7 +121,8 @@ class Editor:
 
 def edited_file(tree: Path) -> Path:
     """A file to edit: the one of middle size, of those that have any code and are no tests."""
-    found = [path for path in sorted(tree.rglob("*.py")) if "test" not in path.as_posix() and path.stat().st_size]
+    files = (path for path in tree.rglob("*.py") if not is_test(path.relative_to(tree).as_posix()))
+    found = [path for path in files if path.stat().st_size]
     return sorted(found, key=lambda path: (path.stat().st_size, path))[len(found) // 2]
 
 

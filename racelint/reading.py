@@ -13,11 +13,12 @@ from typing import TypeVar
 
 import msgspec
 
-from racelint.cache import Cache
+from racelint.cache import Store
 from racelint.frontends.python.version import version
 from racelint.model.facts import ModuleFacts
 from racelint.model.source import Problem, SourceFile, source_lines
 from racelint.outline import Fault, Outline, outline
+from racelint.stack import with_deep_stack
 
 _T = TypeVar("_T")
 Progress = Callable[[str, int, int], None]
@@ -92,6 +93,11 @@ def encoded_outcome(source: bytes, module: str, is_package: bool) -> bytes:
     return _encoder.encode(outcome(source, module, is_package))
 
 
+def encoded_on_deep_stack(source: bytes, module: str, is_package: bool) -> bytes:
+    """``encoded_outcome`` for whatever thread of whatever process an executor has: it is the same in all of them."""
+    return with_deep_stack(lambda: encoded_outcome(source, module, is_package))
+
+
 def parse(file: SourceFile, source: bytes) -> Extracted:
     """Facts of one file, whose content may be another than on disk."""
     return _extracted(file, source, outcome(source, file.module, file.is_package))
@@ -101,7 +107,7 @@ def read_all(
     files: Sequence[SourceFile],
     progress: Progress | None = None,
     *,
-    cache: Cache | None = None,
+    cache: Store | None = None,
     executor: Executor | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[Extracted]:
@@ -113,16 +119,14 @@ def read_all(
     with without_collecting():
         found: dict[str, Extracted] = {}
         missing: list[_Job] = []
-        for file in files:
-            job = _job(file, cache)
-            if isinstance(job, Extracted):
-                found[file.display] = job
-                continue
-            known = _kept(job, cache)
-            if known is None:
+        jobs = _jobs(files, cache, found)
+        kept = {} if cache is None else cache.get_many([job.key for job in jobs])
+        for job in jobs:
+            known = decoded(kept.pop(job.key, None), _decoder)
+            if known is None or (known.facts is None) == (known.fault is None):
                 missing.append(job)
             else:
-                found[file.display] = _extracted(file, job.source, known, cached=True)
+                found[job.file.display] = _extracted(job.file, job.source, known, cached=True)
         for job, result in _outcomes(missing, executor, tell):
             found[job.file.display] = _extracted(job.file, job.source, result)
             if progress is not None:
@@ -135,16 +139,15 @@ def read_all(
     return [found[file.display] for file in files]
 
 
-def glance(files: Sequence[SourceFile], cache: Cache) -> dict[str, Extracted]:
+def glance(files: Sequence[SourceFile], cache: Store) -> dict[str, Extracted]:
     """By their paths, the files whose outlines the cache has, and those that cannot be read: none of them has facts."""
     found: dict[str, Extracted] = {}
-    for file in files:
-        job = _job(file, cache)
-        if isinstance(job, Extracted):
-            found[file.display] = job
-        elif (known := decoded(cache.get(outline_key(job.key)), _outlines)) is not None:
-            problem = known.problem(file.display)
-            found[file.display] = Extracted(file, None, problem, known, job.source, cached=True)
+    jobs = {outline_key(job.key): job for job in _jobs(files, cache, found)}
+    for key, content in cache.get_many(jobs).items():
+        known, job = decoded(content, _outlines), jobs[key]
+        if known is not None:
+            problem = known.problem(job.file.display)
+            found[job.file.display] = Extracted(job.file, None, problem, known, job.source, cached=True)
     return found
 
 
@@ -174,12 +177,18 @@ class _Job:
         return self.source, self.file.module, self.file.is_package
 
 
-def _job(file: SourceFile, cache: Cache | None) -> _Job | Extracted:
-    try:
-        source = file.path.read_bytes()
-    except OSError as error:
-        return Extracted(file, None, Problem(file.display, 0, UNREADABLE, error.strerror or str(error)))
-    return _Job(file, source, "" if cache is None else key(file, source))
+def _jobs(files: Sequence[SourceFile], cache: Store | None, found: dict[str, Extracted]) -> list[_Job]:
+    """The files with their content; those that cannot be read are ``found`` to be so."""
+    jobs = []
+    for file in files:
+        try:
+            source = file.path.read_bytes()
+        except OSError as error:
+            problem = Problem(file.display, 0, UNREADABLE, error.strerror or str(error))
+            found[file.display] = Extracted(file, None, problem)
+            continue
+        jobs.append(_Job(file, source, "" if cache is None else key(file, source)))
+    return jobs
 
 
 def key(file: SourceFile, source: bytes) -> str:
@@ -205,11 +214,6 @@ def decoded(content: bytes | None, decoder: msgspec.msgpack.Decoder[_T]) -> _T |
         return None
 
 
-def _kept(job: _Job, cache: Cache | None) -> Outcome | None:
-    known = None if cache is None else decoded(cache.get(job.key), _decoder)
-    return known if known is not None and (known.facts is None) != (known.fault is None) else None
-
-
 def _outcomes(
     jobs: Sequence[_Job], executor: Executor | None, tell: Callable[[str], None] | None
 ) -> Iterator[tuple[_Job, Outcome]]:
@@ -218,7 +222,7 @@ def _outcomes(
     if executor is not None and len(jobs) > 1 and sum(len(job.source) for job in jobs) >= WORTH_SHARING_BYTES:
         lost: list[_Job] = []
         why = ""
-        futures = {executor.submit(encoded_outcome, *job.arguments): job for job in jobs}
+        futures = {executor.submit(encoded_on_deep_stack, *job.arguments): job for job in jobs}
         for future in as_completed(futures):
             job = futures.pop(future)
             try:

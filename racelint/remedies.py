@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from racelint.cache import Cache
+from racelint.cache import Store
 from racelint.config import Settings
 from racelint.model.findings import Fix, Result
 from racelint.reading import Progress, Read, decoded
@@ -54,7 +54,7 @@ class Question:
     narrow: Narrow
     progress: Progress | None
     read: Read
-    cache: Cache
+    cache: Store
 
     def look(self) -> Run:
         """The files as they are."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 import racelint
-from racelint.cache import Cache
+from racelint.cache import Store
 from racelint.config import Settings
 from racelint.discover import discover, is_test
 from racelint.judged import Judged
@@ -64,7 +64,7 @@ class NotKept(Exception):
     """Something found stands on a line that no fact speaks of, so it is not known where it would move to."""
 
 
-def analyse(project: Path, settings: Settings, progress: Progress | None, read: Read, cache: Cache) -> Result:
+def analyse(project: Path, settings: Settings, progress: Progress | None, read: Read, cache: Store) -> Result:
     """``pipeline.analyse``, or what an earlier run came to."""
 
     def work() -> Result:
@@ -85,7 +85,7 @@ class Run:
     settings: Settings
     extracted: tuple[Extracted, ...]
     problems: tuple[Problem, ...]
-    cache: Cache
+    cache: Store
 
     @cached_property
     def key(self) -> str:
@@ -130,7 +130,7 @@ class Run:
         return replace(self, extracted=tuple(loaded.get(item.file.display, item) for item in self.extracted))
 
 
-def look(project: Path, settings: Settings, progress: Progress | None, read: Read, cache: Cache) -> Run:
+def look(project: Path, settings: Settings, progress: Progress | None, read: Read, cache: Store) -> Run:
     """Find the files of a project, and read those of which the cache knows nothing."""
     files, problems = discover(project, settings.exclude)
     with without_collecting():

@@ -18,7 +18,7 @@ LEVELS = (
     ("annotations",),
     ("model", "stack"),
     ("frameworks.schema",),
-    ("config", "config_schema", "discover", "layout", "suppress", "cache", "workers"),
+    ("config", "config_schema", "discover", "layout", "suppress", "cache", "remote", "workers"),
     ("frontends",),
     ("outline",),
     ("reading",),

@@ -46,7 +46,7 @@ from racelint.model.findings import OUTPUT_FORMATS
 from racelint.report import formats
 
 if TYPE_CHECKING:
-    from racelint.cache import Cache
+    from racelint.cache import Store
     from racelint.mend import Mended
     from racelint.model.findings import Result
     from racelint.reading import Read
@@ -129,7 +129,7 @@ def check(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     no_cache: bool,
     no_color: bool,
     verbose: bool,
@@ -238,7 +238,7 @@ def _mended(focus: Focus, unsafe: bool) -> Mended:
         return remedies.mend(_question(focus, progress, cache, read), unsafe=unsafe)
 
 
-def _question(focus: Focus, progress: Progress, cache: Cache, read: Read) -> Question:
+def _question(focus: Focus, progress: Progress, cache: Store, read: Read) -> Question:
     from racelint.remedies import Question
 
     scope = focus.scope
