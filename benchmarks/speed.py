@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,21 @@ class Task:
 
 @dataclass(slots=True)
 class Sample:
-    """What the runs of one task took, and the most memory that one process of each had."""
+    """What the runs of one task took, by the clock and of processors, and the most memory one process of each had."""
 
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     peak_mb: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
         """The time in the middle."""
         return statistics.median(self.seconds)
+
+    @property
+    def cpu(self) -> float:
+        """The time of the processors in the middle: what else the machine does changes it little."""
+        return statistics.median(self.cpu_seconds)
 
 
 Samples = dict[str, Sample]
@@ -199,21 +205,23 @@ def measure(tasks: Iterable[Task], repeat: int) -> tuple[Samples, dict[str, str]
                 found.pop(task.name, None)
                 continue
             found[task.name].seconds.append(done.seconds)
+            found[task.name].cpu_seconds.append(done.cpu_seconds)
             found[task.name].peak_mb.append(done.peak_mb)
     return dict(found), failed
 
 
 def table(title: str, found: Samples, failed: Mapping[str, str], base: str, processes: Mapping[str, str]) -> str:
-    """The medians as Markdown: seconds, how many times those of ``base`` that is, and memory."""
-    cold = found.get(COLD)
-    head = [title, "processes", "s", f"× {base}", *(["× racelint, cold"] if cold else []), "MB"]
+    """The medians as Markdown: seconds, how many times those of ``base`` and of a cold run that is, and memory."""
+    bases = [name for name in (base, COLD) if name in found]
+    head = [title, "processes", "s", *(f"× {name}" for name in bases)]
+    head += ["CPU s", *(f"× {name}" for name in bases), "MB"]
     rows = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
     for name, sample in found.items():
-        times = [sample.median / found[base].median] if base in found else []
-        times += [sample.median / cold.median] if cold else []
-        cells = [f"{value:.2f}" for value in times] if base in found else ["", *(f"{value:.2f}" for value in times)]
+        times = [sample.median, *(sample.median / found[other].median for other in bases)]
+        times += [sample.cpu, *(sample.cpu / found[other].cpu for other in bases)]
+        cells = [f"{value:.2f}" for value in times]
         memory = f"{statistics.median(sample.peak_mb):.0f}"
-        rows.append([name, processes.get(name.split(" ")[0], ""), f"{sample.median:.2f}", *cells, memory])
+        rows.append([name, processes.get(name.split(" ")[0], ""), *cells, memory])
     rows += [[name, "", f"not measured: {why}", *[""] * (len(head) - 3)] for name, why in failed.items()]
     return "".join(f"| {' | '.join(' '.join(cell.split()) for cell in row)} |\n" for row in rows)
 
@@ -292,10 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(text, flush=True)
         bad = bad or "not measured" in text
     if options.json:
-        plain = {
-            name: {task: {"seconds": sample.seconds, "peak_mb": sample.peak_mb} for task, sample in samples.items()}
-            for name, samples in raw.items()
-        }
+        plain = {name: {task: asdict(sample) for task, sample in samples.items()} for name, samples in raw.items()}
         options.json.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     return int(bad or bool(failed))
 

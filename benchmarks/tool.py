@@ -26,7 +26,10 @@ class ToolError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command said, its exit status and what it cost; the memory is that of a Run."""
+    """What a command said, its exit status and what it cost; the memory is that of a Run.
+
+    ``cpu_seconds`` is the time that processors spent on it and on the processes it has waited for.
+    """
 
     command: tuple[str, ...]
     status: int
@@ -35,6 +38,7 @@ class Answer:
     seconds: float
     peak_mb: float
     total_mb: float
+    cpu_seconds: float
 
     def refused(self) -> ToolError:
         """The error that says that this is not what was promised."""
@@ -146,7 +150,9 @@ def execute(command: Sequence[str], *, folder: Path = ROOT, environment: Mapping
         err.seek(0)
         answer, complaint = out.read(), err.read().decode(errors="replace")
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Answer(tuple(command), process.returncode, answer, complaint, seconds, usage.ru_maxrss / unit, watch.peak_mb)
+    cpu = usage.ru_utime + usage.ru_stime
+    peak = usage.ru_maxrss / unit
+    return Answer(tuple(command), process.returncode, answer, complaint, seconds, peak, watch.peak_mb, cpu)
 
 
 def _parsed(answer: bytes) -> dict[str, Any] | None:

@@ -75,18 +75,18 @@ def test_tasks_are_run_in_turn_and_one_that_fails_is_not_tried_again(tmp_path: P
 
 def test_the_table_has_medians_and_ratios() -> None:
     found = {
-        FLOOR: Sample([2.0, 1.0, 9.0], [50.0] * 3),
-        COLD: Sample([3.0, 3.0, 3.0], [100.0] * 3),
-        "pylint 4": Sample([30.0] * 3, [70.0] * 3),
+        FLOOR: Sample([2.0, 1.0, 9.0], [4.0] * 3, [50.0] * 3),
+        COLD: Sample([3.0, 3.0, 3.0], [5.0] * 3, [100.0] * 3),
+        "pylint 4": Sample([30.0] * 3, [20.0] * 3, [70.0] * 3),
     }
     text = speed.table("demo", found, {"fixit 2": "exit\nstatus 9"}, FLOOR, {"pylint": "2", "bare": "1"})
     assert text == (
-        f"| demo | processes | s | × {FLOOR} | × racelint, cold | MB |\n"
-        "| --- | --- | ---: | ---: | ---: | ---: |\n"
-        f"| {FLOOR} | 1 | 2.00 | 1.00 | 0.67 | 50 |\n"
-        f"| {COLD} |  | 3.00 | 1.50 | 1.00 | 100 |\n"
-        "| pylint 4 | 2 | 30.00 | 15.00 | 10.00 | 70 |\n"
-        "| fixit 2 |  | not measured: exit status 9 |  |  |  |\n"
+        f"| demo | processes | s | × {FLOOR} | × {COLD} | CPU s | × {FLOOR} | × {COLD} | MB |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        f"| {FLOOR} | 1 | 2.00 | 1.00 | 0.67 | 4.00 | 1.00 | 0.80 | 50 |\n"
+        f"| {COLD} |  | 3.00 | 1.50 | 1.00 | 5.00 | 1.25 | 1.00 | 100 |\n"
+        "| pylint 4 | 2 | 30.00 | 15.00 | 10.00 | 20.00 | 5.00 | 4.00 | 70 |\n"
+        "| fixit 2 |  | not measured: exit status 9 |  |  |  |  |  |  |\n"
     )
 
 
