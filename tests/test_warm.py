@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -104,6 +105,34 @@ def test_texts_are_told_on_other_lines() -> None:
     later = moved(text, lambda path, line: line + (100 if path == "c.py" else 1))
     assert plain(later) == "held from a/b.py:10 when the step at line 103 is taken"
     assert plain("a/b.py:9 is no mark, nor is \ufdd0 alone") == "a/b.py:9 is no mark, nor is \ufdd0 alone"
+
+
+def of_analysis() -> list[Path]:
+    """The modules whose work is kept."""
+    root = Path(racelint.__file__).parent
+    found = [root / f"{name}.py" for name in ("contexts", "serving", "polling")]
+    for folder in ("analysis", "link", "rules"):
+        found += sorted((root / folder).glob("*.py"))
+    return found
+
+
+def is_line(node: ast.expr) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name == "line" or name.endswith("_line") or name in ("gap", "release", "made")
+
+
+@pytest.mark.parametrize("path", of_analysis(), ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_the_analysis_neither_counts_with_lines_nor_tells_them_without_a_mark(path: Path) -> None:
+    """What rests on more than the order of lines would be wrong when they move; see ``outline.py``."""
+    counted, told = [], []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.BinOp) and (is_line(node.left) or is_line(node.right)):
+            counted.append(node.lineno)
+        elif isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Attribute) and is_line(node.value):
+            told.append(node.lineno)
+    # Contracts in comments are looked for line by line: their files count with all of their bytes.
+    assert counted == [] or path.stem == "contracts"
+    assert told == []
 
 
 def untimed(text: str) -> str:
@@ -417,6 +446,16 @@ class TestFixes:
         path.write_text(f"# moved\n{path.read_text()}")
         assert not bench.warm("--output-format", "json")
         assert bench.warm("--output-format", "json")
+
+    def test_a_comment_that_silences_is_another_question(self, bench: Bench) -> None:
+        for path in sorted(bench.project.rglob("*.py")):
+            text = path.read_text()
+            if "logged_images[key]" in text:
+                path.write_text(text.replace("    previous =", "    # racelint: ignore fine\n    previous ="))
+                assert path.read_text() != text
+                assert not bench.warm("--output-format", "json")
+        bench.write(bystander=f"{OTHER}x = 1  # racelint: ignore\n")
+        assert not bench.warm("--output-format", "json")
 
     def test_fixing_comes_to_the_same(self, bench: Bench, tmp_path: Path) -> None:
         cold = tmp_path / "cold"
