@@ -363,7 +363,8 @@ class Walker:
                 self.visited_sites[state.fid, index].add(self.group.index)
                 callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
                 started = started | {(state.fid, index)}
-                begun = self.freshness.params(evaluator, ((state.fid, index),))
+                site = (state.fid, index)
+                begun = self.freshness.params(evaluator, (site,)) | self.freshness.made(evaluator, index, site)
                 if isinstance(event, f.Call):
                     for callee in callees:
                         begun |= self.freshness.handed(evaluator, event, callee)
