@@ -64,7 +64,7 @@ class Question:
         """The name of the answer."""
         chosen = {item.name: getattr(self.settings, item.name) for item in fields(self.settings)}
         asked = {name: value for name, value in chosen.items() if name not in _ASIDE}
-        # A place that a comment silences is not mended, and an edit may be to blame for a comment that silences nothing.
+        # What a comment silences is not mended, and an edit may be to blame for a comment that silences nothing.
         silent = sorted(finding.fingerprint for finding in found.findings if finding.suppressed is not None)
         comments = [(item.file.display, [text for _, text in item.outline.comments]) for item in run.extracted]
         out = sorted(left_out(found, self.narrow))
