@@ -191,23 +191,35 @@ def start_tasks(command: Sequence[str]) -> list[Task]:
 
 
 def measure(tasks: Iterable[Task], repeat: int) -> tuple[Samples, dict[str, str]]:
-    """Every task in turn, so many times; and why those that failed have: they are not tried again."""
+    """Every task in turn, so many times; and why those that failed have: they are not tried again.
+
+    What is measured is told on standard error. An interrupt ends it, and what was measured by then counts.
+    """
     found: Samples = defaultdict(Sample)
     failed: dict[str, str] = {}
     tasks = list(tasks)
-    for _ in range(repeat):
-        for task in tasks:
-            if task.name in failed:
-                continue
-            done = execute(task.command(), folder=task.folder, environment=task.environment)
-            if done.status not in task.statuses:
-                failed[task.name] = f"exit status {done.status}: {done.complaint.strip()[-200:]}"
-                found.pop(task.name, None)
-                continue
-            found[task.name].seconds.append(done.seconds)
-            found[task.name].cpu_seconds.append(done.cpu_seconds)
-            found[task.name].peak_mb.append(done.peak_mb)
+    try:
+        for turn in range(repeat):
+            for task in tasks:
+                if task.name not in failed:
+                    _measure_one(task, turn, found, failed)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr, flush=True)
     return dict(found), failed
+
+
+def _measure_one(task: Task, turn: int, found: Samples, failed: dict[str, str]) -> None:
+    done = execute(task.command(), folder=task.folder, environment=task.environment)
+    if done.status not in task.statuses:
+        failed[task.name] = f"exit status {done.status}: {done.complaint.strip()[-200:]}"
+        found.pop(task.name, None)
+        return
+    sample = found[task.name]
+    sample.seconds.append(done.seconds)
+    sample.cpu_seconds.append(done.cpu_seconds)
+    sample.peak_mb.append(done.peak_mb)
+    cost = f"{done.seconds:.2f} s, {done.cpu_seconds:.2f} s of processors, {done.peak_mb:.0f} MB"
+    print(f"{turn + 1}: {task.name}: {cost}", file=sys.stderr, flush=True)
 
 
 def table(title: str, found: Samples, failed: Mapping[str, str], base: str, processes: Mapping[str, str]) -> str:
