@@ -15,6 +15,7 @@ from racelint.analysis.receivers import Receivers
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.link.awaited import over_beside
 from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
@@ -48,7 +49,7 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
-        self.receivers = Receivers(world)
+        self.receivers = Receivers(world, provenance)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
@@ -201,6 +202,8 @@ class Overlap:
         if not entry.begins and not entry.serves:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
+        if self._over_before(a.state.entry, entry):
+            return True
         if a.group.self_overlap and not a.group.api:
             return False
         for site in entry.begins | entry.serves:
@@ -230,6 +233,23 @@ class Overlap:
                 if not all(self._before(a, other, active | {index}) for other in starter.entries):
                     return False
         return True
+
+    def _over_before(self, first: EntryPoint, entry: EntryPoint) -> bool:
+        """Whether one function begins both, and has waited for the end of the first one by then."""
+        if not first.begins or not entry.begins or (first.self_overlap and not first.perhaps):
+            return False
+        for fid, begin in first.begins:
+            for where, later in entry.begins:
+                if where != fid or not any(at == fid and begin < end < later for at, end in first.ends):
+                    return False
+        return True
+
+    def _over_at_once(self, entry: EntryPoint) -> bool:
+        """Whether whoever begins it waits for its end before going on."""
+        functions = self.symbols.functions
+        return bool(entry.begins) and all(
+            site in entry.ends or over_beside(functions[site[0]].facts, site, entry.ends) for site in entry.begins
+        )
 
     def _waited_for(self, a: Reached, site: Event) -> bool:
         """Whether a public function has waited for the end of what others began at a site."""
@@ -282,7 +302,8 @@ class Overlap:
             if not api.group.api or api.group.api == LIBRARY:
                 continue
             started = self.api_threads.get(api.group.api, frozenset())
-            if api.group is other.group or other.state.entry.target.name not in started:
+            task = other.state.entry
+            if api.group is other.group or task.target.name not in started or self._over_at_once(task):
                 return True
             if self.callers.get(api.state.entry.target.name):
                 return True
@@ -310,7 +331,13 @@ class Overlap:
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects of different classes, made by different calls, or of other receivers."""
-        return self.receivers.apart(a, b) or self.provenance.apart(a, b) or self.parts.apart(a, b)
+        return (
+            self.receivers.apart(a, b)
+            or self.anchors.confined(a)
+            or self.anchors.confined(b)
+            or self.provenance.apart(a, b)
+            or self.parts.apart(a, b)
+        )
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""

@@ -289,6 +289,7 @@ class Races:
             and not self._apart(flow, check, act)
             and not self.harmless.other_closure(check, act)
             and self._breakable(flow, check, act, parts)
+            and not self._asked_under_lock(flow, check, act)
         ]
         if not checks:
             return None
@@ -323,9 +324,19 @@ class Races:
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
             # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
-            severe = hit[0].state.entry.feed is None
+            severe = hit[0].state.entry.feed is None and not self.harmless.spare(act)
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
+
+    def _asked_under_lock(self, flow: Flow, check: Reached, act: Reached) -> bool:
+        """Whether a container was only named before the lock, and is asked whether it is empty under it.
+
+        ``queue = self.queue`` in front of ``with lock: if queue: queue.pop()``.
+        """
+        if check.touch.content or not act.touch.content:
+            return False
+        regions = flow.asked_in(check.touch.event, act.touch.event) - {region for _, region in check.held}
+        return any(region in regions for _, region in act.held)
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""
@@ -399,7 +410,10 @@ class Races:
             readers = [
                 other
                 for other in self.collisions.others(access, frozenset(("read",)))
-                if other.state.entry.exact and other.state.entry.begins & access.started and not other.late
+                if other.state.entry.exact
+                and other.state.entry.begins & access.started
+                and not other.late
+                and not self.harmless.after_message(other)
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:

@@ -252,6 +252,24 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type that makes instances of a class it is given, and tells each of them who made it, in ``attribute``."""
+
+    name: list[str]
+    function: Argument
+    attribute: str
+    why: str
+    source: str = ""
+
+
+class Waiter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call whose result, once awaited, says that all tasks and futures it was given have ended."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
 class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
 
@@ -413,6 +431,8 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: list[Calls] = []
     hook: list[Hook] = []
     polled: list[Polled] = []
+    waiter: list[Waiter] = []
+    injection: list[Injection] = []
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []
