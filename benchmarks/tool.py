@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ class ToolError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command said, its exit status and what it cost; the memory is that of a Run."""
+    """What a command said, its exit status and what it cost; the memory is that of a Run.
+
+    ``cpu_seconds`` is the time that processors spent on it and on the processes it has waited for.
+    """
 
     command: tuple[str, ...]
     status: int
@@ -35,6 +38,7 @@ class Answer:
     seconds: float
     peak_mb: float
     total_mb: float
+    cpu_seconds: float
 
     def refused(self) -> ToolError:
         """The error that says that this is not what was promised."""
@@ -122,16 +126,19 @@ def run(command: Sequence[str], tree: Path, *, library: bool = False) -> Run:
     return Run(report, done.seconds, done.peak_mb, done.total_mb)
 
 
-def execute(command: Sequence[str]) -> Answer:
-    """Run a command in a process of its own, to its end; it finds nothing in its cache."""
+def execute(command: Sequence[str], *, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Answer:
+    """Run a command in a process of its own, to its end; it finds nothing in its cache.
+
+    It is started in ``folder``; ``environment`` says more than that of this process, or something else.
+    """
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
         tempfile.TemporaryDirectory(prefix="racelint-") as cache,
     ):
-        environment = {**os.environ, "RACELINT_CACHE_DIR": cache}
+        whole = {**os.environ, "RACELINT_CACHE_DIR": cache, **(environment or {})}
         started = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT, env=environment)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=whole)
         watch = _MemoryWatch(process.pid)
         watch.start()
         # wait4 and not wait: it also tells the memory of exactly this process and the children it waited for.
@@ -143,7 +150,9 @@ def execute(command: Sequence[str]) -> Answer:
         err.seek(0)
         answer, complaint = out.read(), err.read().decode(errors="replace")
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return Answer(tuple(command), process.returncode, answer, complaint, seconds, usage.ru_maxrss / unit, watch.peak_mb)
+    cpu = usage.ru_utime + usage.ru_stime
+    peak = usage.ru_maxrss / unit
+    return Answer(tuple(command), process.returncode, answer, complaint, seconds, peak, watch.peak_mb, cpu)
 
 
 def _parsed(answer: bytes) -> dict[str, Any] | None:

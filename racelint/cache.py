@@ -13,10 +13,11 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 # The part of the folder that is racelint's own; another number for another form of the entries.
 FOLDER = "facts-1"
@@ -44,6 +45,34 @@ class Use:
     size: int
 
 
+class Store(Protocol):
+    """Where entries are kept: a folder (``Cache``), or something far away (``remote.RemoteCache``).
+
+    ``place`` is shown to people; ``failure`` is why nothing could be kept, empty as long as everything could.
+    """
+
+    place: str
+    failure: str
+
+    def get(self, key: str) -> bytes | None:
+        """The content kept under ``key`` (hexadecimal), if there is any and it is whole."""
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The contents of those keys that there are."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep ``content``. After the first failure nothing more is tried."""
+
+    def settle(self) -> None:
+        """Finish what was put, and keep to the limit."""
+
+    def use(self) -> Use:
+        """How much is kept."""
+
+    def clean(self) -> Use:
+        """Remove everything; gives what was removed."""
+
+
 class Cache:
     """The entries below ``folder``, which need not exist; the oldest used go when they are more than ``limit`` bytes.
 
@@ -52,6 +81,7 @@ class Cache:
 
     def __init__(self, folder: Path, limit: int = LIMIT_BYTES) -> None:
         self.folder = folder
+        self.place = str(folder)
         self.limit = limit
         self.failure = ""
         self._own = os.path.join(folder, FOLDER)
@@ -66,13 +96,17 @@ class Cache:
                 used = os.fstat(stream.fileno()).st_mtime
         except OSError:
             return None
-        content = data[CHECKSUM_BYTES:]
-        if data[:CHECKSUM_BYTES] != _checksum(key, content):
+        content = unsealed(key, data)
+        if content is None:
             return None
         if self._now - used > USED_WITHIN_S:
             with suppress(OSError):  # somebody else's, or gone meanwhile
                 os.utime(self._path(key))
         return content
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The contents of those keys that there are."""
+        return {key: content for key in keys if (content := self.get(key)) is not None}
 
     def put(self, key: str, content: bytes) -> None:
         """Keep ``content``. After the first failure nothing more is tried."""
@@ -87,8 +121,7 @@ class Cache:
             return
         try:
             with os.fdopen(stream, "wb") as file:
-                file.write(_checksum(key, content))
-                file.write(content)
+                file.write(sealed(key, content))
             os.replace(temporary, path)
         except OSError as error:
             self.failure = error.strerror or str(error)
@@ -158,6 +191,17 @@ class Cache:
                         yield entry, entry.stat(follow_symlinks=False)
                     except OSError:
                         continue
+
+
+def sealed(key: str, content: bytes) -> bytes:
+    """An entry as it is written: a checksum over its key and content, and the content."""
+    return _checksum(key, content) + content
+
+
+def unsealed(key: str, data: bytes) -> bytes | None:
+    """The content of an entry; None when it is damaged, or the entry of another key."""
+    content = data[CHECKSUM_BYTES:]
+    return content if data[:CHECKSUM_BYTES] == _checksum(key, content) else None
 
 
 def _checksum(key: str, content: bytes) -> bytes:

@@ -59,6 +59,14 @@ def discover(project: Path, exclude: tuple[str, ...] = ()) -> tuple[list[SourceF
     return _named(walk), sorted(walk.problems)
 
 
+def is_test(display: str) -> bool:
+    """Whether a file is test code by the usual names: a race there does not happen in production."""
+    *folders, name = display.split("/")
+    if any(folder in ("tests", "test") for folder in folders):
+        return True
+    return name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+
+
 def module_aliases(files: Iterable[SourceFile], reserved: Collection[str] = frozenset()) -> dict[str, str]:
     """Other dotted names under which modules may be imported, each with the module's own name.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+from racelint import select
 from racelint.analysis import enforce, lock_order
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
@@ -19,13 +20,13 @@ from racelint.fix.regions import NotPlaced
 from racelint.fix.safety import Doubt, Safety, Verdict
 from racelint.fix.tasks import TaskPlanner
 from racelint.fix.write import OUTSIDE, Change, replacements
-from racelint.model.findings import Edit, Finding, Fix, Result
+from racelint.model.findings import Edit, Fix, Result
 from racelint.pipeline import Loaded, judge, load
 from racelint.reading import Extracted, Progress, Read, parse, read_all
+from racelint.select import Narrow, Wanted
 from racelint.stack import with_deep_stack
 
-Wanted = Callable[[Finding], bool]
-Narrow = Callable[[Result], Result]
+_T = TypeVar("_T")
 # A plan that did not go with the others may go once they are in; each round mends a place or is the last.
 ROUNDS = 8
 
@@ -86,46 +87,57 @@ def mend(
     def work() -> Mended:
         loaded = load(project, settings, progress, read)
         program, before = judge(loaded, settings, progress)
-        about = _among(before, wanted, narrow)
-        original = {item.file.display: item for item in loaded.extracted}
-        done: list[Offer] = []
-        changed: set[str] = set()
-        after = before
-        left: tuple[Left, ...] = ()
-        for _ in range(ROUNDS):
-            attempt = _attempt(loaded, program, after, settings, about, unsafe)
-            left = attempt.left
-            if not attempt.done:
-                break
-            done.extend(attempt.done)
-            changed.update(*(offer.plan.paths for offer in attempt.done))
-            loaded, after = attempt.proof.state(attempt.done)
-            if not attempt.left:
-                break
-            program, after = judge(loaded, settings, progress)
-        now = {item.file.display: item for item in loaded.extracted}
-        changes = tuple(
-            Change(original[path].file.path, path, original[path].source, now[path].source) for path in sorted(changed)
-        )
-        return Mended(changes, tuple(done), left, before, after)
+        return mended(loaded, program, before, settings, wanted, unsafe=unsafe, progress=progress, narrow=narrow)
 
     return with_deep_stack(work)
 
 
-def left_out(before: Result, narrow: Narrow) -> frozenset[str]:
-    """The fingerprints of what was found before any edit and is not what the run is about.
+def mended(
+    loaded: Loaded,
+    program: Program,
+    before: Result,
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    unsafe: bool = False,
+    progress: Progress | None = None,
+    narrow: Narrow | None = None,
+    consulted: set[str] | None = None,
+) -> Mended:
+    """``mend`` for a program that has been judged; to be run by ``with_deep_stack``.
 
-    They are said by fingerprints because what narrows may go by lines, and edits move those.
+    ``consulted`` gets the paths of the files whose text had a part in it.
     """
-    kept = {finding.fingerprint for finding in narrow(before).findings}
-    return frozenset(finding.fingerprint for finding in before.findings) - kept
+    consulted = set() if consulted is None else consulted
+    about = _among(before, wanted, narrow)
+    original = {item.file.display: item for item in loaded.extracted}
+    done: list[Offer] = []
+    changed: set[str] = set()
+    after = before
+    left: tuple[Left, ...] = ()
+    for _ in range(ROUNDS):
+        attempt = _attempt(loaded, program, after, settings, about, unsafe, consulted)
+        left = attempt.left
+        if not attempt.done:
+            break
+        done.extend(attempt.done)
+        changed.update(*(offer.plan.paths for offer in attempt.done))
+        loaded, after = attempt.proof.state(attempt.done)
+        if not attempt.left:
+            break
+        program, after = judge(loaded, settings, progress)
+    now = {item.file.display: item for item in loaded.extracted}
+    changes = tuple(
+        Change(original[path].file.path, path, original[path].source, now[path].source) for path in sorted(changed)
+    )
+    return Mended(changes, tuple(done), left, before, after)
 
 
 def _among(before: Result, wanted: Wanted, narrow: Narrow | None) -> Wanted:
     """``wanted``, without what ``narrow`` leaves out of the findings before any edit."""
     if narrow is None:
         return wanted
-    out = left_out(before, narrow)
+    out = select.left_out(before, narrow)
     return lambda finding: wanted(finding) and finding.fingerprint not in out
 
 
@@ -148,15 +160,29 @@ def with_fixes(
         started = time.monotonic()
         loaded = load(project, settings, progress, read)
         program, found = judge(loaded, settings, progress)
-        attempt = _attempt(loaded, program, found, settings, _among(found, wanted, narrow), True)
-        fixes = {left.place: Fix("display", left.reason) for left in attempt.left}
-        for offer in attempt.done:
-            fixes[offer.plan.place] = Fix(offer.applicability, offer.title, attempt.proof.edits(offer))
-        before = attempt.proof.before
-        findings = tuple(replace(found, fix=fixes.get(found.place)) for found in before.findings)
-        return replace(before, findings=findings, elapsed_s=time.monotonic() - started)
+        fixed = select.offered(found, fixes(loaded, program, found, settings, wanted, narrow=narrow))
+        return replace(fixed, elapsed_s=time.monotonic() - started)
 
     return with_deep_stack(work)
+
+
+def fixes(
+    loaded: Loaded,
+    program: Program,
+    found: Result,
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    narrow: Narrow | None = None,
+    consulted: set[str] | None = None,
+) -> dict[str, Fix]:
+    """What would mend each place, or why nothing does; to be run by ``with_deep_stack``, see ``mended``."""
+    consulted = set() if consulted is None else consulted
+    attempt = _attempt(loaded, program, found, settings, _among(found, wanted, narrow), True, consulted)
+    known = {left.place: Fix("display", left.reason) for left in attempt.left}
+    for offer in attempt.done:
+        known[offer.plan.place] = Fix(offer.applicability, offer.title, attempt.proof.edits(offer))
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +194,35 @@ class _Attempt:
     proof: _Proof
 
 
+class _Noting(dict[str, _T]):
+    """A dictionary that notes which of its keys are asked for."""
+
+    def __init__(self, items: Iterable[tuple[str, _T]], asked: set[str]) -> None:
+        super().__init__(items)
+        self._asked = asked
+
+    def __getitem__(self, key: str) -> _T:
+        self._asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._asked.add(key)
+        return super().get(key, default)
+
+
 def _attempt(
-    loaded: Loaded, program: Program, before: Result, settings: Settings, wanted: Wanted, unsafe: bool
+    loaded: Loaded,
+    program: Program,
+    before: Result,
+    settings: Settings,
+    wanted: Wanted,
+    unsafe: bool,
+    consulted: set[str],
 ) -> _Attempt:
     """One round of plans for what is found ``before``, proved together."""
-    sources = {item.file.display: item.source for item in loaded.extracted}
+    sources = _Noting(((item.file.display, item.source) for item in loaded.extracted), consulted)
     places = {finding.place for finding in before.findings if finding.suppressed is None and wanted(finding)}
-    texts = {item.file.display: "\n".join(item.text) for item in loaded.extracted}
+    texts = _Noting(((item.file.display, "\n".join(item.text)) for item in loaded.extracted), consulted)
     races = [race for race in (*program.races, *enforce.races(program.breaches)) if race.name in places]
     of_threads = {race.name for race in races if race.gap == 0}
     plans = [

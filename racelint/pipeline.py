@@ -14,6 +14,7 @@ from racelint.analysis.races import Judges
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
 from racelint.contexts import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
+from racelint.judged import Judged
 from racelint.link.program import link
 from racelint.link.world import World
 from racelint.model.findings import EntryPointInfo, Finding, Result
@@ -64,14 +65,6 @@ def annotated_entries(extracted: Iterable[Extracted]) -> list[tuple[str, Context
     return found
 
 
-def is_test(display: str) -> bool:
-    """Whether a file is test code by the usual names: a race there does not happen in production."""
-    *folders, name = display.split("/")
-    if any(folder in ("tests", "test") for folder in folders):
-        return True
-    return name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
-
-
 def analyse_program(
     extracted: Sequence[Extracted],
     settings: Settings,
@@ -84,7 +77,7 @@ def analyse_program(
     modules = [
         (item.facts, item.file.display)
         for item in extracted
-        if item.facts is not None and (settings.include_tests or not is_test(item.file.display))
+        if item.facts is not None and (settings.include_tests or not discover.is_test(item.file.display))
     ]
     if progress is not None:
         progress("linking", 0, 1)
@@ -122,17 +115,21 @@ class Loaded:
 def load(project: Path, settings: Settings, progress: Progress | None = None, read: Read = read_all) -> Loaded:
     """Find the files of a project, and read them as ``read`` does it."""
     files, problems = discover.discover(project, settings.exclude)
-    extracted = read(files, progress)
+    return loaded(read(files, progress), problems, settings)
+
+
+def loaded(extracted: Sequence[Extracted], problems: Iterable[Problem], settings: Settings) -> Loaded:
+    """A project of these files, with the ``problems`` of finding them."""
     problems = [*problems, *(item.problem for item in extracted if item.problem is not None)]
     reserved = {name.partition(".")[0] for row in merge([settings.tables, builtin()]).entry for name in row.name}
-    return Loaded(tuple(extracted), tuple(problems), discover.module_aliases(files, reserved))
+    aliases = discover.module_aliases((item.file for item in extracted), reserved)
+    return Loaded(tuple(extracted), tuple(problems), aliases)
 
 
-def judge(
+def assess(
     loaded: Loaded, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
-) -> tuple[Program, Result]:
-    """The program a project is, and every finding of the selected rules in it; ``elapsed_s`` is that of the judging."""
-    started = time.monotonic()
+) -> tuple[Program, Judged]:
+    """The program a project is, and every finding of the selected rules in it."""
     extracted = loaded.extracted
     program = analyse_program(extracted, settings, loaded.aliases, progress, judges)
     sources = {item.file.display: item.text for item in extracted}
@@ -141,23 +138,22 @@ def judge(
     for rule in selected(settings):
         findings.extend(rule.check(program, phrasing))
     findings = distinct(findings)
-    comments = {item.file.display: item.facts.comments for item in extracted if item.facts is not None}
-    known = frozenset(name for rule in all_rules() for name in (rule.name, rule.code))
-    active = [name for rule in selected(settings) for name in (rule.name, rule.code)]
-    findings, comment_problems = suppress.apply(findings, comments, known, sources=sources, active=active)
-    result = Result(
+    return program, Judged(
         findings=tuple(findings),
-        problems=tuple(sorted({*loaded.problems, *comment_problems, *program.contracts.problems})),
-        files=len(extracted),
-        lines=sum(len(item.text) for item in extracted),
-        functions=sum(
-            function.kind == "function" for item in extracted if item.facts for function in item.facts.functions
-        ),
+        problems=program.contracts.problems,
         entry_points=entry_infos(program.world, program.entries),
-        elapsed_s=time.monotonic() - started,
-        from_cache=sum(item.cached for item in extracted),
+        rules=tuple(name for rule in all_rules() for name in (rule.name, rule.code)),
+        ran=tuple(name for rule in selected(settings) for name in (rule.name, rule.code)),
     )
-    return program, result
+
+
+def judge(
+    loaded: Loaded, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
+) -> tuple[Program, Result]:
+    """``assess``, with what comments silence; ``elapsed_s`` is that of the judging."""
+    started = time.monotonic()
+    program, judged = assess(loaded, settings, progress, judges)
+    return program, replace(judged.result(loaded.extracted, loaded.problems), elapsed_s=time.monotonic() - started)
 
 
 def examine(

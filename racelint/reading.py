@@ -8,56 +8,65 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
-from racelint.cache import Cache
+from racelint.cache import Store
 from racelint.files import SOURCE_BYTES, read_regular
 from racelint.frontends.python.version import version
 from racelint.model.facts import ModuleFacts
 from racelint.model.source import Problem, SourceFile, source_lines
+from racelint.outline import Fault, Outline, outline
+from racelint.stack import with_deep_stack
 
+_T = TypeVar("_T")
 Progress = Callable[[str, int, int], None]
 Read = Callable[[Sequence[SourceFile], Progress | None], "list[Extracted]"]
 # How much source has to be read anew before other processes have begun and imported what they need: half a second.
 WORTH_SHARING_BYTES = 200_000
 # Trees of LibCST hold on to themselves; files after which they are looked for.
 COLLECT_AFTER = 400
+NOTHING = Outline()
 UNREADABLE, INTERNAL = "unreadable-file", "internal-error"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Extracted:
-    """What reading one file gave: facts, or the problem that kept them from being had; its bytes, and text by lines.
+    """What reading one file gave: facts, or the problem that kept them from being had, its outline, and its bytes.
 
-    ``cached``: it was not extracted in this run.
+    The outline of a file that could not be read is empty. ``cached``: it was not extracted in this run.
     """
 
     file: SourceFile
     facts: ModuleFacts | None
     problem: Problem | None
-    text: tuple[str, ...]
+    outline: Outline = NOTHING
     source: bytes = b""
     cached: bool = False
 
-
-class Fault(msgspec.Struct, frozen=True, array_like=True):
-    """Why a file has no facts: the parts of a ``Problem`` that do not depend on where the file lies."""
-
-    line: int
-    rule: str
-    message: str
+    @cached_property
+    def text(self) -> tuple[str, ...]:
+        """The lines of the file, without their ends."""
+        return tuple(source_lines(self.source)) if self.outline.length else ()
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
-    """What extraction gave, in the form that is kept and sent between processes: facts or a fault."""
+    """What extraction gave, in the form that is kept and sent between processes: facts or a fault, and the outline."""
 
     facts: ModuleFacts | None = None
-    fault: Fault | None = None
+    outline: Outline = Outline()
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why there are no facts."""
+        return self.outline.fault
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Outcome)
+_outlines = msgspec.msgpack.Decoder(Outline)
 
 
 def outcome(source: bytes, module: str, is_package: bool) -> Outcome:
@@ -65,21 +74,29 @@ def outcome(source: bytes, module: str, is_package: bool) -> Outcome:
     # LibCST takes as long to import as a small project takes to analyse: not when the cache has everything.
     from racelint.frontends.python.extract import SyntaxProblem, UnreadableSource, extract
 
+    length = len(source_lines(source))
     try:
-        return Outcome(extract(source, module, is_package=is_package))
+        facts = extract(source, module, is_package=is_package)
+        return Outcome(facts, outline(facts, length))
     except SyntaxProblem as error:
-        return Outcome(fault=Fault(error.line, "parse-error", str(error)))
+        fault = Fault(error.line, "parse-error", str(error))
     except UnreadableSource as error:
-        return Outcome(fault=Fault(1, UNREADABLE, str(error)))
+        fault = Fault(1, UNREADABLE, str(error))
     except RecursionError:
-        return Outcome(fault=Fault(1, "parse-error", "nested too deeply to be analysed"))
+        fault = Fault(1, "parse-error", "nested too deeply to be analysed")
     except Exception as error:  # a fault of racelint in one file must not cost the others
-        return Outcome(fault=Fault(0, INTERNAL, f"this is a bug in racelint: {type(error).__name__}: {error}"))
+        fault = Fault(0, INTERNAL, f"this is a bug in racelint: {type(error).__name__}: {error}")
+    return Outcome(None, Outline(length=length, fault=fault))
 
 
 def encoded_outcome(source: bytes, module: str, is_package: bool) -> bytes:
     """``outcome`` as it crosses processes: it is far quicker to encode and decode than to pickle."""
     return _encoder.encode(outcome(source, module, is_package))
+
+
+def encoded_on_deep_stack(source: bytes, module: str, is_package: bool) -> bytes:
+    """``encoded_outcome`` for whatever thread of whatever process an executor has: it is the same in all of them."""
+    return with_deep_stack(lambda: encoded_outcome(source, module, is_package))
 
 
 def parse(file: SourceFile, source: bytes) -> Extracted:
@@ -91,7 +108,7 @@ def read_all(
     files: Sequence[SourceFile],
     progress: Progress | None = None,
     *,
-    cache: Cache | None = None,
+    cache: Store | None = None,
     executor: Executor | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[Extracted]:
@@ -103,25 +120,36 @@ def read_all(
     with without_collecting():
         found: dict[str, Extracted] = {}
         missing: list[_Job] = []
-        for file in files:
-            job = _job(file, cache)
-            if isinstance(job, Extracted):
-                found[file.display] = job
-                continue
-            known = _kept(job, cache)
-            if known is None:
+        jobs = _jobs(files, cache, found)
+        kept = {} if cache is None else cache.get_many([job.key for job in jobs])
+        for job in jobs:
+            known = decoded(kept.pop(job.key, None), _decoder)
+            if known is None or (known.facts is None) == (known.fault is None):
                 missing.append(job)
             else:
-                found[file.display] = _extracted(file, job.source, known, cached=True)
+                found[job.file.display] = _extracted(job.file, job.source, known, cached=True)
         for job, result in _outcomes(missing, executor, tell):
             found[job.file.display] = _extracted(job.file, job.source, result)
             if progress is not None:
                 progress("reading", len(found), len(files))
             if cache is not None and not (result.fault is not None and result.fault.rule == INTERNAL):
                 cache.put(job.key, _encoder.encode(result))
+                cache.put(outline_key(job.key), _encoder.encode(result.outline))
         if cache is not None:
             cache.settle()
     return [found[file.display] for file in files]
+
+
+def glance(files: Sequence[SourceFile], cache: Store) -> dict[str, Extracted]:
+    """By their paths, the files whose outlines the cache has, and those that cannot be read: none of them has facts."""
+    found: dict[str, Extracted] = {}
+    jobs = {outline_key(job.key): job for job in _jobs(files, cache, found)}
+    for key, content in cache.get_many(jobs).items():
+        known, job = decoded(content, _outlines), jobs[key]
+        if known is not None:
+            problem = known.problem(job.file.display)
+            found[job.file.display] = Extracted(job.file, None, problem, known, job.source, cached=True)
+    return found
 
 
 @contextmanager
@@ -151,12 +179,18 @@ class _Job:
         return self.source, self.file.module, self.file.is_package
 
 
-def _job(file: SourceFile, cache: Cache | None) -> _Job | Extracted:
-    try:
-        source = read_regular(file.path, SOURCE_BYTES)
-    except OSError as error:
-        return Extracted(file, None, Problem(file.display, 0, UNREADABLE, error.strerror or str(error)), ())
-    return _Job(file, source, "" if cache is None else key(file, source))
+def _jobs(files: Sequence[SourceFile], cache: Store | None, found: dict[str, Extracted]) -> list[_Job]:
+    """The files with their content; those that cannot be read are ``found`` to be so."""
+    jobs = []
+    for file in files:
+        try:
+            source = read_regular(file.path, SOURCE_BYTES)
+        except OSError as error:
+            problem = Problem(file.display, 0, UNREADABLE, error.strerror or str(error))
+            found[file.display] = Extracted(file, None, problem)
+            continue
+        jobs.append(_Job(file, source, "" if cache is None else key(file, source)))
+    return jobs
 
 
 def key(file: SourceFile, source: bytes) -> str:
@@ -167,16 +201,19 @@ def key(file: SourceFile, source: bytes) -> str:
     return digest.hexdigest()
 
 
-def _kept(job: _Job, cache: Cache | None) -> Outcome | None:
+def outline_key(facts_key: str) -> str:
+    """The name of a file's outline, by that of its facts."""
+    return hashlib.sha256(f"outline {facts_key}".encode()).hexdigest()
+
+
+def decoded(content: bytes | None, decoder: msgspec.msgpack.Decoder[_T]) -> _T | None:
     """What the cache has, when it is sound."""
-    content = None if cache is None else cache.get(job.key)
     if content is None:
         return None
     try:
-        known = _decoder.decode(content)
+        return decoder.decode(content)
     except msgspec.MsgspecError:
         return None
-    return known if (known.facts is None) != (known.fault is None) else None
 
 
 def _outcomes(
@@ -187,7 +224,7 @@ def _outcomes(
     if executor is not None and len(jobs) > 1 and sum(len(job.source) for job in jobs) >= WORTH_SHARING_BYTES:
         lost: list[_Job] = []
         why = ""
-        futures = {executor.submit(encoded_outcome, *job.arguments): job for job in jobs}
+        futures = {executor.submit(encoded_on_deep_stack, *job.arguments): job for job in jobs}
         for future in as_completed(futures):
             job = futures.pop(future)
             try:
@@ -209,6 +246,5 @@ def _outcomes(
 
 
 def _extracted(file: SourceFile, source: bytes, result: Outcome, *, cached: bool = False) -> Extracted:
-    fault = result.fault
-    problem = None if fault is None else Problem(file.display, fault.line, fault.rule, fault.message)
-    return Extracted(file, result.facts, problem, tuple(source_lines(source)), source, cached)
+    problem = result.outline.problem(file.display)
+    return Extracted(file, result.facts, problem, result.outline, source, cached)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import pathspec
 
 from racelint.config import Settings
-from racelint.model.findings import CONFIDENCES, SEVERITIES, EntryPointInfo, Finding, Result, Severity
+from racelint.model.findings import CONFIDENCES, SEVERITIES, EntryPointInfo, Finding, Fix, Result, Severity
+
+Wanted = Callable[[Finding], bool]
+Narrow = Callable[[Result], Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,20 @@ def narrow(result: Result, settings: Settings, paths: Collection[str] = ()) -> R
         result,
         findings=tuple(finding for finding in result.findings if is_asked_for(finding, settings, paths)),
     )
+
+
+def left_out(before: Result, narrow: Narrow) -> frozenset[str]:
+    """The fingerprints of what was found before any edit and is not what the run is about.
+
+    They are said by fingerprints because what narrows may go by lines, and edits move those.
+    """
+    kept = {finding.fingerprint for finding in narrow(before).findings}
+    return frozenset(finding.fingerprint for finding in before.findings) - kept
+
+
+def offered(found: Result, fixes: Mapping[str, Fix]) -> Result:
+    """What is found, with the fixes of the places."""
+    return replace(found, findings=tuple(replace(finding, fix=fixes.get(finding.place)) for finding in found.findings))
 
 
 def is_asked_for(finding: Finding, settings: Settings, paths: Collection[str] = ()) -> bool:

@@ -22,7 +22,7 @@ from racelint import cli, reading
 from racelint.model.source import SourceFile
 
 FIXTURES = Path(racelint.__file__).parent.parent / "fixtures"
-FORMATS = ("json", "full", "concise")
+FORMATS = ("full", "json", "concise", "sarif", "github", "markdown")
 COMMAND = [sys.executable, "-m", "racelint"]
 WAIT_S = 120
 
@@ -36,6 +36,12 @@ def answer(project: Path, *options: str, output_format: str = "json") -> tuple[i
     return shown.exit_code, re.sub(r"in [\d.]+ ?s\b", "in 0 s", text), shown.stderr
 
 
+EDITS = (
+    *("drop", "double", "insert", "break", "move", "copy", "remove", "empty", "comment", "silence", "rename"),
+    "configure",
+)
+
+
 def edit(project: Path, chance: random.Random) -> str:
     """Change something in a project: give what was done where."""
     files = sorted(project.rglob("*.py"))
@@ -43,13 +49,25 @@ def edit(project: Path, chance: random.Random) -> str:
     lines = path.read_bytes().splitlines(keepends=True) or [b"\n"]
     start = chance.randrange(len(lines))
     end = min(len(lines), start + chance.randint(1, 5))
-    how = chance.choice(("drop", "double", "insert", "break", "move", "copy", "remove", "empty"))
+    how = chance.choice(EDITS)
     if how == "drop":
         path.write_bytes(b"".join(lines[:start] + lines[end:]))
     elif how == "double":
         path.write_bytes(b"".join(lines[:end] + lines[start:]))
     elif how == "insert":
         path.write_bytes(b"# moved down\n" + b"".join(lines))
+    elif how == "comment":
+        path.write_bytes(b"".join([*lines[:start], b"# nothing\n" * chance.randint(1, 40), *lines[start:]]))
+    elif how == "silence":
+        place = chance.choice([number for number, line in enumerate(lines) if line.strip()] or [0])
+        lines[place] = lines[place].rstrip() + b"  # racelint: ignore[check-then-act] fine\n"
+        path.write_bytes(b"".join(lines))
+    elif how == "rename":
+        name = chance.choice(re.findall(rb"[a-z_]{3,}", lines[start]) or [b"self"])
+        path.write_bytes(re.sub(rb"\b%s\b" % name, name + b"_again", b"".join(lines)))
+    elif how == "configure":
+        text = chance.choice(("library = true", "include-tests = true", "min-severity = 'error'", "ignore = ['RL102']"))
+        (project / "racelint.toml").write_text(text)
     elif how == "break":
         path.write_bytes(b"".join(lines) + b"def (:\n")
     elif how == "move":
@@ -68,7 +86,7 @@ def compare(project: Path, cache: Path, seed: int, edits: int) -> None:
     chance = random.Random(seed)
     done = ["nothing"]
     for _ in range(edits + 1):
-        for output_format in FORMATS if done == ["nothing"] else FORMATS[:1]:
+        for output_format in FORMATS if done == ["nothing"] else chance.sample(FORMATS, 2):
             cold = answer(project, "--no-cache", "--jobs", "1", output_format=output_format)
             kept = ["--cache-dir", str(cache)]
             assert answer(project, *kept, "--jobs", "2", output_format=output_format) == cold, done
@@ -76,11 +94,12 @@ def compare(project: Path, cache: Path, seed: int, edits: int) -> None:
         done.append(edit(project, chance))
 
 
-def test_edits_of_a_small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_edits_of_a_small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     monkeypatch.setattr(reading, "WORTH_SHARING_BYTES", 1)
     project = tmp_path / "project"
     shutil.copytree(FIXTURES / "submariner", project)
-    compare(project, tmp_path / "cache", 1, edits=5)
+    compare(project, tmp_path / "cache", seed, edits=12)
 
 
 @pytest.mark.network
@@ -91,7 +110,7 @@ def test_edits_of_a_released_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(reading, "WORTH_SHARING_BYTES", 1)
     project = tmp_path / "project"
     shutil.copytree(fetch("kopf", "1.45.2"), project)
-    compare(project, tmp_path / "cache", 1, edits=3)
+    compare(project, tmp_path / "cache", 1, edits=6)
 
 
 def test_what_came_from_the_cache_is_counted(tmp_path: Path) -> None:
@@ -156,8 +175,8 @@ class TestCommands:
 
         assert run("cache", "info") == f"{folder}\n0 files, 0.0 MB, at most 256.0 MB\n"
         run("check", "--project", str(tmp_path))
-        assert run("cache", "info") == f"{folder}\n1 file, 0.0 MB, at most 256.0 MB\n"
-        assert run("cache", "clean") == f"removed 1 file, 0.0 MB from {folder}\n"
+        assert run("cache", "info") == f"{folder}\n3 files, 0.0 MB, at most 256.0 MB\n"
+        assert run("cache", "clean") == f"removed 3 files, 0.0 MB from {folder}\n"
         assert run("cache", "info") == f"{folder}\n0 files, 0.0 MB, at most 256.0 MB\n"
 
     def test_without_a_place_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racelint import cli, config, pipeline, starter
+from racelint import cli, config, discover, starter
 from racelint.config import Settings
 
 if sys.version_info >= (3, 11):
@@ -152,7 +152,7 @@ class TestUses:
     )
     def test_rows(self, tmp_path: Path, source: str, found: bool) -> None:
         write(tmp_path, "x.py", source)
-        assert bool(starter.detect(tmp_path, pipeline.is_test).beliefs) == found
+        assert bool(starter.detect(tmp_path, discover.is_test).beliefs) == found
 
 
 class TestPyproject:

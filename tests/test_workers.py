@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import racelint
 from racelint import reading, workers
 from racelint.cache import Cache
 from racelint.model.source import SourceFile
 from racelint.reading import read_all
+from racelint.stack import with_deep_stack
 from racelint.workers import WorkerDied, Workers
 
 WAIT_S = 60
+FIXTURES = Path(racelint.__file__).parent.parent / "fixtures"
 
 
 @pytest.fixture
@@ -181,6 +186,33 @@ class Dying(Executor):
         return future
 
 
+DASK = """
+import sys
+from functools import partial
+from pathlib import Path
+
+from distributed import Client, LocalCluster
+
+from racelint import config, pipeline, reading
+
+
+def main():
+    reading.WORTH_SHARING_BYTES = 1
+    project = Path(sys.argv[1])
+    settings = config.load(project)
+    alone = pipeline.analyse(project, settings)
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster, Client(cluster) as client:
+        read = partial(reading.read_all, executor=client.get_executor())
+        found = pipeline.analyse(project, settings, read=read)
+        assert sum(client.run(lambda: "libcst" in __import__("sys").modules).values()), "nothing was done there"
+    print("the same" if (found.findings, found.problems) == (alone.findings, alone.problems) else "something else")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
 class TestReading:
     @pytest.fixture
     def files(self, tmp_path: Path) -> list[SourceFile]:
@@ -194,7 +226,7 @@ class TestReading:
         found[4].path.unlink()
         return found
 
-    @pytest.mark.parametrize("kind", ["workers", "threads", "dying"])
+    @pytest.mark.parametrize("kind", ["workers", "threads", "processes", "dying"])
     def test_any_executor_gives_the_same(
         self, kind: str, files: list[SourceFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -202,7 +234,9 @@ class TestReading:
         expected = read_all(files)
         assert [item.file for item in expected] == files
         executor: Executor = Workers(2)
-        if kind != "workers":
+        if kind == "processes":
+            executor = ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
+        elif kind != "workers":
             executor = Dying() if kind == "dying" else ThreadPoolExecutor(2)
         said: list[str] = []
         with executor:
@@ -213,6 +247,43 @@ class TestReading:
         assert [(item.facts, item.problem, item.text, item.source) for item in warm] == [
             (item.facts, item.problem, item.text, item.source) for item in expected
         ]
+
+    def test_deeply_nested_source_is_the_same_in_any_thread(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "WORTH_SHARING_BYTES", 1)
+        files = []
+        for number, depth in enumerate((400, 2500, 400, 2500)):
+            path = tmp_path / f"m{number}.py"
+            path.write_text(f"x = {'[' * depth}{number}{']' * depth}\n")
+            files.append(SourceFile(path, path.name, f"m{number}"))
+        before = sys.getrecursionlimit(), threading.stack_size()
+        expected = with_deep_stack(lambda: read_all(files))
+        processes = ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))
+        for executor in (Workers(2), ThreadPoolExecutor(3), processes):
+            with executor:
+                assert read_all(files, executor=executor) == expected
+        assert (sys.getrecursionlimit(), threading.stack_size()) == before
+
+    @pytest.mark.network
+    @pytest.mark.slow
+    def test_a_cluster_of_dask(self, tmp_path: Path) -> None:
+        there = tmp_path / "lib"
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(there), "distributed"]
+        subprocess.run(pip, check=True)
+        program = tmp_path / "program.py"
+        program.write_text(DASK)
+        roots = [str(Path(racelint.__file__).parent.parent), str(there)]
+        shown = subprocess.run(
+            [sys.executable, str(program), str(FIXTURES / "submariner")],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(roots)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        assert shown.stdout == "the same\n"
 
     def test_the_largest_files_are_begun_first(self, files: list[SourceFile], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reading, "WORTH_SHARING_BYTES", 1)

@@ -22,6 +22,7 @@ from racelint.link.symbols import FunctionInfo, ModuleInfo
 from racelint.link.world import World, const_text
 from racelint.model import facts as f
 from racelint.model.source import Problem
+from racelint.model.spots import spot
 
 Kind = Literal["guarded-by", "requires", "confined"]
 # Contracts that a rule of the same name checks.
@@ -44,7 +45,7 @@ class Contract:
     @property
     def where(self) -> str:
         """``path:line``."""
-        return f"{self.path}:{self.line}"
+        return spot(self.path, self.line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,9 +121,9 @@ class Focus:
 
     def still(self, before: Result, after: Result) -> Result:
         """What there is ``after`` edits, without what the run was not about ``before`` them."""
-        from racelint import mend, select
+        from racelint import select
 
-        out = mend.left_out(before, self.narrow)
+        out = select.left_out(before, self.narrow)
         asked = select.narrow(after, self.scope.settings, self.scope.inside)
         return replace(asked, findings=tuple(item for item in asked.findings if item.fingerprint not in out))
 

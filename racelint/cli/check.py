@@ -21,6 +21,7 @@ from racelint.cli.scope import (
     cache_folder,
     find_scope,
     folder_in_checkout,
+    kept,
     reading,
     rule_option,
     scope_options,
@@ -45,8 +46,11 @@ from racelint.model.findings import OUTPUT_FORMATS
 from racelint.report import formats
 
 if TYPE_CHECKING:
+    from racelint.cache import Store
     from racelint.mend import Mended
     from racelint.model.findings import Result
+    from racelint.reading import Read
+    from racelint.remedies import Question
     from racelint.report.text import Sources
 
 SEVERITY = click.Choice(["note", "warning", "error"])
@@ -125,7 +129,7 @@ def check(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     no_cache: bool,
     no_color: bool,
     verbose: bool,
@@ -200,29 +204,47 @@ def check(
 
 
 def _with_fixes(focus: Focus) -> Result:
-    from racelint import mend
-
     scope = focus.scope
-    with Progress() as progress, reading(scope) as read:
-        return mend.with_fixes(
-            scope.project, scope.settings, wanted(scope), progress.update, narrow=focus.narrow, read=read
-        )
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
+        if cache is None:
+            from racelint import mend
+
+            about = wanted(scope)
+            return mend.with_fixes(
+                scope.project, scope.settings, about, progress.update, narrow=focus.narrow, read=read
+            )
+        from racelint import remedies
+
+        return remedies.with_fixes(_question(focus, progress, cache, read))
 
 
 def _mended(focus: Focus, unsafe: bool) -> Mended:
-    from racelint import mend
+    scope = focus.scope
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
+        if cache is None:
+            from racelint import mend
+
+            return mend.mend(
+                scope.project,
+                scope.settings,
+                wanted(scope),
+                unsafe=unsafe,
+                progress=progress.update,
+                narrow=focus.narrow,
+                read=read,
+            )
+        from racelint import remedies
+
+        return remedies.mend(_question(focus, progress, cache, read), unsafe=unsafe)
+
+
+def _question(focus: Focus, progress: Progress, cache: Store, read: Read) -> Question:
+    from racelint.remedies import Question
 
     scope = focus.scope
-    with Progress() as progress, reading(scope) as read:
-        return mend.mend(
-            scope.project,
-            scope.settings,
-            wanted(scope),
-            unsafe=unsafe,
-            progress=progress.update,
-            narrow=focus.narrow,
-            read=read,
-        )
+    return Question(
+        scope.project, scope.settings, scope.inside, wanted(scope), focus.narrow, progress.update, read, cache
+    )
 
 
 def _mend(focus: Focus, unsafe: bool) -> Mended:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from racelint.cli.app import main
-from racelint.cli.scope import Scope, cache_folder, find_scope, reading, scope_options
+from racelint.cli.scope import Scope, cache_folder, find_scope, kept, reading, scope_options
 from racelint.cli.speak import Progress, diagnose, internal_errors, shown, write
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def graph(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     no_cache: bool,
     no_color: bool,
     verbose: bool,
@@ -75,7 +75,7 @@ def _draw(scope: Scope, focus: str | None, every: bool) -> tuple[Graph, Result]:
     from racelint import pipeline
     from racelint.stack import with_deep_stack
 
-    with Progress() as progress, reading(scope) as read:
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
 
         def work() -> tuple[Graph, Result]:
             program, result = pipeline.examine(scope.project, scope.settings, progress.update, read)

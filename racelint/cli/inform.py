@@ -32,7 +32,7 @@ def entrypoints(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     no_cache: bool,
     no_color: bool,
     verbose: bool,

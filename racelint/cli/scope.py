@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from racelint.cli.speak import Progress, say, shown
 
 if TYPE_CHECKING:
+    from racelint.cache import Store
     from racelint.config import Settings
     from racelint.model.findings import Finding, Result
     from racelint.model.source import SourceFile
@@ -38,15 +39,27 @@ def rule_option(name: str, text: str) -> Callable[[_Command], _Command]:
     )
 
 
+class Place(click.Path):
+    """A folder, as a Path, or a URL, as a text."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises click.BadParameter for what cannot be a folder."""
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 def cache_dir_option() -> Callable[[_Command], _Command]:
     """Where facts are kept."""
     return click.option(
         "--cache-dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Place(),
         envvar="RACELINT_CACHE_DIR",
         show_envvar=True,
         metavar="D",
-        help="Where what was read from files is kept from run to run [default: a folder of the user].",
+        help="Where what was read and found is kept from run to run, a folder or, with racelint[remote], a URL "
+        "[default: a folder of the user].",
     )
 
 
@@ -60,7 +73,9 @@ def project_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--verbose", is_flag=True, help="Whole call paths in reports; the traceback of internal errors."),
         click.option("--no-color", is_flag=True, help="No colours, also on a terminal."),
-        click.option("--no-cache", is_flag=True, help="Read every file anew, and keep nothing for the next run."),
+        click.option(
+            "--no-cache", is_flag=True, help="Read and analyse everything anew, and keep nothing for the next run."
+        ),
         cache_dir_option(),
         click.option(
             "--jobs", type=click.IntRange(min=1), metavar="N", help="Number of processes [default: one per core]."
@@ -101,7 +116,7 @@ class Scope:
     settings: Settings
     inside: tuple[str, ...]
     given: frozenset[str] = frozenset()
-    cache: Path | None = None
+    cache: Path | str | None = None
 
 
 def find_scope(
@@ -109,7 +124,7 @@ def find_scope(
     project: Path | None,
     config_file: Path | None,
     given: dict[str, Any],
-    cache: Path | None = None,
+    cache: Path | str | None = None,
 ) -> Scope:
     """Check what was asked for. Raises click.UsageError."""
     from racelint import config
@@ -179,45 +194,74 @@ def check_rules(names: Collection[str], rules: Sequence[Rule], where: str) -> No
 
 
 def analyse(scope: Scope) -> Result:
-    from racelint import pipeline
+    """What there is to find in the project: an earlier run may know it."""
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
+        if cache is None:
+            from racelint import pipeline
 
-    with Progress() as progress, reading(scope) as read:
-        return pipeline.analyse(scope.project, scope.settings, progress.update, read)
+            return pipeline.analyse(scope.project, scope.settings, progress.update, read)
+        from racelint import warm
+
+        return warm.analyse(scope.project, scope.settings, progress.update, read, cache)
 
 
 @contextmanager
-def reading(scope: Scope) -> Iterator[Read]:
+def kept(scope: Scope) -> Iterator[Store | None]:
+    """What is kept from run to run; when nothing can be, that is said. Raises click.UsageError."""
+    cache = None if scope.cache is None else store(scope.cache)
+    yield cache
+    if cache is not None and cache.failure:
+        say(f"nothing can be kept in the cache {shown(cache.place)}: {shown(cache.failure)}")
+
+
+def store(place: Path | str) -> Store:
+    """The cache in a folder, or at a URL. Raises click.UsageError."""
+    if isinstance(place, Path):
+        from racelint.cache import Cache
+
+        return Cache(place)
+    from racelint.remote import NoSuchPlace, RemoteCache
+
+    try:
+        return RemoteCache(place)
+    except NoSuchPlace as error:
+        raise click.UsageError(f"no cache can be at {shown(place)}: {shown(str(error))}") from None
+
+
+@contextmanager
+def reading(scope: Scope, cache: Store | None) -> Iterator[Read]:
     """How files are read in a run: by as many processes as are wanted, and what is in the cache not at all.
 
-    No process is left over, however the block is left.
+    No process is left over, however the block is left, and none stays between two reads: the analysis needs the memory.
     """
-    from racelint.cache import Cache
     from racelint.reading import read_all
     from racelint.workers import Workers, cores
 
-    cache = None if scope.cache is None else Cache(scope.cache)
     jobs = scope.settings.jobs or cores()
-    workers = Workers(jobs) if jobs > 1 else None
+    running: list[Workers] = []
 
     def read(files: Sequence[SourceFile], progress: Report | None = None) -> list[Extracted]:
+        workers = Workers(jobs) if jobs > 1 else None
+        if workers is not None:
+            running.append(workers)
         found = read_all(files, progress, cache=cache, executor=workers, tell=say)
         if workers is not None:
-            workers.shutdown()  # the analysis needs their memory
+            workers.shutdown()
         return found
 
     try:
         yield read
     finally:
-        if workers is not None:
+        for workers in running:
             workers.stop()
-    if cache is not None and cache.failure:
-        say(f"nothing can be kept in the cache {shown(str(cache.folder))}: {cache.failure}")
 
 
-def cache_folder(cache_dir: Path | None, no_cache: bool = False) -> Path | None:
-    """Where facts are kept: nowhere, in the folder that was named, or in the user's folder for such things."""
+def cache_folder(cache_dir: Path | str | None, no_cache: bool = False) -> Path | str | None:
+    """Where things are kept: nowhere, at the place that was named, or in the user's folder for such things."""
     if no_cache:
         return None
+    if isinstance(cache_dir, str):
+        return cache_dir
     if cache_dir is not None:
         return cache_dir.absolute()
     from platformdirs import user_cache_path

@@ -32,13 +32,13 @@ def init(project: Path | None, force: bool) -> None:
     It names what racelint knows of what the project imports, and leaves out folders of generated or foreign code. It
     goes to the end of pyproject.toml where there is one, else into racelint.toml.
     """
-    from racelint import config, pipeline, starter
+    from racelint import config, discover, starter
     from racelint.fix.write import NotWritten
 
     if project is not None and not project.is_dir():
         raise click.UsageError(f"--project is not a folder: {shown(str(project))}")
     folder = project.resolve() if project is not None else config.find_project([], Path.cwd())
-    detected = starter.detect(folder, pipeline.is_test)
+    detected = starter.detect(folder, discover.is_test)
     own, shared = folder / config.CONFIG_NAME, folder / config.PYPROJECT_NAME
     path = shared if shared.is_file() and not os.path.lexists(own) else own
     try:

@@ -11,7 +11,7 @@ import click
 from racelint.cli.app import main
 from racelint.cli.graph import named
 from racelint.cli.inform import FORMAT_HELP, TABLE_FORMATS
-from racelint.cli.scope import Scope, cache_folder, find_scope, project_options, reading
+from racelint.cli.scope import Scope, cache_folder, find_scope, kept, project_options, reading
 from racelint.cli.speak import Progress, colored, diagnose, internal_errors, write
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def why(
     config_file: Path | None,
     library: bool | None,
     jobs: int | None,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     no_cache: bool,
     no_color: bool,
     verbose: bool,
@@ -62,7 +62,7 @@ def _explained(scope: Scope, place: str) -> tuple[Explanation, Result]:
     from racelint.stack import with_deep_stack
 
     record = Record()
-    with Progress() as progress, reading(scope) as read:
+    with Progress() as progress, kept(scope) as cache, reading(scope, cache) as read:
 
         def work() -> tuple[Explanation, Result]:
             program, result = pipeline.examine(scope.project, scope.settings, progress.update, read, record.judges)

@@ -45,7 +45,7 @@ class Side:
     """One end of a race: the access, the locks held there, and how execution gets there.
 
     Lines and columns are 1-based; ``end_column`` is one past the last character. ``detail`` is a short phrase for
-    people (``insert``, ``check of `key in registry```).
+    people (``insert``, ``check of `key in registry```), ``name`` what the columns point at.
     """
 
     path: str
@@ -59,6 +59,7 @@ class Side:
     context: Context
     trace: tuple[Step, ...]
     detail: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

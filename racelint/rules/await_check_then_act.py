@@ -22,8 +22,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     act = race.act
     assert act is not None
     place = phrasing.short(race.name)
-    step = f"the {VERBS[act.touch.effect]} at line {act.touch.line}"
-    message = f"{place}: the task waits at line {race.gap} between the check and {step}; {phrasing.turns(race)}"
+    step = f"the {VERBS[act.touch.effect]} at line {phrasing.line(act)}"
+    gap = phrasing.line(race.first, race.gap)
+    message = f"{place}: the task waits at line {gap} between the check and {step}; {phrasing.turns(race)}"
     if act.touch.effect in ("item", "delete"):
         consequence = "the entry is gone when the task goes on: KeyError or IndexError in production"
     elif act.touch.effect == "read":

@@ -22,8 +22,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     act = race.act
     assert act is not None
     place = phrasing.short(race.name)
+    gap = phrasing.line(race.first, race.gap)
     message = (
-        f"{place}: it is read, the task waits at line {race.gap}, and it is written back at line {act.touch.line}; "
+        f"{place}: it is read, the task waits at line {gap}, and it is written back at line {phrasing.line(act)}; "
         f"{phrasing.turns(race)}"
     )
     return phrasing.finding(

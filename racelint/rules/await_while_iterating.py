@@ -21,7 +21,8 @@ def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
 def _finding(race: Race, phrasing: Phrasing) -> Finding:
     place = phrasing.short(race.name)
     change = f"the {VERBS[race.second.touch.effect]} at {phrasing.where(race.second)}"
-    message = f"{place}: the task waits at line {race.gap} while it iterates; {phrasing.turns(race)}, with {change}"
+    gap = phrasing.line(race.first, race.gap)
+    message = f"{place}: the task waits at line {gap} while it iterates; {phrasing.turns(race)}, with {change}"
     if race.first.touch.type == "list":
         consequence = "elements are skipped or seen twice, without an exception"
     else:

@@ -23,7 +23,7 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     assert act is not None
     place = phrasing.short(race.name)
     other = phrasing.other(race)
-    step = f"the {VERBS[act.touch.effect]} at line {act.touch.line}"
+    step = f"the {VERBS[act.touch.effect]} at line {phrasing.line(act)}"
     held = "are in two critical sections" if race.split else "are not atomic"
     message = f"{place}: the check and {step} {held}; {phrasing.meets(race)}"
     return phrasing.finding(

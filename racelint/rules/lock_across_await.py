@@ -40,13 +40,15 @@ def _finding(found: HeldAwait, phrasing: Phrasing) -> Finding:
         consequence = "the next task that takes the lock stops the loop, which then never gets to release it: deadlock"
     else:
         consequence = "threads wait for as long as the task does, and for ever when it waits for one of them"
-    message = f"{lock}: {function}() {what} at line {event.line} while it holds this lock for threads, taken at line "
+    message = (
+        f"{lock}: {function}() {what} at line {phrasing.line(at)} while it holds this lock for threads, taken at line "
+    )
     return words.finding(
         phrasing,
         RULE.name,
         RULE.code,
         RULE.severity,
-        f"{message}{take.at.touch.line}",
+        f"{message}{phrasing.line(take.at)}",
         sure=words.confidence(take.at.state.doubt, assumed=take.lock.assumed),
         place=take.at.touch.name,
         sides=sides,

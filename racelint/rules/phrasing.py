@@ -14,6 +14,7 @@ from racelint.analysis.walk import Reached, State
 from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f
 from racelint.model.findings import Confidence, Context, Finding, Severity, Side, Step
+from racelint.model.spots import columns, line_of, spot
 from racelint.rules.alternatives import alternative
 
 VERBS = {
@@ -118,9 +119,7 @@ class Phrasing:
         if until is not None and until.touch.fid == touch.fid:
             end = max(end, until.touch.line)
             line = min(line, until.touch.line)
-        column, end_column = self._columns(info.path, line, touch.name)
-        if end != line:
-            end_column = self._line_end(info.path, end)
+        column, end_column = columns(self.sources.get(info.path, ()), line, end, touch.name)
         entry = reached.state.entry
         target = self.world.symbols.functions[entry.target.name]
         context = Context(target.display, entry.kind, entry.path, entry.line, entry.why)
@@ -137,6 +136,7 @@ class Phrasing:
             context,
             self.trace(reached.state),
             detail or VERBS[touch.effect],
+            touch.name,
         )
 
     def _held(self, reached: Reached, until: Reached | None) -> tuple[Lock, ...]:
@@ -144,40 +144,13 @@ class Phrasing:
             return reached.locks
         return tuple(lock for lock in reached.locks if lock in until.locks)
 
-    def _columns(self, path: str, line: int, name: str) -> tuple[int, int]:
-        """Where on its line the place is named: the access path that ends in its last name."""
-        text = self._text(path, line)
-        last = name.rpartition(".")[2]
-        start = -1
-        position = 0
-        while last:
-            position = text.find(last, position)
-            if position < 0:
-                break
-            before = text[position - 1] if position else " "
-            after = text[position + len(last)] if position + len(last) < len(text) else " "
-            if not (before.isalnum() or before == "_" or after.isalnum() or after == "_"):
-                start = position
-                break
-            position += len(last)
-        if start < 0:
-            indent = len(text) - len(text.lstrip())
-            return indent + 1, max(len(text.rstrip()), indent + 1) + 1
-        end = start + len(last)
-        while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "._"):
-            start -= 1
-        return start + 1, end + 1
-
-    def _line_end(self, path: str, line: int) -> int:
-        return len(self._text(path, line).rstrip()) + 1
-
-    def _text(self, path: str, line: int) -> str:
-        lines = self.sources.get(path, ())
-        return lines[line - 1] if 0 < line <= len(lines) else ""
-
     def where(self, reached: Reached) -> str:
         """``path:line`` of an access."""
-        return f"{self.function(reached).path}:{reached.touch.line}"
+        return spot(self.function(reached).path, reached.touch.line)
+
+    def line(self, reached: Reached, line: int | None = None) -> str:
+        """The number of an access's line, or of another ``line`` of its file."""
+        return line_of(self.function(reached).path, reached.touch.line if line is None else line)
 
     def locks_text(self, reached: Reached) -> str:
         """``holding `_lock``` or ``with no lock``."""

@@ -25,7 +25,7 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     if act.touch.aug and act.touch.line == race.first.touch.line:
         what = "the update reads and writes back"
     else:
-        what = f"it is read here and written back at line {act.touch.line}"
+        what = f"it is read here and written back at line {phrasing.line(act)}"
     tail = ", in two critical sections" if race.split else " without a lock over both"
     message = f"{place}: {what}{tail}; {phrasing.meets(race)}"
     notes = []

@@ -27,10 +27,10 @@ def _finding(twice: Twice, phrasing: Phrasing) -> Finding:
     holder = phrasing.short(phrasing.function(outer.at).display)
     taker = phrasing.short(phrasing.function(inner.at).display)
     called = _call_under(phrasing, twice)
-    way = f"and calls {called[1]}() at line {called[0].touch.line}" if called is not None else "and"
+    way = f"and calls {called[1]}() at line {phrasing.line(called[0])}" if called is not None else "and"
     again = f"{taker}() takes it again" if called is None or called[1] != taker else "which takes it again"
     ahead = ", and " if called is not None and called[1] != taker else (", " if called is not None else " ")
-    at_line = inner.at.touch.line
+    at_line = phrasing.line(inner.at)
     tasks = not inner.lock.threads
     at = called[0] if called is not None else inner.at
     first = phrasing.side(at, access="acquire", detail=f"holds `{lock}`")
@@ -39,7 +39,7 @@ def _finding(twice: Twice, phrasing: Phrasing) -> Finding:
         RULE.name,
         RULE.code,
         RULE.severity,
-        f"{lock}: {holder}() holds it from line {outer.at.touch.line} {way}{ahead}{again} at line {at_line}",
+        f"{lock}: {holder}() holds it from line {phrasing.line(outer.at)} {way}{ahead}{again} at line {at_line}",
         sure=words.confidence(twice.doubt),
         place=place,
         sides=(replace(first, locks=(place,)), words.taking(phrasing, inner)),

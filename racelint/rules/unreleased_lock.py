@@ -26,7 +26,7 @@ def _finding(found: Unreleased, phrasing: Phrasing) -> Finding:
     lock, function = phrasing.short(take.at.touch.name), phrasing.short(info.display)
     sides = [words.taking(phrasing, take)]
     advice = f"use `with {lock.rpartition('.')[2]}:`, or release it in a `finally`"
-    taken = f"{lock}: {function}() acquires it at line {take.at.touch.line} and"
+    taken = f"{lock}: {function}() acquires it at line {phrasing.line(take.at)} and"
     if found.left_at < 0:
         message = f"{taken} nothing in the project ever releases it"
     else:
@@ -36,7 +36,8 @@ def _finding(found: Unreleased, phrasing: Phrasing) -> Finding:
         sides.append(
             replace(phrasing.side(at, access="read", detail=leaves), locks=(*words.names(take), take.at.touch.name))
         )
-        message = f"{taken} {leaves} at line {event.line} without the release at line {found.release}"
+        release = phrasing.line(at, found.release)
+        message = f"{taken} {leaves} at line {phrasing.line(at)} without the release at line {release}"
     return words.finding(
         phrasing,
         RULE.name,

@@ -26,9 +26,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     place = phrasing.short(race.name)
     if act.locks and not race.first.locks:
         lock = phrasing.short(act.locks[0].name)
-        what = f"checked here without `{lock}` and not checked again before the assignment at line {act.touch.line}"
+        what = f"checked here without `{lock}` and not checked again before the assignment at line {phrasing.line(act)}"
     else:
-        what = f"created on first use, with no lock from the check to the assignment at line {act.touch.line}"
+        what = f"created on first use, with no lock from the check to the assignment at line {phrasing.line(act)}"
     return phrasing.finding(
         race,
         RULE.name,

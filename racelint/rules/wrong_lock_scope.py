@@ -33,15 +33,15 @@ def _made_anew(found: PerCall, program: Program, phrasing: Phrasing) -> Finding:
     state, group = program.watched.visited.get(info.id) or _unreached(program, info.id)
     kind = found.name.rpartition(".")[2]
     touch = Touch(("lock", info.id), None, kind, "read", False, info.id, max(region.call, 0), region.line)
-    side = phrasing.side(
-        Reached(touch, state, group, (), frozenset()), access="acquire", detail="takes a lock of its own"
-    )
+    taken = Reached(touch, state, group, (), frozenset())
+    side = phrasing.side(taken, access="acquire", detail="takes a lock of its own")
+    made = phrasing.line(taken, found.made)
     return words.finding(
         phrasing,
         RULE.name,
         RULE.code,
         RULE.severity,
-        f"{function}() holds a {found.name} that it has made itself at line {found.made}: every call has another one",
+        f"{function}() holds a {found.name} that it has made itself at line {made}: every call has another one",
         sure="high",
         place=place,
         sides=(side,),

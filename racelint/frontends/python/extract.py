@@ -256,7 +256,7 @@ class ScopeWalker(Statements):
         """A lambda is a function whose body is one return."""
         outer = self.b
         line = self.line
-        qualname = self._qualname(f"<lambda:{line}>")
+        qualname = self._qualname("<lambda>")
         inner = Builder(qualname, "<lambda>", "function", line, None, outer)
         self.space(node.whitespace_after_lambda)
         self._parameters(node.params, inner)

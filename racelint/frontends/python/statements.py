@@ -137,6 +137,8 @@ class Statements(Expressions, ABC):
         value = node.value
         if value.__class__ is cst.Call and not value.lpar:
             self._call(value, used=False)
+        elif value.__class__ is cst.SimpleString and not value.lpar:  # a docstring says nothing about values
+            self.line += value.value.count("\n")
         else:
             self.read(value)
         return True

@@ -20,6 +20,8 @@ SOURCES = (
     ("racelint.model", "facts.py"),
     ("racelint.model", "source.py"),
 )
+# What is kept together with the facts.
+BESIDE = (("racelint", "outline.py"),)
 
 
 @cache
@@ -31,7 +33,7 @@ def version() -> str:
     named, how a string is written) are those of the Python that runs.
     """
     digest = hashlib.sha256()
-    for package, name in SOURCES:
+    for package, name in (*SOURCES, *BESIDE):
         try:
             digest.update((resources.files(package) / name).read_bytes())
         except OSError:  # racelint was installed without its sources: its number has to do
