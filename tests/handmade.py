@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from racelint.cli import check as commands
 from racelint.model.findings import Context, EntryPointInfo, Finding, Result, Side, Step
 from racelint.model.source import Problem
 
@@ -106,3 +109,8 @@ def entry_point(**changes: Any) -> EntryPointInfo:
         **changes,
     }
     return EntryPointInfo(**values)
+
+
+def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`racelint check` asks for nothing that an earlier run has kept: the analysis is replaced."""
+    monkeypatch.setattr(commands, "cache_folder", lambda *_: None)

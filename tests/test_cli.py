@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from handmade import entry_point, finding, result, side
+from handmade import entry_point, finding, result, side, uncached
 
 import racelint
 from racelint import cli, mend, pipeline
@@ -74,6 +74,7 @@ def given(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
         ) -> model.Result:
             return analyse(folder, settings, progress)
 
+        uncached(monkeypatch)
         monkeypatch.setattr(pipeline, "analyse", analyse)
         monkeypatch.setattr(mend, "with_fixes", with_fixes)
         return calls
@@ -143,6 +144,7 @@ class TestExitStatus:
         def interrupted(*_: object) -> None:
             raise KeyboardInterrupt
 
+        uncached(monkeypatch)
         monkeypatch.setattr(pipeline, "analyse", interrupted)
         assert run("check").exit_code > 1
 
@@ -150,6 +152,7 @@ class TestExitStatus:
         def broken(*_: object) -> None:
             raise KeyError("\x1b[31m")
 
+        uncached(monkeypatch)
         monkeypatch.setattr(pipeline, "analyse", broken)
         short = run("check", "--exit-zero")
         assert (short.exit_code, short.stdout) == (2, "")
@@ -644,6 +647,7 @@ class TestTwoFiles:
         def interrupted(*_: object) -> None:
             raise KeyboardInterrupt
 
+        uncached(monkeypatch)
         monkeypatch.setattr(pipeline, "analyse", interrupted)
         shown = run("check")
         assert (shown.exit_code, shown.output.strip()) == (130, "")

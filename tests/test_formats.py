@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from build_servers import azure_commands, github_commands
 from click.testing import CliRunner, Result
-from handmade import finding, hostile, result, side
+from handmade import finding, hostile, result, side, uncached
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,6 +208,7 @@ class TestCommandLine:
         def with_fixes(*_: object, **__: object) -> object:
             return result(finding(fix=fix))
 
+        uncached(monkeypatch)
         monkeypatch.setattr(pipeline, "analyse", analyse)
         monkeypatch.setattr(mend, "with_fixes", with_fixes)
         return folder

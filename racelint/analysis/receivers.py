@@ -36,7 +36,14 @@ class Receivers:
         if not self._leads_here(a.state) or not self._leads_here(b.state):
             return True
         x, y = a.touch.base, b.touch.base
-        if x is None or y is None or x.whole.kind != "inst" or y.whole.kind != "inst" or x.whole is y.whole:
+        if (
+            x is None
+            or y is None
+            or x.depth != y.depth
+            or x.whole.kind != "inst"
+            or y.whole.kind != "inst"
+            or x.whole is y.whole
+        ):
             return False
         return self._of(a, x.whole).isdisjoint(self._of(b, y.whole))
 
