@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from racelint.cli import check as commands
+from racelint.cli import check, inform
 from racelint.model.findings import Context, EntryPointInfo, Finding, Result, Side, Step
 from racelint.model.source import Problem
 
@@ -112,5 +112,6 @@ def entry_point(**changes: Any) -> EntryPointInfo:
 
 
 def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`racelint check` asks for nothing that an earlier run has kept: the analysis is replaced."""
-    monkeypatch.setattr(commands, "cache_folder", lambda *_: None)
+    """Commands ask for nothing that an earlier run has kept: the analysis is replaced."""
+    for module in (check, inform):
+        monkeypatch.setattr(module, "cache_folder", lambda *_: None)
