@@ -322,6 +322,32 @@ def main():
     while True:
         bot.message(input())
 """
+MEMO = """
+import threading
+from network import connect
+
+
+def memoize(function):
+    cache = {}
+
+    def wrapper(*args):
+        key = args
+        if key not in cache:
+            cache[key] = function(*args)
+        return cache[key]
+
+    return wrapper
+
+
+@memoize
+def ask(name):
+    return connect(name)
+
+
+def main():
+    for name in "ab":
+        threading.Thread(target=ask, args=(name,)).start()
+"""
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -340,6 +366,7 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(PING, "error", id="what is missing raises"),
         pytest.param(CAUGHT, "warning", id="what is missing raises, and that is caught"),
         pytest.param(TWO_BOTS, "error", id="an object of one of two classes, and two threads"),
+        pytest.param(MEMO, "warning", id="an answer that is kept twice"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
     ],
 )

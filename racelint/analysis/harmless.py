@@ -100,11 +100,20 @@ class Harmless:
         later on, there must be one.
         """
         touch = act.touch
-        if touch.content or touch.effect != "rebind" or touch.place[0] in ("g", "k"):
+        if touch.content:
+            return touch.effect == "insert" and self._memoises(self.flows[touch.fid], touch)
+        if touch.effect != "rebind" or touch.place[0] in ("g", "k"):
             return False
         if self.flows[touch.fid].is_constant(touch.value):
             return False
         return not any(self._changing(obj) for obj in self.values.objects(touch.fid, touch.value))
+
+    def _memoises(self, flow: Flow, touch: Touch) -> bool:
+        """Whether a decorator keeps what its function has returned: ``cache[key] = function(*args)``."""
+        nodes = flow.facts.nodes
+        value = nodes[touch.value] if touch.value >= 0 else None
+        call = flow.facts.events[value.event] if isinstance(value, f.Result) else None
+        return isinstance(call, f.Call) and isinstance(nodes[call.func], f.Captured)
 
     def _changing(self, obj: Obj) -> bool:
         """Whether an object has a state that is missed when another one takes its place: entries, attributes."""

@@ -40,6 +40,7 @@ LOCK_VARIANTS = 4
 MAX_DEPTH = 60
 # Ways with more doubtful steps than this are not followed; those with this many give findings of low confidence.
 MAX_DOUBT = 2
+DOUBTS: Mapping[str, int] = {"high": 0, "medium": 1, "low": 2}
 FAR = 8
 # How far calls are followed from a public method that nobody in the project is known to call.
 API_DEPTH = 6
@@ -210,7 +211,7 @@ class Walker:
         if target.kind == "bound" and target.owner is not None and facts.params:
             params = ((facts.params[0].name, (target.owner,)),)
         started = self.group.initially.get(target.name, frozenset())
-        doubt = int(entry.confidence != "high")
+        doubt = DOUBTS[entry.confidence]
         self._enter(State(target.name, params, target.bindings, (), entry, None, -1, 0, doubt, started), ())
 
     def _enter(self, state: State, held: Held) -> None:

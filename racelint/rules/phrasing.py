@@ -204,7 +204,7 @@ class Phrasing:
 
     def confidence(self, race: Race) -> Confidence:
         """How sure both ways and both contexts are."""
-        if race.doubt > 1 or any(reached.state.entry.confidence == "low" for reached in race.reached):
+        if race.doubt > 1:
             return "low"
         if race.doubt:
             return "medium"
