@@ -106,6 +106,9 @@ class Harmless:
             return False
         if self.flows[touch.fid].is_constant(touch.value):
             return False
+        node = self.flows[touch.fid].facts.nodes[touch.value] if touch.value >= 0 else None
+        if not isinstance(node, f.New | f.Result | f.Awaited | f.Phi):
+            return True  # what was there before is not made twice
         return not any(self._changing(obj) for obj in self.values.objects(touch.fid, touch.value))
 
     def _memoises(self, flow: Flow, touch: Touch) -> bool:
