@@ -18,7 +18,7 @@ from racelint.link.program import link
 from racelint.link.world import World
 from racelint.model.findings import EntryPointInfo, Finding, Result
 from racelint.model.source import Problem
-from racelint.reading import Extracted, Progress, Read, read_all
+from racelint.reading import Extracted, Progress, Read, read_all, without_collecting
 from racelint.rules import Rule, all_rules
 from racelint.rules.phrasing import Phrasing
 from racelint.stack import with_deep_stack
@@ -132,6 +132,13 @@ def judge(
     loaded: Loaded, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
 ) -> tuple[Program, Result]:
     """The program a project is, and every finding of the selected rules in it; ``elapsed_s`` is that of the judging."""
+    with without_collecting():
+        return _judge(loaded, settings, progress, judges)
+
+
+def _judge(
+    loaded: Loaded, settings: Settings, progress: Progress | None, judges: Judges | None
+) -> tuple[Program, Result]:
     started = time.monotonic()
     extracted = loaded.extracted
     program = analyse_program(extracted, settings, loaded.aliases, progress, judges)

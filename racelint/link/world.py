@@ -70,6 +70,8 @@ class World:
         self.feeds: tuple[Feed, ...] = ()
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._methods: dict[tuple[str, str], str | None] = {}
+        self._properties: dict[str, bool] = {}
 
     # -- types --------------------------------------------------------------------------------------------------------
 
@@ -123,7 +125,17 @@ class World:
 
     def method(self, cid: str, name: str) -> str | None:
         """Method look-up."""
-        return hierarchy.find_method(self.symbols, cid, name)
+        key = (cid, name)
+        try:
+            return self._methods[key]
+        except KeyError:
+            found = self._methods[key] = hierarchy.find_method(self.symbols, cid, name)
+            return found
+
+    def forget_methods(self) -> None:
+        """Look methods up anew, now that the bases of all classes are known."""
+        self._methods.clear()
+        self._properties.clear()
 
     def decorators(self, fid: str) -> tuple[str, ...]:
         """Dotted names of a function's decorators, innermost last (``property``, ``staticmethod``, ``x.setter``)."""
@@ -131,11 +143,14 @@ class World:
 
     def is_property(self, fid: str) -> bool:
         """Whether reading the attribute calls the function."""
-        return any(
-            name in ("property", "functools.cached_property", "abc.abstractproperty", "cached_property")
-            or name.endswith(("cached_property", ".getter", "hybrid_property"))
-            for name in self.decorators(fid)
-        )
+        found = self._properties.get(fid)
+        if found is None:
+            found = self._properties[fid] = any(
+                name in ("property", "functools.cached_property", "abc.abstractproperty", "cached_property")
+                or name.endswith(("cached_property", ".getter", "hybrid_property"))
+                for name in self.decorators(fid)
+            )
+        return found
 
     def is_static(self, fid: str) -> bool:
         """``@staticmethod``."""
