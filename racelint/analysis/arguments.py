@@ -37,9 +37,7 @@ class Arguments:
         found = dict(self.receiver(callee, published))
         offset = len(found)
         positional = [param.name for param in facts.params if param.kind == "positional"]
-        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
-        given += [(name, arg) for name, arg in call.kwargs if name in names]
+        given = self.handed(callee, call)
         for name, arg in given:
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
@@ -62,6 +60,15 @@ class Arguments:
         if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
             found[HIDDEN_SELF] = (current(world, callee.owner, published),)
         return tuple(sorted(found.items()))
+
+    def handed(self, callee: Obj, call: f.Call) -> list[tuple[str, int]]:
+        """The parameters of a function to which a call hands something, with the caller's nodes of that."""
+        facts = self.world.symbols.functions[callee.name].facts
+        offset = len(self.receiver(callee))
+        positional = [param.name for param in facts.params if param.kind == "positional"]
+        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
+        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
+        return given + [(name, arg) for name, arg in call.kwargs if name in names]
 
     def receiver(self, callee: Obj, published: Collection[Obj] = ()) -> Params:
         """What is known when the call does not list the callee's own arguments: the object it is bound to."""

@@ -69,10 +69,10 @@ class Freshness:
             objs[callee.owner] = None
         return {root(self.world, obj) for obj in objs if obj.fresh and self._may_be_shared(obj)}
 
-    def publish(self, evaluator: Evaluator, event: f.Access, published: set[Obj]) -> None:
-        """Storing an object where others may look ends its being fresh."""
+    def publish(self, evaluator: Evaluator, event: f.Access, published: set[Obj]) -> bool:
+        """Storing an object where others may look ends its being fresh; whether this access can ever do that."""
         if event.value < 0 or event.kind not in ("store", "set", "grow"):
-            return
+            return False
         node = evaluator.nodes[event.target]
         if event.kind == "store" and isinstance(node, f.Attr):
             holders: Iterable[Obj] = evaluator.eval(node.base)
@@ -81,12 +81,12 @@ class Freshness:
         else:
             holders = evaluator.eval(event.target)
         if any(holder.fresh and root(self.world, holder) not in published for holder in holders):
-            return
+            return True
         if holders and not any(self._may_be_shared(holder) for holder in holders):
-            return
-        for obj in evaluator.eval(event.value):
-            if obj.fresh:
-                published.add(root(self.world, obj))
+            return False
+        stored = [obj for obj in evaluator.eval(event.value) if obj.fresh]
+        published.update(root(self.world, obj) for obj in stored)
+        return bool(stored)
 
     def _may_be_shared(self, obj: Obj) -> bool:
         return self.sharing.shared(self.world.heap.shared(obj))

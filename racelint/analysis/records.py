@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
+from racelint.analysis.bodies import Held
 from racelint.analysis.effects import Touch
 from racelint.analysis.freshness import root
 from racelint.analysis.overlap import LIBRARY
-from racelint.analysis.walk import Held, Reached, State, Walker, Watch, module
+from racelint.analysis.walk import Reached, State, Walker, Watch, module
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.objects import Obj

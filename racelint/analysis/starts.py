@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import networkx as nx
@@ -32,6 +32,7 @@ class Starts:
     ends: Mapping[Event, frozenset[Event]]
     executors: Mapping[Obj, frozenset[Event]]
     reach: Mapping[str, frozenset[Event]]
+    _looping: dict[str, dict[int, frozenset[Event]]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def waited(self) -> frozenset[Event]:
@@ -42,6 +43,12 @@ class Starts:
         """Per loop block of a function: what may have been started by an earlier round."""
         if not self.begins:
             return {}
+        found = self._looping.get(fid)
+        if found is None:
+            found = self._looping[fid] = self._in_loops(world, fid)
+        return found
+
+    def _in_loops(self, world: World, fid: str) -> dict[int, frozenset[Event]]:
         facts = world.symbols.functions[fid].facts
         found: dict[int, set[Event]] = defaultdict(set)
         for index, event in enumerate(facts.events):
