@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import TypeAlias
 
 from racelint.analysis.sharing import Sharing
 from racelint.link.call_sites import Event
@@ -10,6 +11,8 @@ from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
+
+Sites: TypeAlias = frozenset[Event]
 
 
 def root(world: World, obj: Obj) -> Obj:
@@ -32,13 +35,19 @@ class Freshness:
     def __init__(self, world: World, sharing: Sharing) -> None:
         self.world = world
         self.sharing = sharing
+        self._seen: dict[tuple[Obj, Sites], bool] = {}
+        self._given: dict[tuple[Obj, Sites], bool] = {}
 
-    def seen(self, obj: Obj, sites: Iterable[Event]) -> bool:
+    def seen(self, obj: Obj, sites: Sites) -> bool:
         """Whether what begins at these sites can see a fresh object."""
-        shared = self.world.heap.shared(obj)
-        return any(self.sharing.seen_from(site).shared(shared) for site in sites)
+        key = (obj, sites)
+        found = self._seen.get(key)
+        if found is None:
+            shared = self.world.heap.shared(obj)
+            found = self._seen[key] = any(self.sharing.seen_from(site).shared(shared) for site in sites)
+        return found
 
-    def given_away(self, obj: Obj, sites: Iterable[Event]) -> bool:
+    def given_away(self, obj: Obj, sites: Sites) -> bool:
         """Whether what began at these sites was given a part of a fresh object, and not the object it belongs to.
 
         What knows no object of the owner's class has the part from nowhere else.
@@ -46,12 +55,16 @@ class Freshness:
         owner = obj.owner
         if owner is None or owner.kind != "inst" or obj.kind != "ext":
             return False
-        part = self.world.heap.plain(obj)
-        return any(
-            part in seen.objects and owner.name not in seen.classes for seen in map(self.sharing.seen_from, sites)
-        )
+        key = (obj, sites)
+        found = self._given.get(key)
+        if found is None:
+            part = self.world.heap.plain(obj)
+            found = self._given[key] = any(
+                part in seen.objects and owner.name not in seen.classes for seen in map(self.sharing.seen_from, sites)
+            )
+        return found
 
-    def params(self, evaluator: Evaluator, sites: Iterable[Event]) -> set[Obj]:
+    def params(self, evaluator: Evaluator, sites: Sites) -> set[Obj]:
         """Fresh objects a function was given, once something was started that can see them."""
         return {
             root(self.world, obj)

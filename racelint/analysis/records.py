@@ -74,7 +74,7 @@ class Records(Watch):
             if not walker.sharing.shared(base):
                 return
         start = state.entry.target.name if group.application else ""
-        locks = tuple(lock for lock, _ in held)
+        locks = tuple([lock for lock, _ in held]) if held else ()
         # Closures that use a key of their own are told apart.
         captured = touch.key >= 0 and isinstance(world.symbols.functions[touch.fid].facts.nodes[touch.key], f.Captured)
         closure = state.bindings if captured else ()

@@ -112,6 +112,7 @@ class Sharing(Reach):
         self.world = world
         self.starts: dict[Event, list[EntryPoint]] = defaultdict(list)
         self._seen: dict[Event, Reach] = {}
+        self._reached: dict[tuple[Obj, ...], Reach] = {}
         roots: list[Obj] = []
         for cell, objs in world.cells.items():
             if cell[0] in ("g", "k"):
@@ -132,8 +133,10 @@ class Sharing(Reach):
         """What the entry points that begin at ``site`` can see of their own (globals aside); cached."""
         found = self._seen.get(site)
         if found is None:
-            roots = [obj for entry in self.starts[site] for obj in self._entry_roots(entry)]
-            found = self._seen[site] = Reach(self.world, self.holders, roots)
+            roots = tuple(dict.fromkeys(obj for entry in self.starts[site] for obj in self._entry_roots(entry)))
+            if roots not in self._reached:
+                self._reached[roots] = Reach(self.world, self.holders, roots)
+            found = self._seen[site] = self._reached[roots]
         return found
 
     def beside(self, entry: EntryPoint) -> Reach:

@@ -454,7 +454,7 @@ class Walker:
         """What is handed to something that begins."""
         event = step.event
         callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
-        begun = self.freshness.params(evaluator, (step.site,))
+        begun = self.freshness.params(evaluator, frozenset((step.site,)))
         if isinstance(event, f.Call):
             for callee in callees:
                 begun |= self.freshness.handed(evaluator, event, callee)
