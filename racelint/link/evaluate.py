@@ -50,7 +50,8 @@ class Evaluator(Annotations, CallResults):
         self.on_read = on_read
         self.returns = returns
         self._memo: dict[int, Objs] = {}
-        self._active: set[int] = set()
+        # Nodes that are being evaluated, the innermost last.
+        self.active: dict[int, None] = {}
         self.depth = 0
         # Nodes whose truth is known here for another reason than their operands.
         self.truths: Mapping[int, bool] = {}
@@ -87,11 +88,11 @@ class Evaluator(Annotations, CallResults):
         found = self._memo.get(index)
         if found is not None:
             return found
-        if index in self._active:
+        if index in self.active:
             return EMPTY
-        self._active.add(index)
+        self.active[index] = None
         found = self._eval(index)
-        self._active.discard(index)
+        del self.active[index]
         self._memo[index] = found
         return found
 

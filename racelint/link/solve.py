@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from racelint.link import classes as hierarchy
+from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
@@ -35,12 +36,19 @@ class Solver:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.readers: dict[Cell, dict[str, None]] = {}
+        # Functions with the nodes and parts of them (see ``again``) that have read a cell.
+        self.readers: dict[Cell, dict[str, int]] = {}
+        # Nodes and parts of functions that have read what has grown since.
+        self.grown: dict[str, int] = {}
+        self.parts: dict[str, Parts] = {}
         self.queue: deque[str] = deque()
         self.queued: set[str] = set()
         self.visits: dict[str, int] = {}
         self.chains: dict[str, dict[int, Objs]] = {}
+        # What is being looked at: a function, its nodes, and which part of it.
         self.current = ""
+        self.looking: Evaluator | None = None
+        self.part = 0
         # Classes that the annotation of a parameter lets in; None: no limit.
         self.admits: dict[Cell, frozenset[str] | None] = {}
 
@@ -112,7 +120,10 @@ class Solver:
         return Evaluator(self.world, info, on_read=self._read)
 
     def _read(self, cell: Cell) -> None:
-        self.readers.setdefault(cell, {})[self.current] = None
+        readers = self.readers.setdefault(cell, {})
+        active = self.looking.active if self.looking is not None else None
+        reader = 1 << next(reversed(active)) if active else self.part
+        readers[self.current] = readers.get(self.current, 0) | reader
 
     def _enqueue(self, fid: str) -> None:
         if fid not in self.queued and self.visits.get(fid, 0) < VISIT_LIMIT:
@@ -148,8 +159,13 @@ class Solver:
             if obj not in stored and len(stored) < CELL_LIMIT:
                 stored[obj] = None
         if len(stored) != before:
-            for fid in self.readers.get(cell, ()):
-                self._enqueue(fid)
+            self._look_again(cell)
+
+    def _look_again(self, cell: Cell) -> None:
+        """Come back to those who have read a cell."""
+        for fid, reader in self.readers.get(cell, {}).items():
+            self.grown[fid] = self.grown.get(fid, 0) | reader
+            self._enqueue(fid)
 
     def _drain(self) -> None:
         while self.queue:
@@ -162,36 +178,60 @@ class Solver:
     # -- one function -------------------------------------------------------------------------------------------------
 
     def _visit(self, info: FunctionInfo) -> None:
-        evaluator = self._evaluator(info)
-        self._defaults(info)
         facts = info.facts
+        parts = self.parts.get(info.id)
+        if parts is None:
+            parts = self.parts[info.id] = Parts(facts)
+        everything = self.visits[info.id] == 1
+        grown = self.grown.pop(info.id, 0)
+        evaluator = self.looking = self._evaluator(info)
+        passed = 0
+
+        def concerned(part: int, looks: int) -> bool:
+            """Whether a part has to be looked at (again): what has been evaluated already stays as it was."""
+            nonlocal passed
+            self.part = parts.bit(part)
+            found = everything or looks & (grown | (self.grown.get(info.id, 0) & ~passed))
+            passed |= looks
+            return bool(found)
+
+        if concerned(parts.defaults, parts.bit(parts.defaults)):
+            self._defaults(info)
         for index, event in enumerate(facts.events):
-            if isinstance(event, f.Access):
-                if event.kind == "store":
-                    self._store(evaluator, event)
-                elif event.kind == "set":
-                    value = evaluator.eval(event.value)
-                    if value:
-                        key = evaluator.key(event.key)
-                        for obj in tuple(evaluator.eval(event.target)):
-                            self._put(obj, value, key)
-                elif event.kind == "grow":
-                    value = evaluator.elements_of(evaluator.eval(event.value))
-                    for obj in tuple(evaluator.eval(event.target)):
-                        self._put(obj, value)
-            elif isinstance(event, f.Call):
-                self._call(evaluator, event, index)
-            elif isinstance(event, f.Return):
-                self._add(("r", info.id), evaluator.eval(event.value))
-            elif isinstance(event, f.Yield):
-                value = evaluator.eval(event.value)
-                self._add(("y", info.id), evaluator.elements_of(value) if event.delegated else value)
-        for name, nodes in facts.exports:
-            for node in nodes:
-                self._add(("x", info.id, name), evaluator.eval(node))
-        for index, made in enumerate(facts.nodes):
-            if isinstance(made, f.New) and made.items:
+            if concerned(index, parts.looks[index]):
+                self._event(evaluator, event, index)
+        if concerned(parts.exports, parts.looks[parts.exports]):
+            for name, nodes in facts.exports:
+                for node in nodes:
+                    self._add(("x", info.id, name), evaluator.eval(node))
+        for index, looks in parts.displays.items():
+            if concerned(parts.shown, looks):
+                made = facts.nodes[index]
+                assert isinstance(made, f.New)
                 self._display(evaluator, index, made)
+        self.looking = None
+
+    def _event(self, evaluator: Evaluator, event: f.Event, index: int) -> None:
+        if isinstance(event, f.Access):
+            if event.kind == "store":
+                self._store(evaluator, event)
+            elif event.kind == "set":
+                value = evaluator.eval(event.value)
+                if value:
+                    key = evaluator.key(event.key)
+                    for obj in tuple(evaluator.eval(event.target)):
+                        self._put(obj, value, key)
+            elif event.kind == "grow":
+                value = evaluator.elements_of(evaluator.eval(event.value))
+                for obj in tuple(evaluator.eval(event.target)):
+                    self._put(obj, value)
+        elif isinstance(event, f.Call):
+            self._call(evaluator, event, index)
+        elif isinstance(event, f.Return):
+            self._add(("r", evaluator.info.id), evaluator.eval(event.value))
+        elif isinstance(event, f.Yield):
+            value = evaluator.eval(event.value)
+            self._add(("y", evaluator.info.id), evaluator.elements_of(value) if event.delegated else value)
 
     def _display(self, evaluator: Evaluator, index: int, node: f.New) -> None:
         heap = self.world.heap
@@ -539,8 +579,7 @@ class Solver:
         outcome = chain[max(chain)]
         if outcome != plain and world.get(("d", fid)) != outcome:
             world.cells["d", fid] = dict(outcome)
-            for reader in self.readers.get(("d", fid), ()):
-                self._enqueue(reader)
+            self._look_again(("d", fid))
 
     def _wrapped(self, evaluator: Evaluator, call: f.Call, decorator: Obj, current: Objs, fid: str) -> Objs:
         world = self.world
