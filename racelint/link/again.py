@@ -54,7 +54,7 @@ class Parts:
     """The parts of a function: the number of an event, or one of the three that follow.
 
     ``looks``: what each part looks at, and itself, as bits; those of nodes come first. ``displays``: the same for each
-    display with items.
+    display with items. ``hands_over``: the same for what a call hands to each of its callees.
     """
 
     def __init__(self, facts: f.Function) -> None:
@@ -80,9 +80,13 @@ class Parts:
         together = sum_of(look for look in (*self.looks, *self.displays.values()) if look & cyclic)
         self.looks = [look | together if look & cyclic else look for look in self.looks]
         self.displays = {index: look | together if look & cyclic else look for index, look in self.displays.items()}
+        self.hands_over: dict[int, int] = {}
         for index, event in enumerate(facts.events):
-            if isinstance(event, f.Call) and event.decorates:
-                self.looks[index] = -1  # it depends on the decorators below it as well
+            if isinstance(event, f.Call):
+                given = seen(*event.args, *(value for _, value in event.kwargs)) | self.bit(index)
+                self.hands_over[index] = given | together if given & cyclic else given
+                if event.decorates:
+                    self.looks[index] = -1  # it depends on the decorators below it as well
 
     def bit(self, part: int) -> int:
         """The bit of a part."""

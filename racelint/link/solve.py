@@ -49,6 +49,9 @@ class Solver:
         self.current = ""
         self.looking: Evaluator | None = None
         self.part = 0
+        # What of the function has to be evaluated anew.
+        self.anew = -1
+        self.handed_over = False
         # Classes that the annotation of a parameter lets in; None: no limit.
         self.admits: dict[Cell, frozenset[str] | None] = {}
 
@@ -191,9 +194,9 @@ class Solver:
             """Whether a part has to be looked at (again): what has been evaluated already stays as it was."""
             nonlocal passed
             self.part = parts.bit(part)
-            found = everything or looks & (grown | (self.grown.get(info.id, 0) & ~passed))
+            self.anew = -1 if everything else grown | (self.grown.get(info.id, 0) & ~passed)
             passed |= looks
-            return bool(found)
+            return bool(looks & self.anew)
 
         if concerned(parts.defaults, parts.bit(parts.defaults)):
             self._defaults(info)
@@ -321,12 +324,17 @@ class Solver:
         world = self.world
         info = evaluator.info
         callees = evaluator.eval(call.func)
+        known = world.callees.get((info.id, index), ())
         world.callees[info.id, index] = tuple(callees)
         if call.decorates:
             self._decorate(evaluator, call, index, f"{info.module}:{call.decorates}", callees)
             return
+        self.handed_over = False
+        # Callees have been handed these very arguments before, but for those who are new.
+        done = frozenset() if self.anew & self.parts[info.id].hands_over[index] else frozenset(known)
         for callee in callees:
-            self._invoke(evaluator, call, index, callee, ())
+            if callee not in done:
+                self._invoke(evaluator, call, index, callee, ())
 
     def _invoke(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]) -> None:
         """Let the arguments of a call flow into one callee; ``bound`` are arguments a partial already holds."""
@@ -501,7 +509,10 @@ class Solver:
 
     def _handed_over(self, evaluator: Evaluator, call: f.Call) -> None:
         """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
-        ``submit(f, x)``, ``call_later(1, f, x)``."""
+        ``submit(f, x)``, ``call_later(1, f, x)``. It makes no difference which of its callees is meant."""
+        if self.handed_over:
+            return
+        self.handed_over = True
         packed = next((value for name, value in call.kwargs if name == "args"), -1)
         for position, node in enumerate(
             (*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))
