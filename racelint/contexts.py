@@ -24,6 +24,7 @@ from racelint.model import facts as f
 SELF_SITE = "<self>"
 # Functions that hand a coroutine on to one another before a library is given it.
 MAX_WRAPPERS = 3
+SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class EntryPoint:
     run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
+    ``confidence``: ``low`` where one call may begin it in different contexts.
     ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
     """
 
@@ -119,12 +121,17 @@ class Discovery:
 
     def _call(self, fid: str, index: int, call: f.Call, callees: Iterable[Obj]) -> None:
         world = self.world
-        matched = False
+        matched = [
+            (row, name, receiver)
+            for callee in callees
+            for name, receiver in self.called_names(callee)
+            for row in self.rows["call"].all(name)
+        ]
+        # Of what may be one of several types (``Future | concurrent.futures.Future``) the context is not known.
+        confidence = "high" if len({row.context for row, _, _ in matched}) < SEVERAL else "low"
+        for row, name, receiver in matched:
+            self._call_entry(fid, index, call, row, name, receiver, confidence)
         for callee in callees:
-            for name, receiver in self.called_names(callee):
-                for row in self.rows["call"].all(name):
-                    matched = True
-                    self._call_entry(fid, index, call, row, name, receiver)
             if callee.kind == "symbol":
                 self._reconcilers(fid, index, call, callee.name)
         node = world.symbols.functions[fid].facts.nodes[call.func]

@@ -117,22 +117,24 @@ class Collisions:
         self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]
     ) -> tuple[Reached, str] | None:
         best: tuple[Reached, str] | None = None
-        least = (0, False)
+        least = (True, 0, False)
         for other in candidates:
-            if best is not None and (other.state.doubt, False) >= least:
+            if best is not None and (False, other.state.doubt, False) >= least:
                 break
             if not self.overlap.same_object(side, other):
                 continue
             # The surest first, of those one from another entry point.
-            rank = (other.state.doubt + self.overlap.guess(side, other), other.state.entry is side.state.entry)
-            if best is not None and rank >= least:
+            doubt, again = other.state.doubt + self.overlap.guess(side, other), other.state.entry is side.state.entry
+            if best is not None and (False, doubt, again) >= least:
                 continue
             why = self.overlap.why(side, other)
             if why is None or self.guards.common(locks, other.locks, side) or serialised(self.flows, side, other):
                 continue
             if self.overlap.apart(side, other):
                 continue
-            best, least = (other, why), rank
+            rank = (not self.overlap.rooted(side, other), doubt, again)
+            if best is None or rank < least:
+                best, least = (other, why), rank
         return best
 
     def _made_once(self, place: Cell) -> bool:

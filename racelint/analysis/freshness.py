@@ -73,6 +73,17 @@ class Freshness:
             if obj.fresh and obj.kind == "inst" and self.seen(obj, sites)
         }
 
+    def made(self, evaluator: Evaluator, before: int, sites: Sites) -> set[Obj]:
+        """What a function has made itself before an event at which something is started that can see it."""
+        facts = evaluator.info.facts
+        nodes = [
+            node
+            for node, value in enumerate(facts.nodes)
+            if isinstance(value, f.New) or (isinstance(value, f.Result) and value.event < before)
+        ]
+        objs = {obj for node in nodes for obj in evaluator.eval(node) if obj.fresh and obj.kind in ("inst", "ext")}
+        return {root(self.world, obj) for obj in objs if self.seen(obj, sites)}
+
     def handed(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> set[Obj]:
         """Fresh objects that a call which starts something was given, was called on, or made."""
         objs = dict(evaluator.eval(call.result))

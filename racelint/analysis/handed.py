@@ -79,7 +79,7 @@ class Handed:
         info = self.world.symbols.functions[begin[0]]
         call = info.facts.events[begin[1]]
         evaluator = Evaluator(self.world, info)
-        for node in _arguments(info.facts, call, coroutines=coroutines) if isinstance(call, f.Call) else ():
+        for node in passed_on(info.facts, call, coroutines=coroutines) if isinstance(call, f.Call) else ():
             yield from evaluator.eval(node)
 
     def _is_given(self, entry: EntryPoint, obj: Obj) -> bool:
@@ -100,7 +100,7 @@ class Handed:
         evaluator = Evaluator(self.world, info)
         passed = [
             node
-            for node in _arguments(info.facts, call, coroutines=coroutines)
+            for node in passed_on(info.facts, call, coroutines=coroutines)
             if any(self.world.heap.plain(found) is obj for found in evaluator.eval(node))
         ]
         return bool(passed) and all(self._changes(fid, call, node, 0) for node in passed)
@@ -155,7 +155,7 @@ class Handed:
         return self.world.heap.plain(obj) not in self.sharing.beside(entry).objects
 
 
-def _arguments(facts: f.Function, call: f.Call, *, coroutines: bool) -> Iterator[int]:
+def passed_on(facts: f.Function, call: f.Call, *, coroutines: bool) -> Iterator[int]:
     """The nodes that a start passes on: its arguments, those in a tuple of them, those of the coroutine it is given."""
     for node in (*call.args, *(value for _, value in call.kwargs)):
         yield node

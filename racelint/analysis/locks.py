@@ -22,7 +22,8 @@ class Lock:
     ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks, ``key``: its key
     there, when that is a literal. ``threads``: it excludes threads (an asyncio lock does not). ``tasks``: it excludes
     other tasks of its loop (an RLock does not: they run in one thread). What excludes neither is told by ``why``.
-    ``unasked``: a library holds it, of its own accord. ``assumed``: known as a lock by its name only.
+    ``unasked``: a library holds it, of its own accord. ``assumed``: known as a lock by its name only. ``mixin``: the
+    slot as a base class sees it that uses the lock and leaves it to its subclasses to make one.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Lock:
     why: str = ""
     key: str = ""
     unasked: bool = False
+    mixin: Cell | None = None
 
     @property
     def futile(self) -> bool:
@@ -60,7 +62,7 @@ def same_lock(a: Lock, b: Lock) -> bool:
     """Whether two regions exclude each other: the same lock object, and not both as readers."""
     if a.reading and b.reading:
         return False
-    if a is b or (a.slot is not None and a.slot == b.slot):
+    if a is b or (a.slot is not None and a.slot == b.slot) or (a.mixin is not None and a.mixin == b.mixin):
         return True
     for x in a.objs:
         for y in b.objs:
@@ -164,6 +166,7 @@ class Locks:
                 reentrant=bool(rows) and all(row.reentrant for row in rows),
                 tasks=not rows or any(row.tasks or not row.reentrant for row in rows),
                 key=key.text if isinstance(key, f.Const) else "",
+                mixin=self._mixin(slot),
             )
         if futile is not None:
             return futile
@@ -171,8 +174,17 @@ class Locks:
             return None
         last = name.rpartition(".")[2].lower()
         if slot is not None and any(word in last for word in LOCK_WORDS) and "unlock" not in last:
-            return Lock(name, tuple(obj for obj in objs if obj.kind == "opaque"), slot, base, keyed=keyed, assumed=True)
+            known = tuple(obj for obj in objs if obj.kind == "opaque")
+            return Lock(name, known, slot, base, keyed=keyed, assumed=True, mixin=self._mixin(slot))
         return None
+
+    def _mixin(self, slot: Cell | None) -> Cell | None:
+        """The slot of an attribute in the topmost base class whose methods use it."""
+        if slot is None or slot[0] != "a":
+            return None
+        family = self.world.class_of(str(slot[1])).mro
+        users = [cid for cid in family if slot[2] in self.world.class_of(cid).used_attrs]
+        return ("a", users[-1], slot[2]) if users else None
 
     # -- locks known by a name, an instance or a reason that they are none ---------------------------------------------
 

@@ -173,7 +173,7 @@ class Provenance:
             case f.Item(base, _) | f.Elem(base) | f.Part(base, _):
                 return self._part(frame, base, depth)
             case _:
-                return None if self._evaluator(frame.fid).eval(node) else NOWHERE
+                return None if self.evaluator(frame.fid).eval(node) else NOWHERE
 
     def _part(self, frame: Frame, base: int, depth: int) -> Origins:
         """What is in a container was made with it, unless it was somewhere else before: that is asked in the end."""
@@ -206,7 +206,7 @@ class Provenance:
         """What something outside of the program returns: what it makes, takes out of a container, or has called."""
         call = self._facts(frame.fid).events[event]
         assert isinstance(call, f.Call)
-        evaluator = self._evaluator(frame.fid)
+        evaluator = self.evaluator(frame.fid)
         made = frozenset((Origin(frame.fid, event, True),))
         result = evaluator.eval(call.result)
         if self._allocates(frame.fid, event) or (result and all(obj.site == (frame.fid, event) for obj in result)):
@@ -266,7 +266,7 @@ class Provenance:
 
     def _kept(self, frame: Frame, base: int, name: str, depth: int) -> Origins:
         """What an attribute holds: everything that is stored in it anywhere."""
-        evaluator = self._evaluator(frame.fid)
+        evaluator = self.evaluator(frame.fid)
         cells: set[Cell] = set()
         for obj in evaluator.eval(base):
             if obj.kind != "inst":
@@ -283,7 +283,7 @@ class Provenance:
             for fid, owner, value in self._stores[name]
             if any(
                 obj.kind == "inst" and self.world.own_slot(obj.name, name) == cell
-                for obj in self._evaluator(fid).eval(owner)
+                for obj in self.evaluator(fid).eval(owner)
             )
         ]
         found = self._all(values, depth)
@@ -348,7 +348,8 @@ class Provenance:
     def _facts(self, fid: str) -> f.Function:
         return self.world.symbols.functions[fid].facts
 
-    def _evaluator(self, fid: str) -> Evaluator:
+    def evaluator(self, fid: str) -> Evaluator:
+        """A (cached) evaluator of a function without particular arguments."""
         found = self._evaluators.get(fid)
         if found is None:
             found = self._evaluators[fid] = Evaluator(self.world, self.world.symbols.functions[fid])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from racelint.analysis.anchors import Anchors
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
 from racelint.analysis.origins import Provenance
 from racelint.analysis.parts import Parts
+from racelint.analysis.receivers import Receivers
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
@@ -46,6 +48,9 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
+        self.receivers = Receivers(world)
+        entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
+        self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -266,8 +271,13 @@ class Overlap:
         """Whether two accesses meet only if users call what they are not seen to call from several threads.
 
         A lock that a class owns says so of all its public functions alike; and what the project calls itself is perhaps
-        called by nobody else. A class that starts a thread leaves no such doubt about what only others can call.
+        called by nobody else. A class that starts a thread leaves no such doubt about what only others can call. What
+        only a public function starts, in one place, meets itself when users call that again while it runs. And of some
+        entry points the context is not known.
         """
+        first, second = a.state.entry, b.state.entry
+        if "low" in (first.confidence, second.confidence) or (first is second and self._begun_by_users(first)):
+            return True
         for api, other in ((a, b), (b, a)):
             if not api.group.api or api.group.api == LIBRARY:
                 continue
@@ -277,6 +287,15 @@ class Overlap:
             if self.callers.get(api.state.entry.target.name):
                 return True
         return False
+
+    def _begun_by_users(self, entry: EntryPoint) -> bool:
+        """Whether an entry point that does not overlap itself otherwise is begun by public functions only."""
+        hosts = [self.groups[index] for site in entry.begins for index in self.sites.get(site, ())]
+        return not entry.self_overlap and bool(hosts) and all(group.api for group in hosts)
+
+    def rooted(self, a: Reached, b: Reached) -> bool:
+        """Whether something says that two accesses are to one object, more than that one line makes both."""
+        return self.anchors.shared(a, b)
 
     def _makers(self, obj: Obj | None) -> int:
         """How many calls may have made an object whose origin is unknown; 0 when it is known."""
@@ -290,8 +309,8 @@ class Overlap:
         return self.made.get(cid, 0)
 
     def apart(self, a: Reached, b: Reached) -> bool:
-        """Whether two accesses are to objects that different calls have made, or to parts of different receivers."""
-        return self.provenance.apart(a, b) or self.parts.apart(a, b)
+        """Whether two accesses are to objects of different classes, made by different calls, or of other receivers."""
+        return self.receivers.apart(a, b) or self.provenance.apart(a, b) or self.parts.apart(a, b)
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""

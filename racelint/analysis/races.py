@@ -62,8 +62,7 @@ class Race:
 
     ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
     ``mild``: a single read of a slot, which sees what was there before a change or after it, and of which nothing is
-    looked into. ``supposed``: see
-    ``Overlap.supposed``.
+    looked into. ``supposed`` and ``rooted``: see ``Overlap``.
     """
 
     pattern: Pattern
@@ -80,6 +79,7 @@ class Race:
     guess: int = 0
     gap: int = 0
     supposed: bool = False
+    rooted: bool = True
 
     @property
     def doubt(self) -> int:
@@ -136,7 +136,13 @@ class Races:
             changes = [access for access in race.reached if access.touch.effect in MUTATING]
             if not self.first_use.follows(changes):
                 a, b = race.first, race.second
-                yield replace(race, guess=self.overlap.guess(a, b), supposed=self.overlap.supposed(a, b))
+                guess, supposed = self.overlap.guess(a, b), self.overlap.supposed(a, b)
+                yield replace(
+                    race,
+                    guess=guess,
+                    supposed=supposed,
+                    rooted=race.pattern == "late-init" or self.overlap.rooted(a, b),
+                )
 
     # -- one place ----------------------------------------------------------------------------------------------------
 
@@ -193,9 +199,13 @@ class Races:
         for (fid, _, _), parts in by_state.items():
             for race in self._function_compounds(name, fid, parts, guard, settled):
                 key = (race.pattern, fid)
-                if key not in found or (race.severe and not found[key].severe):
+                if key not in found or self._weight(race) > self._weight(found[key]):
                     found[key] = race
         yield from found.values()
+
+    def _weight(self, race: Race) -> tuple[bool, bool]:
+        """Which of several ways to one race is shown."""
+        return race.severe, self.overlap.rooted(race.first, race.second)
 
     def _function_compounds(
         self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None, settled: set[tuple[str, int]]

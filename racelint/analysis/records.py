@@ -18,12 +18,24 @@ from racelint.model import facts as f
 
 # One access on more objects than this (under the same locks) teaches nothing new.
 BASES_PER_ACCESS = 4
+CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__"))
 
 
 def made_by(entry: EntryPoint, world: World) -> Obj | None:
     """The object that an entry point makes, when it is a constructor."""
     made = entry.target.owner
     return world.heap.plain(made) if made is not None and made.fresh else None
+
+
+def _being_made(world: World, made: Obj, state: State) -> bool:
+    """Whether a fresh object that a function was given comes from its constructor, which has not returned yet."""
+    inside: State | None = state
+    maker = ""
+    while inside is not None and any(
+        root(world, obj) is made for _, objs in inside.params for obj in objs if obj.fresh
+    ):
+        maker, inside = inside.fid, inside.parent
+    return bool(maker) and world.symbols.functions[maker].facts.name in CONSTRUCTORS
 
 
 class Records(Watch):
@@ -61,7 +73,7 @@ class Records(Watch):
             if base.fresh:
                 root_object = root(world, base)
                 if root_object in published:
-                    late = any(root(world, obj) is root_object for _, objs in state.params for obj in objs if obj.fresh)
+                    late = _being_made(world, root_object, state)
                     if late and group.api not in ("", LIBRARY) and root_object is made_by(state.entry, world):
                         return  # what users start on other instances has not been started on this one
                     touch = touch.on(world.heap.shared(base))

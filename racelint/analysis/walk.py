@@ -454,7 +454,8 @@ class Walker:
         """What is handed to something that begins."""
         event = step.event
         callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
-        begun = self.freshness.params(evaluator, frozenset((step.site,)))
+        site = frozenset((step.site,))
+        begun = self.freshness.params(evaluator, site) | self.freshness.made(evaluator, step.index, site)
         if isinstance(event, f.Call):
             for callee in callees:
                 begun |= self.freshness.handed(evaluator, event, callee)

@@ -73,6 +73,9 @@ def collect_attributes(symbols: Symbols) -> None:
         target_info = symbols.classes.get(function.cls)
         if target_info is None:
             continue
+        for node in function.facts.nodes:
+            if isinstance(node, f.Attr) and function.facts.nodes[node.base] == f.Param(first):
+                target_info.used_attrs.add(node.name)
         for event in function.facts.events:
             if isinstance(event, f.Access) and event.kind == "store":
                 node = function.facts.nodes[event.target]

@@ -145,11 +145,13 @@ class Solver:
             return objs
         if not admitted:
             return ()
-        return [
-            obj
-            for obj in objs
-            if obj.kind != "inst" or any(hierarchy.related(world.symbols, obj.name, cid) for cid in admitted)
-        ]
+        return [obj for obj in objs if self._fits(obj, admitted)]
+
+    def _fits(self, obj: Obj, admitted: frozenset[str]) -> bool:
+        """Whether an annotation with some classes lets an object in; it knows better what unknown functions return."""
+        if obj.kind == "inst":
+            return any(hierarchy.related(self.world.symbols, obj.name, cid) for cid in admitted)
+        return obj.kind != "ext" or not obj.name.rpartition(".")[2][:1].islower() or "." not in obj.name
 
     def _add(self, cell: Cell, objs: Iterable[Obj]) -> None:
         if cell[0] == "p" and objs:

@@ -44,7 +44,8 @@ def display_name(identifier: str) -> str:
 class ClassInfo:
     """A class: its linearised bases (ids of project classes, dotted names of external ones) and what it defines.
 
-    ``own_attrs``: attributes its methods assign on ``self``; ``class_attrs``: names bound in its body or on the class.
+    ``own_attrs``: attributes its methods assign on ``self``; ``used_attrs``: those that they name at all;
+    ``class_attrs``: names bound in its body or on the class.
     """
 
     id: str
@@ -54,6 +55,7 @@ class ClassInfo:
     external: tuple[str, ...] = ()
     methods: dict[str, str] = field(default_factory=dict)
     own_attrs: set[str] = field(default_factory=set)
+    used_attrs: set[str] = field(default_factory=set)
     class_attrs: set[str] = field(default_factory=set)
     factory_attrs: set[str] = field(default_factory=set)
     slots: bool = False

@@ -58,6 +58,8 @@ CONTEXT_WORDS = {
     "process": "process",
 }
 
+MANY = "nothing says that both sides have the same object: the line that makes it may make many"
+
 
 class Phrasing:
     """Builds findings from races of one program. ``sources``: the lines of each file by its display path."""
@@ -261,8 +263,8 @@ class Phrasing:
         advice: str,
         notes: Sequence[str] = (),
     ) -> Finding:
-        """The finished finding; an error is a warning where only supposed callers meet."""
-        if race.supposed and severity == "error":
+        """The finished finding; an error is a warning where only supposed callers meet, or on perhaps two objects."""
+        if severity == "error" and (race.supposed or not race.rooted):
             severity = "warning"
         info = self.function(race.first)
         check = info.facts.events[race.first.touch.event]
@@ -282,7 +284,15 @@ class Phrasing:
             why=race.why,
             consequence=consequence,
             help=advice,
-            notes=(*notes, *([f"instead of a lock: {instead}"] if instead else [])),
+            notes=(
+                *notes,
+                *([f"instead of a lock: {instead}"] if instead else []),
+                *(
+                    ["nothing says that both sides have the same object: one line may make many"]
+                    if not race.rooted
+                    else []
+                ),
+            ),
         )
 
     def breach(

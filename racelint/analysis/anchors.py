@@ -1,0 +1,293 @@
+"""What says that two accesses are to one object: it is made once, or both contexts have it from one owner.
+
+That a line makes the objects of both sides is not enough: it may make one for each request. An object is the same where
+the way to it begins, on both sides, at something there is one of (a variable of a module, what a function makes that
+runs once), or at one receiver: the thread that an instance has started and the methods that others call on it.
+Source: the roots of access paths in Blackshear et al., "RacerD" (OOPSLA 2018), 4.3.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from racelint.analysis.effects import touched
+from racelint.analysis.flow import declared
+from racelint.analysis.handed import passed_on
+from racelint.analysis.origins import Provenance
+from racelint.analysis.walk import Reached, State
+from racelint.contexts import EntryPoint
+from racelint.link.call_sites import CallSites, in_loop
+from racelint.link.calls import targets
+from racelint.link.classes import owner_of, related
+from racelint.link.objects import Obj
+from racelint.link.world import World
+from racelint.model import facts as f
+
+# Steps of a way from an access back to where it begins.
+FAR = 40
+# Callees of one call that are looked into for what they return.
+SOME = 3
+CACHING = frozenset(("functools.lru_cache", "functools.cache", "functools.cached_property", "cached_property"))
+# Where a way begins: ("once", "") at what there is one of, ("self", class) at the receiver of the entry point,
+# ("call", function) at a variable of a call. ("has", class): the way leads through an instance of the class.
+Anchor: TypeAlias = tuple[str, str]
+Found: TypeAlias = frozenset[Anchor]
+ONCE: Found = frozenset((("once", ""),))
+NOTHING: Found = frozenset()
+
+
+class Once:
+    """Knows which functions run once in the life of a program, and which objects there is one of."""
+
+    def __init__(self, world: World, sites: CallSites, entries: Iterable[EntryPoint]) -> None:
+        self.world = world
+        self.sites = sites
+        self.entries: dict[str, list[EntryPoint]] = defaultdict(list)
+        for entry in entries:
+            self.entries[entry.target.name].append(entry)
+        self._functions: dict[str, bool] = {}
+        # A framework has one of what it feeds.
+        self._fed = frozenset(world.heap.plain(obj) for feed in world.feeds for obj in feed.objs)
+
+    def function(self, fid: str) -> bool:
+        """Whether a function runs once, as far as is seen."""
+        found = self._functions.get(fid)
+        if found is None:
+            self._functions[fid] = False  # what calls itself runs again
+            found = self._functions[fid] = self._once(fid)
+        return found
+
+    def _once(self, fid: str) -> bool:
+        info = self.world.symbols.functions[fid]
+        if info.facts.kind != "function":
+            return True
+        if not CACHING.isdisjoint(self.world.decorators(fid)):
+            return True
+        entries = self.entries.get(fid, ())
+        # Calling a coroutine function runs nothing: the task made of it does.
+        calls = set() if entries and info.facts.is_async else set(self.sites.callers.get(fid, ()))
+        for entry in entries:
+            if entry.self_overlap or (entry.begins and not entry.once):
+                return False
+            calls |= entry.begins
+        if calls:
+            # Several programs of one project may each call it; who calls it twice makes it run twice.
+            return len({fid for fid, _ in calls}) == len(calls) <= SOME and all(self._call(*event) for event in calls)
+        return not info.is_method
+
+    def _call(self, fid: str, event: int) -> bool:
+        return not self._again(fid, event) and self.function(fid)
+
+    def _again(self, fid: str, event: int) -> bool:
+        """Whether a call is made in a loop, which its result does not end."""
+        facts = self.world.symbols.functions[fid].facts
+        call = facts.events[event]
+        if not in_loop(facts, call.block):
+            return False
+        return not any(
+            isinstance(other, f.Return) and isinstance(call, f.Call) and other.value == call.result
+            for other in facts.events[event + 1 :]
+        )
+
+    def object(self, obj: Obj) -> bool:
+        """Whether there is one such object."""
+        world, obj = self.world, obj.whole
+        if obj.kind in ("class", "module", "func"):
+            return True
+        if obj.fresh or obj.kind not in ("inst", "ext"):
+            return False
+        if obj in self._fed:
+            return True
+        if obj.kind == "inst":
+            info = world.class_of(obj.name)
+            if info.metaclass is not None or world.method(obj.name, "__new__") is not None:
+                return True
+        if obj.site is not None and obj.site[0] in world.symbols.functions:
+            made = world.made_by(obj)
+            return self._call(obj.site[0], obj.site[1]) if made is not None else self.function(obj.site[0])
+        if obj.kind == "inst" and obj.unknown:
+            made_at = set(self.sites.instantiated.get(obj.name, ()))
+            return len(made_at) == 1 and all(self._call(*event) for event in made_at)
+        return False
+
+
+class Anchors:
+    """Follows accesses back to where both contexts have the object from."""
+
+    def __init__(
+        self,
+        world: World,
+        provenance: Provenance,
+        sites: CallSites,
+        entries: Iterable[EntryPoint],
+    ) -> None:
+        self.world = world
+        self.evaluator = provenance.evaluator
+        self.sites = sites
+        self.once = Once(world, sites, entries)
+        self._found: dict[tuple[State, int], Found] = {}
+
+    def shared(self, a: Reached, b: Reached) -> bool:
+        """Whether something says that two accesses, which may be to one object, are."""
+        if a.touch.base is None or b.touch.base is None:
+            return True
+        first, second = self.of(a), self.of(b)
+        if first & second & ONCE or any(anchor[0] == "call" for anchor in first & second):
+            return True
+        if self._meet(self._own(a, first), _named(second, "has")) or self._meet(
+            self._own(b, second), _named(first, "has")
+        ):
+            return True
+        one = a.state.entry is b.state.entry and a.state.entry.distinct_self
+        return not one and self._meet(_named(first, "self"), _named(second, "self"))
+
+    def _own(self, access: Reached, found: Found) -> frozenset[str]:
+        """The classes on the way to an access of which an instance has started the context itself."""
+        if access.group.api:
+            return _named(found, "self")
+        owners = {owner_of(self.world.symbols, begin) for begin, _ in access.state.entry.begins}
+        classes = frozenset(owner for owner in owners if owner in self.world.symbols.classes)
+        return frozenset(cid for cid in _named(found, "has") if self._meet((cid,), classes))
+
+    def _meet(self, some: Iterable[str], others: Iterable[str]) -> bool:
+        return any(related(self.world.symbols, one, other) for one in some for other in others)
+
+    def of(self, access: Reached) -> Found:
+        """Where the way to what an access is to begins."""
+        key = (access.state, access.touch.event)
+        found = self._found.get(key)
+        if found is None:
+            base = access.touch.base
+            node = touched(self._facts(access.touch.fid), access.touch)
+            if base is not None and self.once.object(base):
+                found = ONCE
+            else:
+                found = self._way(access.state.fid, access.state, node, 0) if node >= 0 else NOTHING
+            if base is not None and base.whole.kind == "inst":
+                found |= {("has", base.whole.name)}
+            self._found[key] = found
+        return found
+
+    def _facts(self, fid: str) -> f.Function:
+        return self.world.symbols.functions[fid].facts
+
+    def _way(self, fid: str, state: State | None, node: int, steps: int) -> Found:
+        """Where the way to a value begins; ``state``: how the function was called, None when that is not known."""
+        if node < 0 or steps > FAR:
+            return NOTHING
+        facts = self._facts(fid)
+        value = facts.nodes[node]
+        match value:
+            case f.Global() | f.ClassVar() | f.Imported():
+                return ONCE
+            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base):
+                if self._single(fid, base):
+                    return ONCE | self._classes(fid, base)
+                return self._way(fid, state, base, steps + 1) | self._classes(fid, base)
+            case f.Awaited(base):
+                return self._way(fid, state, base, steps + 1)
+            case f.Phi(options) | f.Derived(options, "and" | "or"):
+                ways = [option for option in options if not declared(facts.nodes[option])]
+                return NOTHING.union(*(self._way(fid, state, option, steps + 1) for option in ways[:SOME]))
+            case f.Captured(owner, name):
+                return self._captured(f"{self.world.symbols.functions[fid].module}:{owner}", name)
+            case f.Result(event):
+                return self._result(fid, state, event, steps)
+            case f.Param(name):
+                return self._param(fid, state, name, steps)
+            case _:
+                return NOTHING
+
+    def _classes(self, fid: str, node: int) -> Found:
+        return frozenset(("has", obj.name) for obj in self.evaluator(fid).eval(node) if obj.kind == "inst")
+
+    def _single(self, fid: str, node: int) -> bool:
+        objs = self.evaluator(fid).eval(node)
+        return bool(objs) and all(self.once.object(obj) for obj in objs)
+
+    def _captured(self, owner: str, name: str) -> Found:
+        info = self.world.symbols.functions.get(owner)
+        if info is None:
+            return NOTHING
+        if info.is_method and info.cls is not None and info.facts.params and info.facts.params[0].name == name:
+            return frozenset((("self", info.cls),))
+        return ONCE if self.once.function(owner) else frozenset((("call", owner),))
+
+    def _result(self, fid: str, state: State | None, event: int, steps: int) -> Found:
+        facts = self._facts(fid)
+        call = facts.events[event]
+        assert isinstance(call, f.Call)
+        if self._single(fid, call.result):
+            return ONCE
+        func = facts.nodes[call.func]
+        if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
+            return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
+        found: set[Anchor] = set()
+        for callee in self.world.callees.get((fid, event), ())[:SOME]:
+            for target in targets(self.world, callee):
+                if callee.kind not in ("func", "bound"):
+                    continue
+                for value in self._returned(target.name):
+                    ways = self._way(target.name, None, value, steps + 1)
+                    if any(kind == "self" for kind, _ in ways) and isinstance(func, f.Attr):
+                        inner = frozenset(anchor for anchor in ways if anchor[0] in ("once", "has"))
+                        ways = inner | self._way(fid, state, func.base, steps + 1)
+                    found |= ways
+        return frozenset(found)
+
+    def _returned(self, fid: str) -> Iterator[int]:
+        for event in self._facts(fid).events:
+            if isinstance(event, f.Return) and event.value >= 0:
+                yield event.value
+
+    def _param(self, fid: str, state: State | None, name: str, steps: int) -> Found:
+        info = self.world.symbols.functions[fid]
+        me = info.is_method and bool(info.facts.params) and info.facts.params[0].name == name
+        if state is None:
+            return frozenset((("self", str(info.cls)),)) if me else NOTHING
+        if state.parent is not None:
+            given = self._argument(state, name, me)
+            return self._way(state.parent.fid, state.parent, given, steps + 1)
+        owner = state.entry.target.owner
+        if me and owner is not None and owner.kind == "inst":
+            return frozenset((("self", owner.name), ("has", owner.name)))
+        plain = self.world.heap.plain
+        held = {plain(obj) for param, objs in state.params if param == name for obj in objs}
+        found = {("has", obj.name) for obj in held if obj.kind == "inst"}
+        for begin, event in sorted(state.entry.begins):
+            call, evaluator = self._facts(begin).events[event], self.evaluator(begin)
+            if not isinstance(call, f.Call):
+                continue
+            for node in passed_on(self._facts(begin), call, coroutines=True):
+                if any(plain(obj) in held for obj in evaluator.eval(node)):
+                    found |= self._way(begin, None, node, steps + 1)
+                    if self._one_for_all(begin, call, node):
+                        found.add(("call", begin))
+        return frozenset(found)
+
+    def _one_for_all(self, fid: str, call: f.Call, node: int) -> bool:
+        """Whether a function makes an object once that it passes on to everything it starts at a call."""
+        facts = self._facts(fid)
+        value = facts.nodes[node]
+        if not isinstance(value, f.Result):
+            return isinstance(value, f.New) and not in_loop(facts, call.block)
+        made = facts.events[value.event]
+        return isinstance(made, f.Call) and not in_loop(facts, made.block)
+
+    def _argument(self, state: State, name: str, me: bool) -> int:
+        assert state.parent is not None
+        caller = self._facts(state.parent.fid)
+        call = caller.events[state.event]
+        if not isinstance(call, f.Call):
+            return call.target if me and isinstance(call, f.Access) else -1
+        given = self.sites.argument((state.parent.fid, state.event), state.fid, name)
+        if given >= 0 or not me:
+            return given
+        func = caller.nodes[call.func]
+        return func.base if isinstance(func, f.Attr) else call.func
+
+
+def _named(found: Found, kind: str) -> frozenset[str]:
+    return frozenset(name for what, name in found if what == kind)
