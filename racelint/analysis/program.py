@@ -31,7 +31,7 @@ from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
 from racelint.contexts import Discovery, EntryPoint
 from racelint.link.call_sites import Event, in_loop
-from racelint.link.calls import call_graph
+from racelint.link.calls import call_graph, led_to
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -439,7 +439,7 @@ class Analysis:
         functions = frozenset(entry.target.name for entry in entries)
         found = self._reach.get(functions)
         if found is None:
-            found = self._reach[functions] = functions.union(*map(self._ahead, functions))
+            found = self._reach[functions] = led_to(self._plain, functions)
         return found
 
     def _ahead(self, fid: str) -> frozenset[str]:

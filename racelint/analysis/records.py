@@ -102,7 +102,7 @@ class Records(Watch):
             if group.main and not started <= known.started:
                 # Show the way that comes after more has been started: that is the one that can meet it.
                 known.state = state
-            known.started |= started
+            known.started = walker.starts.union(known.started, started)
             if known.state.entry is not state.entry and (
                 known.other is None or module(known.other) == module(known.state) != module(state)
             ):

@@ -39,6 +39,7 @@ class Reach:
         self.world = world
         self.holders = holders
         self.objects: set[Obj] = set()
+        self._shared: dict[Obj, bool] = {}
         # Classes some instance of which is reached, and those of which any instance may be.
         self.classes: set[str] = set()
         self.anyone: set[str] = set()
@@ -90,6 +91,12 @@ class Reach:
 
     def shared(self, obj: Obj) -> bool:
         """Whether other contexts may see this object."""
+        found = self._shared.get(obj)
+        if found is None:
+            found = self._shared[obj] = self._is_shared(obj)
+        return found
+
+    def _is_shared(self, obj: Obj) -> bool:
         if obj.fresh or obj.promised:
             return False
         if obj.owner is not None:

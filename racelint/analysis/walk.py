@@ -250,10 +250,11 @@ class Walker:
         if len(state.held) > len(known[0].held):
             self.covered.append(state)
             return
-        started = frozenset().union(*(other.started for other in known))
+        # Each of them has all that those before it have started.
+        started = known[-1].started
         if self._adds_entry(state, known) or not state.started <= started:
             if len(known) < 3 * ENTRIES_PER_STATE:
-                state.started |= started
+                state.started = self.starts.union(started, state.started)
                 known.append(state)
                 self.queues[state.doubt].append(state)
 
@@ -395,9 +396,7 @@ class Walker:
         outer: Held = tuple((lock, -1) for lock in state.held)
         for step in body.steps():
             event = step.event
-            before = started
-            if step.around and not step.around <= started:
-                before = before | step.around
+            before = self.starts.union(started, step.around)
             locks = (*outer, *step.locks) if step.locks else outer
             for watch in self._hearing:
                 watch.event(self, evaluator, state, step, (*locks, *step.last), before)
@@ -431,8 +430,8 @@ class Walker:
                     started = started - step.ends
                 if step.gained is None:
                     self._gains(evaluator, step, event)
-                if step.gained:
-                    started = started | step.gained
+                assert step.gained is not None
+                started = self.starts.union(started, step.gained)
                 published.update(step.shown)
             elif isinstance(event, f.Return):
                 if self.group.kind in ("main", "any") and self._public(evaluator.info):
