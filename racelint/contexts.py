@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
+from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import CallSites, Event, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of
@@ -41,6 +42,7 @@ class EntryPoint:
     run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
+    ``perhaps``: it overlaps itself only if the function that begins it does.
     ``confidence``: ``low`` where one call may begin it in different contexts.
     ``feed``: no code of the project runs here; the framework changes this container (see ``analysis.fed``).
     """
@@ -61,6 +63,7 @@ class EntryPoint:
     before_all: bool = False
     executor: Obj | None = None
     confidence: str = "high"
+    perhaps: bool = False
     exact: bool = True
     once: bool = False
     kept: str = ""
@@ -304,6 +307,8 @@ class Discovery:
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
         if "call" in row.joins:
             ends.add((fid, index))
+        if begins == {(fid, index)}:
+            ends |= {(fid, at) for at in awaits(world, fid, index)}
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
         if executor is not None:
             executor = world.heap.plain(executor)
@@ -311,8 +316,9 @@ class Discovery:
                 ends |= set(self.sites.on(executor, method))
         repeated = any(
             in_loop(world.symbols.functions[where].facts, world.symbols.functions[where].facts.events[at].block)
+            and not over_beside(world.symbols.functions[where].facts, (where, at), ends)
             for where, at in begins
-        ) or (not handed and in_loop(info.facts, call.block))
+        ) or (not handed and in_loop(info.facts, call.block) and begins != {(fid, index)})
         own_receiver = target.kind == "bound" and self._is_self(fid, target)
         outer = any(self.sites.often(where) for where in ({where for where, _ in handed} or {fid})) or len(handed) > 1
         overlap = {
@@ -354,6 +360,7 @@ class Discovery:
                 before_all=row.before_all,
                 executor=executor,
                 confidence=confidence,
+                perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
                 once=once,
                 kept=kept,
                 server=row.server,
@@ -597,19 +604,28 @@ class Discovery:
         if known is None:
             self.found[key] = entry
             return
+        begins, ends = known.begins | entry.begins, known.ends | entry.ends
+        # Started at two places, it may run twice at once.
+        again = known.begins != entry.begins and bool(known.begins) and known.kind in ("thread", "pool")
+        again = again and not self._one_by_one(begins, ends)
         self.found[key] = replace(
             known,
-            # Started at two places, it may run twice at once.
-            self_overlap=known.self_overlap
-            or entry.self_overlap
-            or (known.begins != entry.begins and bool(known.begins) and known.kind in ("thread", "pool")),
-            begins=known.begins | entry.begins,
-            ends=known.ends | entry.ends,
+            self_overlap=known.self_overlap or entry.self_overlap or again,
+            begins=begins,
+            ends=ends,
+            perhaps=known.perhaps and entry.perhaps and not again,
             once=known.once and entry.once,
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
             kept=known.kept if known.kept == entry.kept else "",
             distinct_self=known.distinct_self and (entry.distinct_self or not known.kept),
+        )
+
+    def _one_by_one(self, begins: frozenset[Event], ends: frozenset[Event]) -> bool:
+        """Whether one function begins it at several places, and waits for its end after each."""
+        functions = self.world.symbols.functions
+        return len({fid for fid, _ in begins}) == 1 and all(
+            over_beside(functions[site[0]].facts, site, ends) for site in begins
         )
 
 

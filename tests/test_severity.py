@@ -29,45 +29,46 @@ def main():
 
 main()
 """
-# Each call of `first` and `second` makes a job; nothing says that two of them get the same one.
+# One thread has a job that is kept in `jobs`, the others have jobs that somebody gave them: perhaps other ones.
 SOME_JOBS = """
 import threading
 
-from flask import Flask
-
-from jobs import keep, pick
-
-app = Flask(__name__)
+from elsewhere import pick
 
 
 class Job:
     def __init__(self):
-        self.steps = 0
+        self.steps = {}
 
-    def step(self):
-        self.steps += len(input())
+    def look(self):
+        return [step for step in self.steps]
 
-
-def find(name) -> Job:
-    return pick(name)
-
-
-def make():
-    return keep(Job())
+    def mark(self, name):
+        self.steps[name] = True
 
 
-@app.route("/first")
-def first():
-    find("a").step()
+class Marker(threading.Thread):
+    def __init__(self, job: Job):
+        super().__init__()
+        self.job = job
+
+    def run(self):
+        self.job.mark(self.name)
 
 
-@app.route("/second")
-def second():
-    find("b").step()
+jobs = {}
+
+
+def look(name):
+    jobs.setdefault(name, Job()).look()
+
+
+def main():
+    for name in "ab":
+        threading.Thread(target=look, args=(name,)).start()
+        Marker(pick(name)).start()
 """
-REGISTRY = SOME_JOBS.replace("app = Flask(__name__)", "app = Flask(__name__)\njobs = {}").replace(
-    "return pick(name)", "return jobs.setdefault(name, Job())"
-)
+REGISTRY = SOME_JOBS.replace("pick(name)", "jobs[name]")
 OWN_THREAD = """
 import threading
 
@@ -135,6 +136,76 @@ async def listen(future):
 async def main(future):
     await asyncio.gather(listen(future), listen(future))
 """
+REQUESTS = """
+import contextvars
+import threading
+
+
+class Request:
+    def __init__(self):
+        self.seen = {}
+
+    def __iter__(self):
+        return iter([name for name in self.seen])
+
+
+request = contextvars.ContextVar("request")
+
+
+def handle(name):
+    request.set(Request())
+    request.get().seen[name] = True
+    print([one for one in request.get().seen])
+
+
+def main():
+    for name in "ab":
+        threading.Thread(target=handle, args=(name,)).start()
+"""
+LAZY = """
+import threading
+
+
+class Report:
+    def __init__(self):
+        self.lines = []
+
+    def add(self, line):
+        return (*self.lines, line)
+
+
+class Page:
+    def __init__(self):
+        self.report = None
+
+    def show(self):
+        if self.report is None:
+            self.report = Report()
+        return self.report.add("shown")
+
+
+def main():
+    page = Page()
+    for _ in range(2):
+        threading.Thread(target=page.show).start()
+"""
+LAZY_STATE = LAZY.replace("return (*self.lines, line)", "self.lines.append(line)")
+LATE = """
+import queue
+import threading
+
+
+class Writer:
+    def __init__(self):
+        self.lines = queue.Queue()
+        threading.Thread(target=self.write).start()
+        self.written = 0
+
+    def write(self):
+        while True:
+            print(self.written)
+"""
+LATE_MESSAGE = LATE.replace("print(self.written)", "print(self.lines.get(), self.written)")
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -145,6 +216,10 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(REGISTRY, "error", id="found in a container that there is one of"),
         pytest.param(OWN_THREAD, "error", id="an instance and the thread that it has started"),
         pytest.param(SOME_JOBS, "warning", id="made by one line, for each request"),
+        pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
+        pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
+        pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
+        pytest.param(LATE_MESSAGE, "warning", id="read once there is a message, which needs a finished object"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
         pytest.param(FUTURES, "warning", id="a callback that a pool calls, or the event loop"),
     ],
@@ -155,3 +230,8 @@ def test_severity(source: str, severity: str, tmp_path: Path) -> None:
     assert {finding.severity for finding in findings if finding.rule != "unguarded-write"} == {severity}, [
         (finding.message, finding.notes) for finding in findings
     ]
+
+
+def test_what_a_context_variable_holds_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(REQUESTS, encoding="utf-8")
+    assert not analyse(tmp_path, Settings()).findings

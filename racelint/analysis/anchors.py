@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 from racelint.analysis.effects import touched
@@ -36,6 +37,8 @@ Anchor: TypeAlias = tuple[str, str]
 Found: TypeAlias = frozenset[Anchor]
 ONCE: Found = frozenset((("once", ""),))
 NOTHING: Found = frozenset()
+# It comes out of what each thread (or task) has a value of its own in.
+CONFINED: Found = frozenset((("confined", ""),))
 
 
 class Once:
@@ -91,6 +94,12 @@ class Once:
             for other in facts.events[event + 1 :]
         )
 
+    def settled(self, entry: EntryPoint) -> EntryPoint:
+        """An entry point, which does not overlap itself when what begins it does not."""
+        if not entry.perhaps or not all(self.function(fid) for fid, _ in entry.begins):
+            return entry
+        return replace(entry, self_overlap=False, perhaps=False)
+
     def object(self, obj: Obj) -> bool:
         """Whether there is one such object."""
         world, obj = self.world, obj.whole
@@ -124,10 +133,17 @@ class Anchors:
         entries: Iterable[EntryPoint],
     ) -> None:
         self.world = world
+        self.provenance = provenance
         self.evaluator = provenance.evaluator
         self.sites = sites
         self.once = Once(world, sites, entries)
         self._found: dict[tuple[State, int], Found] = {}
+        self._attributes: dict[tuple[tuple[str, ...], str], bool] = {}
+        self._asked: list[tuple[tuple[str, ...], str]] = []
+
+    def confined(self, access: Reached) -> bool:
+        """Whether an access is to what its thread or task has for itself: ``current.get()`` of a context variable."""
+        return access.touch.base is not None and self.of(access) >= CONFINED
 
     def shared(self, a: Reached, b: Reached) -> bool:
         """Whether something says that two accesses, which may be to one object, are."""
@@ -183,9 +199,12 @@ class Anchors:
             case f.Global() | f.ClassVar() | f.Imported():
                 return ONCE
             case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base):
+                if self._confines(fid, base):
+                    return CONFINED
                 if self._single(fid, base):
                     return ONCE | self._classes(fid, base)
-                return self._way(fid, state, base, steps + 1) | self._classes(fid, base)
+                kept = self._kept(fid, base, value.name, steps) if isinstance(value, f.Attr) else NOTHING
+                return self._way(fid, state, base, steps + 1) | self._classes(fid, base) | kept
             case f.Awaited(base):
                 return self._way(fid, state, base, steps + 1)
             case f.Phi(options) | f.Derived(options, "and" | "or"):
@@ -199,6 +218,39 @@ class Anchors:
                 return self._param(fid, state, name, steps)
             case _:
                 return NOTHING
+
+    def _kept(self, fid: str, base: int, name: str, steps: int) -> Found:
+        """Whether whatever is stored in an attribute is something that there is one of."""
+        holders = {obj.name for obj in self.evaluator(fid).eval(base) if obj.kind == "inst"}
+        if not holders:
+            return NOTHING
+        key = (tuple(sorted(holders)), name)
+        if key in self._asked:
+            return NOTHING
+        if key not in self._attributes:
+            self._asked.append(key)
+            ways = [
+                self._way(where, None, value, steps + 1)
+                for where, owner, value in self.provenance.stores.get(name, ())
+                if self._holds(where, owner, holders) and not self._empty(where, value)
+            ]
+            self._asked.pop()
+            found = bool(ways) and all(way >= ONCE for way in ways)
+            if self._asked and not found:
+                return NOTHING  # perhaps only because it was asked on the way
+            self._attributes[key] = found
+        return ONCE if self._attributes[key] else NOTHING
+
+    def _holds(self, fid: str, node: int, holders: Iterable[str]) -> bool:
+        return self._meet((obj.name for obj in self.evaluator(fid).eval(node) if obj.kind == "inst"), holders)
+
+    def _empty(self, fid: str, node: int) -> bool:
+        return node >= 0 and isinstance(self._facts(fid).nodes[node], f.Const)
+
+    def _confines(self, fid: str, node: int) -> bool:
+        """Whether a value is a context variable, a ``threading.local`` or the like."""
+        objs = self.evaluator(fid).eval(node)
+        return bool(objs) and all(obj.kind == "ext" and self.world.confined.first(obj.name) for obj in objs)
 
     def _classes(self, fid: str, node: int) -> Found:
         return frozenset(("has", obj.name) for obj in self.evaluator(fid).eval(node) if obj.kind == "inst")
@@ -219,9 +271,11 @@ class Anchors:
         facts = self._facts(fid)
         call = facts.events[event]
         assert isinstance(call, f.Call)
+        func = facts.nodes[call.func]
+        if isinstance(func, f.Attr) and self._confines(fid, func.base):
+            return CONFINED
         if self._single(fid, call.result):
             return ONCE
-        func = facts.nodes[call.func]
         if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
@@ -232,7 +286,7 @@ class Anchors:
                 for value in self._returned(target.name):
                     ways = self._way(target.name, None, value, steps + 1)
                     if any(kind == "self" for kind, _ in ways) and isinstance(func, f.Attr):
-                        inner = frozenset(anchor for anchor in ways if anchor[0] in ("once", "has"))
+                        inner = frozenset(anchor for anchor in ways if anchor[0] not in ("self", "call"))
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
@@ -246,7 +300,7 @@ class Anchors:
         info = self.world.symbols.functions[fid]
         me = info.is_method and bool(info.facts.params) and info.facts.params[0].name == name
         if state is None:
-            return frozenset((("self", str(info.cls)),)) if me else NOTHING
+            return frozenset((("self", str(info.cls)),)) if me else self._handed(fid, name, steps)
         if state.parent is not None:
             given = self._argument(state, name, me)
             return self._way(state.parent.fid, state.parent, given, steps + 1)
@@ -266,6 +320,14 @@ class Anchors:
                     if self._one_for_all(begin, call, node):
                         found.add(("call", begin))
         return frozenset(found)
+
+    def _handed(self, fid: str, name: str, steps: int) -> Found:
+        """Whether all callers hand a function something that there is one of."""
+        given = list(self.sites.given(fid, name))
+        if not 0 < len(given) <= SOME:
+            return NOTHING
+        ways = [self._way(where, None, node, steps + 1) for (where, _), node in given]
+        return ONCE if all(way >= ONCE for way in ways) else NOTHING
 
     def _one_for_all(self, fid: str, call: f.Call, node: int) -> bool:
         """Whether a function makes an object once that it passes on to everything it starts at a call."""

@@ -22,12 +22,14 @@ class Harmless:
     """Answers for one access, or for a pair of them, whether a collision could do harm."""
 
     def __init__(self, world: World, flows: Flows, reached: Iterable[Reached]) -> None:
+        self.world = world
         self.flows = flows
         self.values = Values(world)
         self.frozen = Frozen(world, self.values, reached)
         self.order = Commute(world, flows)
         self._constant: dict[tuple[str, int], bool] = {}
         self._answer: dict[tuple[str, int], bool] = {}
+        self._asking: dict[str, bool] = {}
 
     def resets(self, access: Reached) -> bool:
         """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
@@ -61,6 +63,48 @@ class Harmless:
             return False
         done = _done_beside(flow, act)
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
+
+    def after_message(self, access: Reached) -> bool:
+        """Whether a queue is asked for something first, on the way to an access: who puts it there has been made."""
+        state, event = access.state, access.touch.event
+        while True:
+            calls = self.flows[state.fid].facts.events[:event]
+            if any(self._takes(state.fid, call) for call in calls if isinstance(call, f.Call)):
+                return True
+            if state.parent is None:
+                return False
+            state, event = state.parent, state.event
+
+    def _takes(self, fid: str, call: f.Call) -> bool:
+        """Whether a call takes something out of a queue, or is one of a function that does."""
+        func = self.flows[fid].facts.nodes[call.func]
+        objs = self.values.objects(fid, call.func)
+        if isinstance(func, f.Attr):
+            rows = [self.world.container_row(obj.owner.name) for obj in objs if obj.kind == "member" and obj.owner]
+            if any(row is not None and row.safe and row.methods.get(func.name) == "delete" for row in rows):
+                return True
+        return any(self._asks_queue(obj.name) for obj in objs if obj.kind in ("func", "bound"))
+
+    def _asks_queue(self, fid: str) -> bool:
+        if fid not in self._asking:
+            self._asking[fid] = False  # what calls itself asks no queue by that
+            calls = self.flows[fid].facts.events
+            self._asking[fid] = any(self._takes(fid, call) for call in calls if isinstance(call, f.Call))
+        return self._asking[fid]
+
+    def spare(self, act: Reached) -> bool:
+        """Whether the loser of a race for a slot has only worked in vain: what it stored has no state that is missed.
+
+        A constant claims something; of what a whole module or class has, and of an object of the project that changes
+        later on, there must be one.
+        """
+        touch = act.touch
+        if touch.content or touch.effect != "rebind" or touch.place[0] in ("g", "k"):
+            return False
+        if self.flows[touch.fid].is_constant(touch.value):
+            return False
+        objs = self.values.objects(touch.fid, touch.value)
+        return not any(obj.kind == "inst" and self.values.stateful(obj.name) for obj in objs)
 
     def same_either_way(self, check: Reached, act: Reached) -> bool:
         """A plain value, or data nobody changes, filled in on first use or read again: done twice it is done once.

@@ -280,7 +280,7 @@ class Provenance:
         (cell,) = cells
         values = [
             (Frame(fid, open=True), value)
-            for fid, owner, value in self._stores[name]
+            for fid, owner, value in self.stores[name]
             if any(
                 obj.kind == "inst" and self.world.own_slot(obj.name, name) == cell
                 for obj in self.evaluator(fid).eval(owner)
@@ -290,7 +290,7 @@ class Provenance:
         return found and frozenset(replace(origin, kept=True) for origin in found)
 
     @cached_property
-    def _stores(self) -> dict[str, list[tuple[str, int, int]]]:
+    def stores(self) -> dict[str, list[tuple[str, int, int]]]:
         """Attribute name -> (function, node of the object, node of the value) of every store."""
         found: defaultdict[str, list[tuple[str, int, int]]] = defaultdict(list)
         for fid, info in self.world.symbols.functions.items():

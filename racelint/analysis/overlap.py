@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from racelint.analysis.anchors import Anchors
@@ -15,6 +16,7 @@ from racelint.analysis.receivers import Receivers
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.link.awaited import over_beside
 from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
@@ -60,6 +62,8 @@ class Overlap:
         self.loops = loops
         self.provenance = provenance
         self.dedicated = dedicated
+        # For what an access is reached by: groups, and whether it is before all that they start.
+        self._starters: dict[tuple[int, int, frozenset[Event]], dict[int, bool]] = defaultdict(dict)
         # Main programs: functions that nobody calls and that start something.
         self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 
@@ -195,12 +199,20 @@ class Overlap:
 
     def before(self, a: Reached, entry: EntryPoint) -> bool:
         """Whether the access surely happens before the entry point can run, or after it has ended."""
-        return self._before(a, entry, set())
+        told = self._starters[a.group.index, id(a.state.entry), a.started]
+        seen: set[int] = set()
+        found = self._before(a, entry, told, seen)
+        if found:
+            told.update(dict.fromkeys(seen, True))
+        return found
 
-    def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
+    def _before(self, a: Reached, entry: EntryPoint, told: dict[int, bool], seen: set[int]) -> bool:
+        """The same without the groups ``seen``; ``told``: of which groups it is known whether it is before them."""
         if not entry.begins and not entry.serves:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
+        if self._over_before(a.state.entry, entry):
+            return True
         if a.group.self_overlap and not a.group.api:
             return False
         for site in entry.begins | entry.serves:
@@ -221,15 +233,37 @@ class Overlap:
                     if self._program(a):
                         continue
                     return False
-                if index in active:
-                    continue
+                # A circle of groups that start each other is begun by what is outside of it.
+                if index in seen or index in told:
+                    if told.get(index, True):
+                        continue
+                    return False
                 if starter.api:
                     if a.group.api or not a.group.main:
                         return False
                     continue
-                if not all(self._before(a, other, active | {index}) for other in starter.entries):
+                seen.add(index)
+                if not all(self._before(a, other, told, seen) for other in starter.entries):
+                    told[index] = False
                     return False
         return True
+
+    def _over_before(self, first: EntryPoint, entry: EntryPoint) -> bool:
+        """Whether one function begins both, and has waited for the end of the first one by then."""
+        if not first.begins or not entry.begins or (first.self_overlap and not first.perhaps):
+            return False
+        for fid, begin in first.begins:
+            for where, later in entry.begins:
+                if where != fid or not any(at == fid and begin < end < later for at, end in first.ends):
+                    return False
+        return True
+
+    def _over_at_once(self, entry: EntryPoint) -> bool:
+        """Whether whoever begins it waits for its end before going on."""
+        functions = self.symbols.functions
+        return bool(entry.begins) and all(
+            site in entry.ends or over_beside(functions[site[0]].facts, site, entry.ends) for site in entry.begins
+        )
 
     def _waited_for(self, a: Reached, site: Event) -> bool:
         """Whether a public function has waited for the end of what others began at a site."""
@@ -282,7 +316,8 @@ class Overlap:
             if not api.group.api or api.group.api == LIBRARY:
                 continue
             started = self.api_threads.get(api.group.api, frozenset())
-            if api.group is other.group or other.state.entry.target.name not in started:
+            task = other.state.entry
+            if api.group is other.group or task.target.name not in started or self._over_at_once(task):
                 return True
             if self.callers.get(api.state.entry.target.name):
                 return True
@@ -310,7 +345,13 @@ class Overlap:
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to objects of different classes, made by different calls, or of other receivers."""
-        return self.receivers.apart(a, b) or self.provenance.apart(a, b) or self.parts.apart(a, b)
+        return (
+            self.receivers.apart(a, b)
+            or self.anchors.confined(a)
+            or self.anchors.confined(b)
+            or self.provenance.apart(a, b)
+            or self.parts.apart(a, b)
+        )
 
     def same_object(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses to one place may be to the same object."""

@@ -11,6 +11,7 @@ import networkx as nx
 
 from racelint import polling, serving
 from racelint.analysis import fed, lock_decorators
+from racelint.analysis.anchors import Once
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
@@ -90,6 +91,8 @@ class Analysis:
         self.entries = serving.placed(entries, servers)
         self.feeding = serving.placed(fed.contexts(world), servers)
         self.waiting = frozenset(site for found in servers.values() for site in found.waiting)
+        once = Once(world, self.discovery.sites, self.entries)
+        self.entries = tuple(once.settled(entry) for entry in self.entries)
         self.background = frozenset(site for found in servers.values() for site in found.background)
         self.handed = frozenset(site for found in servers.values() for site in found.threads)
         self.locks = Locks(world)
@@ -278,7 +281,7 @@ class Analysis:
     @cached_property
     def starts(self) -> Starts:
         """What begins and ends where."""
-        return starts(self.graph, self.entries, self.background)
+        return starts(self.world, self.graph, self.entries, self.background)
 
     @cached_property
     def _mains(self) -> tuple[EntryPoint, ...]:

@@ -323,7 +323,7 @@ class Races:
             if not act.touch.content and act.touch.effect == "rebind" and act.locks and not check.locks:
                 pattern = "lazy-singleton"
             # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
-            severe = hit[0].state.entry.feed is None
+            severe = hit[0].state.entry.feed is None and not self.harmless.spare(act)
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
 
@@ -403,7 +403,8 @@ class Races:
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
-                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
+                severe = not self.harmless.after_message(hit[0])
+                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1], severe=severe)
         yield from found.values()
 
     def _set_before(self, access: Reached) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TypeAlias
 
 import networkx as nx
 
 from racelint.contexts import EntryPoint
+from racelint.link.awaited import over_beside
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.objects import Obj
@@ -28,19 +28,16 @@ class Starts:
 
     ``ends``: a call event that waits, to the begin events of what has ended then. ``executors``: the same for objects
     that wait when their ``with`` is left. ``reach``: a function to the begin events in it or in what it surely calls.
+    ``waited``: what is over when the call that begins it returns, or the block that this call stands in is left.
     """
 
     begins: frozenset[Event]
     ends: Mapping[Event, frozenset[Event]]
     executors: Mapping[Obj, frozenset[Event]]
     reach: Mapping[str, frozenset[Event]]
+    waited: frozenset[Event]
     _unions: dict[tuple[Sites, Sites], Sites] = field(default_factory=dict, repr=False, compare=False)
     _looping: dict[str, dict[int, frozenset[Event]]] = field(default_factory=dict, repr=False, compare=False)
-
-    @cached_property
-    def waited(self) -> frozenset[Event]:
-        """The calls that wait themselves for the end of what they begin: it is over when they return."""
-        return frozenset(site for site in self.begins if site in self.ends.get(site, frozenset()))
 
     def union(self, one: Sites, other: Sites) -> Sites:
         """Both together; a walk meets few such sets, and these over and over."""
@@ -82,7 +79,12 @@ class Starts:
         return {block: frozenset(sites) for block, sites in found.items()}
 
 
-def starts(graph: nx.MultiDiGraph[str], entries: Iterable[EntryPoint], background: frozenset[Event]) -> Starts:
+def starts(
+    world: World,
+    graph: nx.MultiDiGraph[str],
+    entries: Iterable[EntryPoint],
+    background: frozenset[Event],
+) -> Starts:
     """What the entry points of a program say about it. ``background``: calls that begin servers beside the caller."""
     begins = background
     ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
@@ -93,7 +95,18 @@ def starts(graph: nx.MultiDiGraph[str], entries: Iterable[EntryPoint], backgroun
             ends[site] |= entry.begins
         if entry.executor is not None:
             executors[entry.executor] |= entry.begins
-    return Starts(begins, dict(ends), dict(executors), _reach(graph, begins))
+    return Starts(begins, dict(ends), dict(executors), _reach(graph, begins), _waited(world, ends))
+
+
+def _waited(world: World, ends: Mapping[Event, frozenset[Event]]) -> frozenset[Event]:
+    ended: dict[Event, set[Event]] = defaultdict(set)
+    for end, sites in ends.items():
+        for site in sites:
+            ended[site].add(end)
+    functions = world.symbols.functions
+    return frozenset(
+        site for site, found in ended.items() if site in found or over_beside(functions[site[0]].facts, site, found)
+    )
 
 
 def around(facts: f.Function, block: int, loops: Mapping[int, frozenset[Event]]) -> frozenset[Event]:

@@ -142,7 +142,16 @@ class TaskRaces(Races):
         for race in (*self._compounds(name, tasks, None), *self._iterations(name, tasks)):
             if race.first.touch.fid not in done:
                 done.add(race.first.touch.fid)
-                yield replace(race, pattern=PATTERNS[race.pattern], gap=self._gap(race))
+                severe = race.severe and not self._overwrites(race)
+                yield replace(race, pattern=PATTERNS[race.pattern], gap=self._gap(race), severe=severe)
+
+    def _overwrites(self, race: Race) -> bool:
+        """Whether nothing worse happens than that the later of two tasks has the last word on an attribute.
+
+        Tasks that set one attribute after an await are mostly those of one owner, one after the other.
+        """
+        act = race.first if race.act is None else race.act
+        return act.touch.effect == "rebind" and not act.touch.content and not act.touch.aug
 
     def _gap(self, race: Race) -> int:
         """The line where the task of the first side gives way."""

@@ -16,6 +16,8 @@ from racelint.model import facts as f
 
 MAX_DEPTH = 5
 PLAIN_TYPES = (*PLAIN, "tuple", "frozenset")
+# Accesses that change what they are to.
+CHANGING = frozenset(("store", "set", "grow", "del", "unset"))
 # Operators whose result is one of their operands.
 CHOOSING = ("and", "or")
 COMPARING = frozenset(
@@ -35,6 +37,9 @@ COMPARING = frozenset(
 )
 
 
+MAKERS = frozenset(("__init__", "__new__", "__post_init__"))
+
+
 class Values:
     """Knows which nodes are plain values."""
 
@@ -47,6 +52,7 @@ class Values:
         self._holding = frozenset(str(cell[1]) for cell in world.cells if cell[0] == "a")
         self._evaluators: dict[str, Evaluator] = {}
         self._returns: dict[str, bool] = {}
+        self._changing: dict[str, bool] = {}
         self._stored: dict[str, dict[str, bool]] = {}
 
     def plain(self, fid: str, node: int, depth: int = 0) -> bool:
@@ -113,6 +119,18 @@ class Values:
             and self._named_plain(fid, facts.returns)
             and any(isinstance(e, f.Return) and flow.same_path(e.value, stored.target) for e in facts.events)
         )
+
+    def stateful(self, cid: str) -> bool:
+        """Whether instances of a class change after they have been made: their own methods assign attributes."""
+        if cid not in self._changing:
+            functions = self.world.symbols.functions
+            methods = [
+                functions[fid]
+                for parent in self.world.class_of(cid).mro
+                for fid in self.world.class_of(parent).methods.values()
+            ]
+            self._changing[cid] = any(_changes(info.facts) for info in methods if info.facts.name not in MAKERS)
+        return self._changing[cid]
 
     def objects(self, fid: str, node: int) -> Objs:
         """The objects a node of a function may be."""
@@ -211,3 +229,23 @@ class Values:
                 or (bool(given) and all(self.plain(fid, value, depth + 1) for value in given))
             )
         return self._returns[fid]
+
+
+def _changes(facts: f.Function) -> bool:
+    """Whether a method assigns attributes of its receiver, or changes what they hold."""
+    if not facts.params:
+        return False
+    me = f.Param(facts.params[0].name)
+    for event in facts.events:
+        target = -1
+        if isinstance(event, f.Access) and event.kind in CHANGING:
+            target = event.target
+        elif isinstance(event, f.Call) and not event.used:
+            target = event.func  # `self.items.append(x)`
+        node = facts.nodes[target] if target >= 0 else None
+        steps = 0
+        while isinstance(node, f.Attr | f.Item) and steps < MAX_DEPTH:
+            node, steps = facts.nodes[node.base], steps + 1
+        if node == me and steps > isinstance(event, f.Call):
+            return True
+    return False

@@ -252,6 +252,14 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Waiter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call whose result, once awaited, says that all tasks and futures it was given have ended."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
 class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
 
@@ -413,6 +421,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: list[Calls] = []
     hook: list[Hook] = []
     polled: list[Polled] = []
+    waiter: list[Waiter] = []
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []

@@ -60,6 +60,7 @@ class World:
         self.hooks = Matcher.of(tables.hook)
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
+        self.waiters = Matcher.of(tables.waiter)
         self.carriers = {name: row.name[0] for row in tables.carrier for name in (*row.name, *row.found)}
         self._carried = frozenset(name for row in tables.carrier for name in row.found)
         # Class attributes assigned through the class (`cls.x = ...`, `Config.x = ...`).

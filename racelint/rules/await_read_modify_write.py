@@ -30,7 +30,7 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         race,
         RULE.name,
         RULE.code,
-        RULE.severity,
+        RULE.severity if race.severe else "warning",
         message,
         first=phrasing.side(race.first, until=act, access="update", detail="read, await, written back"),
         second=phrasing.side(phrasing.other(race)),
