@@ -93,9 +93,17 @@ class Step:
     @property
     def idle(self) -> bool:
         """Whether it turned out to do nothing that a walk has to know."""
-        if self.needed or not isinstance(self.event, f.Access):
+        if self.needed or self.last or self.ends or self.gained or self.shown:
             return False
-        return not (self.touches or self.stores or self.callees)
+        match self.event:
+            case f.Access():
+                return not (self.touches or self.stores or self.callees)
+            case f.Call():
+                return not (self.touches or self.callees)
+            case f.Return():
+                return self.handed_out == ()
+            case _:
+                return True
 
 
 class Body:

@@ -116,8 +116,13 @@ class Watch:
 
     def event(
         self, walker: Walker, evaluator: Evaluator, state: State, step: Step, held: Held, started: frozenset[Event]
-    ) -> None:
-        """An event is reached in some state, with what is held and may have been started by then."""
+    ) -> bool:
+        """An event is reached in some state, with what is held and may have been started by then.
+
+        Whether to be told of it again, in whatever state: otherwise that is done where locks are taken, and where the
+        event does something else.
+        """
+        return False
 
     def touched(
         self,
@@ -399,7 +404,8 @@ class Walker:
             before = self.starts.union(started, step.around)
             locks = (*outer, *step.locks) if step.locks else outer
             for watch in self._hearing:
-                watch.event(self, evaluator, state, step, (*locks, *step.last), before)
+                if watch.event(self, evaluator, state, step, (*locks, *step.last), before):
+                    step.needed = True
             if step.begins:
                 self.visited_sites[step.site].add(self.group.index)
                 started = started | {step.site}

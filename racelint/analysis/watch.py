@@ -64,14 +64,15 @@ class Watcher(Watch):
 
     def event(
         self, walker: Walker, evaluator: Evaluator, state: State, step: Step, held: Held, started: frozenset[Event]
-    ) -> None:
+    ) -> bool:
         """Note what an event shows."""
         if state.fid not in self.visited:
             self.visited[state.fid] = (state, walker.group)
         if held:
             self._hold(walker, evaluator, state, step.index, held, started)
         if isinstance(step.event, f.Call):
-            self._call(walker, evaluator, state, step, step.event, held, started)
+            return self._call(walker, evaluator, state, step, step.event, held, started)
+        return False
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -143,7 +144,7 @@ class Watcher(Watch):
         call: f.Call,
         held: Held,
         started: frozenset[Event],
-    ) -> None:
+    ) -> bool:
         if step not in self._used:
             self._used[step] = self._uses(evaluator, state.fid, step.index, call)
         runs, used = self._used[step]
@@ -152,6 +153,7 @@ class Watcher(Watch):
         if used is not None:
             touch, row, method, made = used
             self.uses.append(Use(Reached(touch, state, walker.group, held, started), row, method, made))
+        return runs or used is not None
 
     def _uses(
         self, evaluator: Evaluator, fid: str, index: int, call: f.Call
