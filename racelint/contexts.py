@@ -25,7 +25,6 @@ from racelint.model import facts as f
 SELF_SITE = "<self>"
 # Functions that hand a coroutine on to one another before a library is given it.
 MAX_WRAPPERS = 3
-SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +123,18 @@ class Discovery:
 
     def _call(self, fid: str, index: int, call: f.Call, callees: Iterable[Obj]) -> None:
         world = self.world
-        matched = [
-            (row, name, receiver)
-            for callee in callees
-            for name, receiver in self.called_names(callee)
-            for row in self.rows["call"].all(name)
-        ]
+        matched: list[tuple[Entry, str, Obj | None]] = []
+        contexts: list[frozenset[str]] = []
+        for callee in callees:
+            found = [
+                (row, name, receiver)
+                for name, receiver in self.called_names(callee)
+                for row in self.rows["call"].all(name)
+            ]
+            matched.extend(found)
+            contexts.extend([frozenset(row.context for row, _, _ in found)] if found else [])
         # Of what may be one of several types (``Future | concurrent.futures.Future``) the context is not known.
-        confidence = "high" if len({row.context for row, _, _ in matched}) < SEVERAL else "low"
+        confidence = "high" if not contexts or frozenset.intersection(*contexts) else "low"
         for row, name, receiver in matched:
             self._call_entry(fid, index, call, row, name, receiver, confidence)
         for callee in callees:

@@ -206,6 +206,41 @@ class Writer:
             print(self.written)
 """
 LATE_MESSAGE = LATE.replace("print(self.written)", "print(self.lines.get(), self.written)")
+UNDER_LOCK = """
+import threading
+
+
+class Jobs:
+    def __init__(self):
+        self.queue = []
+        self.lock = threading.Lock()
+
+    def put(self, job):
+        with self.lock:
+            self.queue.append(job)
+
+    def run(self):
+        queue = self.queue
+        while True:
+            with self.lock:
+                if queue:
+                    queue.pop()
+
+
+def main():
+    jobs = Jobs()
+    for _ in range(2):
+        threading.Thread(target=jobs.run).start()
+    jobs.put(1)
+"""
+BEFORE_LOCK = UNDER_LOCK.replace(
+    """            with self.lock:
+                if queue:
+                    queue.pop()""",
+    """            if queue:
+                with self.lock:
+                    queue.pop()""",
+)
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -219,9 +254,9 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
         pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
         pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
-        pytest.param(LATE_MESSAGE, "warning", id="read once there is a message, which needs a finished object"),
+        pytest.param(BEFORE_LOCK, "error", id="asked before the lock is taken"),
+        pytest.param(UNDER_LOCK, "warning", id="named before the lock is taken, and asked under it"),
         pytest.param(ONE_FUTURE, "error", id="a callback that a pool calls"),
-        pytest.param(FUTURES, "warning", id="a callback that a pool calls, or the event loop"),
     ],
 )
 def test_severity(source: str, severity: str, tmp_path: Path) -> None:
@@ -232,6 +267,18 @@ def test_severity(source: str, severity: str, tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_context_variable_holds_is_not_shared(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(REQUESTS, encoding="utf-8")
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(REQUESTS, id="a context variable"),
+        pytest.param(LATE_MESSAGE, id="read once there is a message, which needs a finished object"),
+    ],
+)
+def test_silence(source: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(source, encoding="utf-8")
     assert not analyse(tmp_path, Settings()).findings
+
+
+def test_a_context_that_is_a_guess_makes_the_finding_one(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(FUTURES, encoding="utf-8")
+    assert {finding.confidence for finding in analyse(tmp_path, Settings()).findings} == {"low"}

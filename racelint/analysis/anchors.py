@@ -152,12 +152,13 @@ class Anchors:
         first, second = self.of(a), self.of(b)
         if first & second & ONCE or any(anchor[0] == "call" for anchor in first & second):
             return True
-        if self._meet(self._own(a, first), _named(second, "has")) or self._meet(
-            self._own(b, second), _named(first, "has")
-        ):
-            return True
-        one = a.state.entry is b.state.entry and a.state.entry.distinct_self
-        return not one and self._meet(_named(first, "self"), _named(second, "self"))
+        if a.state.entry is b.state.entry and a.state.entry.distinct_self:
+            return False  # each run begins at a receiver of its own
+        return (
+            self._meet(self._own(a, first), _named(second, "has"))
+            or self._meet(self._own(b, second), _named(first, "has"))
+            or self._meet(_named(first, "self"), _named(second, "self"))
+        )
 
     def _own(self, access: Reached, found: Found) -> frozenset[str]:
         """The classes on the way to an access of which an instance has started the context itself."""

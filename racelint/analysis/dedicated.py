@@ -25,11 +25,24 @@ class Dedicated:
         self._known: dict[str, frozenset[str] | None] = {}
 
     def for_others(self, owner: str, touch: Touch) -> bool:
-        """Whether every lock of ``owner`` is for another attribute than the one touched."""
+        """Whether every lock of ``owner`` is for something else than what is touched.
+
+        A lock that all instances have together is for what they have together.
+        """
+        if _of_instance(touch) and self._of_class(owner):
+            return True
         if owner not in self._known:
             self._known[owner] = self._attributes(owner)
         known = self._known[owner]
         return known is not None and touch.name.rpartition(".")[2].strip("_") not in known
+
+    def _of_class(self, owner: str) -> bool:
+        """Whether a class has no lock but in variables of the class itself."""
+        if owner not in self.world.symbols.classes:
+            return False
+        family = self.world.class_of(owner).mro
+        locks = [(parent, name) for parent in family for name in self.locks.get(parent, ())]
+        return bool(locks) and all(self.world.home(parent, name) == (parent, True) for parent, name in locks)
 
     def _attributes(self, owner: str) -> frozenset[str] | None:
         """The attributes (or variables) that the locks of a class or module are named after; None: not all are."""
@@ -50,3 +63,8 @@ class Dedicated:
         if owner in self.world.symbols.classes:
             return frozenset(self.world.class_of(owner).own_attrs)
         return frozenset(str(cell[2]) for cell in self.world.cells if cell[0] == "g" and cell[1] == owner)
+
+
+def _of_instance(touch: Touch) -> bool:
+    """Whether what is touched is an attribute of an instance, or in one."""
+    return touch.base is not None and touch.base.whole.kind == "inst"

@@ -172,6 +172,21 @@ class Flow:
                     return False
         return True
 
+    def asked_in(self, check: int, act: int) -> frozenset[int]:
+        """The lock regions of ``act`` that begin before the innermost test that ``check`` decides on the way to it."""
+        facts = self.facts
+        event = facts.events[act]
+        assert isinstance(event, (f.Access, f.Call))
+        for index in self.ancestors(event.block):
+            block = facts.blocks[index]
+            if block.test >= 0 and block.test not in self._iterated and check in self.deps(block.test):
+                around = self.ancestors(block.parent)
+                entered = {region: self._made_by.get(facts.regions[region].lock) for region in facts.held[event.held]}
+                return frozenset(
+                    region for region, at in entered.items() if at is not None and facts.events[at].block in around
+                )
+        return frozenset()
+
     def recomputed(self, node: int, check: int, act: int) -> bool:
         """Whether a value is the result of a call made for it alone: the tests before ``act`` look at none of it.
 

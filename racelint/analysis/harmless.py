@@ -14,6 +14,7 @@ from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
+from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -103,8 +104,13 @@ class Harmless:
             return False
         if self.flows[touch.fid].is_constant(touch.value):
             return False
-        objs = self.values.objects(touch.fid, touch.value)
-        return not any(obj.kind == "inst" and self.values.stateful(obj.name) for obj in objs)
+        return not any(self._changing(obj) for obj in self.values.objects(touch.fid, touch.value))
+
+    def _changing(self, obj: Obj) -> bool:
+        """Whether an object has a state that is missed when another one takes its place: entries, attributes."""
+        if obj.kind == "inst":
+            return self.values.stateful(obj.name)
+        return obj.kind == "ext" and self.world.container_row(obj.name) is not None
 
     def same_either_way(self, check: Reached, act: Reached) -> bool:
         """A plain value, or data nobody changes, filled in on first use or read again: done twice it is done once.

@@ -50,7 +50,7 @@ class Overlap:
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
-        self.receivers = Receivers(world)
+        self.receivers = Receivers(world, provenance)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
@@ -224,11 +224,11 @@ class Overlap:
                     return False
                 continue
             for index in groups:
-                if index == a.group.index:
+                starter = self.groups[index]
+                if index == a.group.index or self._one_interface(a.group, starter):
                     if site in a.started:
                         return False
                     continue
-                starter = self.groups[index]
                 if starter.main:
                     if self._program(a):
                         continue
@@ -247,6 +247,10 @@ class Overlap:
                     told[index] = False
                     return False
         return True
+
+    def _one_interface(self, first: Group, second: Group) -> bool:
+        """Whether two groups are public functions of related classes: users have an instance of one of them."""
+        return bool(first.api) and bool(second.api) and self._kin(first.api, second.api)
 
     def _over_before(self, first: EntryPoint, entry: EntryPoint) -> bool:
         """Whether one function begins both, and has waited for the end of the first one by then."""

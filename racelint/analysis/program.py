@@ -36,6 +36,7 @@ from racelint.link.calls import call_graph, led_to
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
 from racelint.link.world import World
+from racelint.model import facts as f
 
 # The index of the group of functions that no entry point leads to.
 NOBODY = -1
@@ -274,7 +275,7 @@ class Analysis:
                         "any",
                         overlaps,
                         api=owner,
-                        initially=self._initially(self.api_threads.get(owner, ()), fids),
+                        initially=self._initially(owner, self.api_threads.get(owner, ()), fids),
                     )
                 )
         return tuple(found)
@@ -474,10 +475,32 @@ class Analysis:
         receiver = self.world.heap.make("inst", owner) if owner in self.world.symbols.classes else None
         return self._entry(fid, "any", why, receiver)
 
-    def _initially(self, begun: Collection[str], fids: list[str]) -> dict[str, frozenset[Event]]:
+    def _initially(self, owner: str, begun: Collection[str], fids: list[str]) -> dict[str, frozenset[Event]]:
         """What may have been started before a public function is called: everything it does not start itself."""
         started = frozenset(site for entry in self.entries if entry.target.name in begun for site in entry.begins)
-        return {fid: started - self.starts.reach.get(fid, frozenset()) for fid in fids}
+        return {fid: started - self._begins_itself(owner, fid) for fid in fids}
+
+    def _begins_itself(self, owner: str, fid: str) -> frozenset[Event]:
+        """What a public function starts, also through what instances of ``owner`` have for the methods it calls."""
+        found, seen, work = set[Event](), {fid}, [fid]
+        while work:
+            current = work.pop()
+            found |= self.starts.reach.get(current, frozenset())
+            facts = self.world.symbols.functions[current].facts
+            me = f.Param(facts.params[0].name) if facts.params and owner in self.world.symbols.classes else None
+            for event in facts.events:
+                target = (
+                    event.func if isinstance(event, f.Call) else event.target if isinstance(event, f.Access) else -1
+                )
+                named = facts.nodes[target] if target >= 0 else None
+                if not isinstance(named, f.Attr) or facts.nodes[named.base] != me:
+                    continue
+                setter = isinstance(event, f.Access) and event.kind == "store"
+                method = self.world.method(owner, f"{named.name}.setter" if setter else named.name)
+                if method is not None and method not in seen:
+                    seen.add(method)
+                    work.append(method)
+        return frozenset(found)
 
     # -- public interfaces for tasks ----------------------------------------------------------------------------------
 
@@ -509,7 +532,7 @@ class Analysis:
                 fids = [fid for fid in fids if fid not in seen and not self._constructs(fid)]
             if any(self.world.symbols.functions[fid].facts.is_async for fid in fids):
                 entries = tuple(self._awaited(fid, methods[fid]) for fid in fids)
-                begun = self._initially(tasks, fids)
+                begun = self._initially(owner, tasks, fids)
                 index = number + len(found)
                 found.append(Group(index, entries, "event-loop", overlaps, api=owner, initially=begun))
         return tuple(found)

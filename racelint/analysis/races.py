@@ -289,6 +289,7 @@ class Races:
             and not self._apart(flow, check, act)
             and not self.harmless.other_closure(check, act)
             and self._breakable(flow, check, act, parts)
+            and not self._asked_under_lock(flow, check, act)
         ]
         if not checks:
             return None
@@ -326,6 +327,16 @@ class Races:
             severe = hit[0].state.entry.feed is None and not self.harmless.spare(act)
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
+
+    def _asked_under_lock(self, flow: Flow, check: Reached, act: Reached) -> bool:
+        """Whether a container was only named before the lock, and is asked whether it is empty under it.
+
+        ``queue = self.queue`` in front of ``with lock: if queue: queue.pop()``.
+        """
+        if check.touch.content or not act.touch.content:
+            return False
+        regions = flow.asked_in(check.touch.event, act.touch.event) - {region for _, region in check.held}
+        return any(region in regions for _, region in act.held)
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
         """Accesses of other contexts that can make the check's answer wrong before the act."""
@@ -399,12 +410,14 @@ class Races:
             readers = [
                 other
                 for other in self.collisions.others(access, frozenset(("read",)))
-                if other.state.entry.exact and other.state.entry.begins & access.started and not other.late
+                if other.state.entry.exact
+                and other.state.entry.begins & access.started
+                and not other.late
+                and not self.harmless.after_message(other)
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
-                severe = not self.harmless.after_message(hit[0])
-                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1], severe=severe)
+                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
         yield from found.values()
 
     def _set_before(self, access: Reached) -> bool:

@@ -151,7 +151,10 @@ class TaskRaces(Races):
         Tasks that set one attribute after an await are mostly those of one owner, one after the other.
         """
         act = race.first if race.act is None else race.act
-        return act.touch.effect == "rebind" and not act.touch.content and not act.touch.aug
+        touch, nodes = act.touch, self.flows[act.touch.fid].facts.nodes
+        if touch.effect != "rebind" or touch.content or touch.aug:
+            return False
+        return not isinstance(nodes[touch.value], f.Derived)  # what is counted or added up is lost
 
     def _gap(self, race: Race) -> int:
         """The line where the task of the first side gives way."""

@@ -252,6 +252,16 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A type that makes instances of a class it is given, and tells each of them who made it, in ``attribute``."""
+
+    name: list[str]
+    function: Argument
+    attribute: str
+    why: str
+    source: str = ""
+
+
 class Waiter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call whose result, once awaited, says that all tasks and futures it was given have ended."""
 
@@ -422,6 +432,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook: list[Hook] = []
     polled: list[Polled] = []
     waiter: list[Waiter] = []
+    injection: list[Injection] = []
     result: list[Result_] = []
     confined: list[Confined] = []
     value: list[Value] = []

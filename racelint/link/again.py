@@ -43,7 +43,7 @@ def _of_event(event: f.Event) -> tuple[int, ...]:
         case f.Access():
             return (event.target, event.key, event.value)
         case f.Call():
-            return _of_call(event)
+            return (*_of_call(event), event.result)
         case f.Return() | f.Yield():
             return (event.value,)
         case _:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from racelint.link import classes as hierarchy
 from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
+from racelint.link.injected import injected
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import ClassInfo, FunctionInfo
@@ -337,6 +338,8 @@ class Solver:
         for callee in callees:
             if callee not in done:
                 self._invoke(evaluator, call, index, callee, ())
+            for cell, objs in tuple(injected(world, evaluator, call, callee)):
+                self._add(cell, objs)
 
     def _invoke(self, evaluator: Evaluator, call: f.Call, index: int, callee: Obj, bound: tuple[Objs, ...]) -> None:
         """Let the arguments of a call flow into one callee; ``bound`` are arguments a partial already holds."""

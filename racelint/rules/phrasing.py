@@ -231,7 +231,7 @@ class Phrasing:
 
     def confidence(self, race: Race) -> Confidence:
         """How sure both ways and both contexts are."""
-        if race.doubt > 1:
+        if race.doubt > 1 or any(reached.state.entry.confidence == "low" for reached in race.reached):
             return "low"
         if race.doubt:
             return "medium"
@@ -263,9 +263,11 @@ class Phrasing:
         advice: str,
         notes: Sequence[str] = (),
     ) -> Finding:
-        """The finished finding; an error is a warning where only supposed callers meet, or on perhaps two objects."""
+        """The finished finding; it weighs less where only supposed callers meet, or on perhaps two objects."""
         if severity == "error" and (race.supposed or not race.rooted):
             severity = "warning"
+        elif severity == "warning" and not race.rooted:
+            severity = "note"
         info = self.function(race.first)
         check = info.facts.events[race.first.touch.event]
         asks = isinstance(check, f.Access) and check.kind == "has"
