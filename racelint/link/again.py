@@ -9,6 +9,7 @@ introduction to recursive query processing strategies", SIGMOD 1986).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from racelint.model import facts as f
 
@@ -53,40 +54,56 @@ def _of_event(event: f.Event) -> tuple[int, ...]:
 class Parts:
     """The parts of a function: the number of an event, or one of the three that follow.
 
-    ``looks``: what each part looks at, and itself, as bits; those of nodes come first. ``displays``: the same for each
-    display with items. ``hands_over``: the same for what a call hands to each of its callees.
+    What a part looks at, and itself, are bits; those of nodes come first. It is found when a function is visited again.
     """
 
     def __init__(self, facts: f.Function) -> None:
+        self.facts = facts
         self.exports, self.shown, self.defaults = range(len(facts.events), len(facts.events) + 3)
         self._nodes = len(facts.nodes)
+
+    @cached_property
+    def looks(self) -> list[int]:
+        """What each part looks at."""
+        return self._found[0]
+
+    @cached_property
+    def displays(self) -> dict[int, int]:
+        """What each display looks at."""
+        return self._found[1]
+
+    @cached_property
+    def hands_over(self) -> dict[int, int]:
+        """What each call looks at besides what it calls."""
+        return self._found[2]
+
+    @cached_property
+    def _found(self) -> tuple[list[int], dict[int, int], dict[int, int]]:
+        facts = self.facts
         reach, cyclic = _closures(facts)
 
         def seen(*nodes: int) -> int:
-            found = 0
-            for node in nodes:
-                if node >= 0:
-                    found |= reach[node]
-            return found
+            return sum_of(reach[node] for node in nodes if node >= 0)
 
-        self.looks = [seen(*_of_event(event)) | self.bit(index) for index, event in enumerate(facts.events)]
-        self.looks.append(seen(*(node for _, nodes in facts.exports for node in nodes)) | self.bit(self.exports))
-        self.displays = {
+        looks = [seen(*_of_event(event)) | self.bit(index) for index, event in enumerate(facts.events)]
+        looks.append(seen(*(node for _, nodes in facts.exports for node in nodes)) | self.bit(self.exports))
+        displays = {
             index: seen(*node.items, *node.keys) | self.bit(self.shown)
             for index, node in enumerate(facts.nodes)
             if isinstance(node, f.New) and node.items
         }
         # What a circle of nodes is depends on where it is entered first: those who look at one go together.
-        together = sum_of(look for look in (*self.looks, *self.displays.values()) if look & cyclic)
-        self.looks = [look | together if look & cyclic else look for look in self.looks]
-        self.displays = {index: look | together if look & cyclic else look for index, look in self.displays.items()}
-        self.hands_over: dict[int, int] = {}
+        together = sum_of(look for look in (*looks, *displays.values()) if look & cyclic)
+        looks = [look | together if look & cyclic else look for look in looks]
+        displays = {index: look | together if look & cyclic else look for index, look in displays.items()}
+        hands_over: dict[int, int] = {}
         for index, event in enumerate(facts.events):
             if isinstance(event, f.Call):
                 given = seen(*event.args, *(value for _, value in event.kwargs)) | self.bit(index)
-                self.hands_over[index] = given | together if given & cyclic else given
+                hands_over[index] = given | together if given & cyclic else given
                 if event.decorates:
-                    self.looks[index] = -1  # it depends on the decorators below it as well
+                    looks[index] = -1  # it depends on the decorators below it as well
+        return looks, displays, hands_over
 
     def bit(self, part: int) -> int:
         """The bit of a part."""

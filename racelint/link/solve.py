@@ -201,20 +201,23 @@ class Solver:
             passed |= looks
             return bool(looks & self.anew)
 
+        self.anew = -1
         if concerned(parts.defaults, parts.bit(parts.defaults)):
             self._defaults(info)
         for index, event in enumerate(facts.events):
-            if concerned(index, parts.looks[index]):
+            if everything or concerned(index, parts.looks[index]):
+                self.part = parts.bit(index)
                 self._event(evaluator, event, index)
-        if concerned(parts.exports, parts.looks[parts.exports]):
+        if everything or concerned(parts.exports, parts.looks[parts.exports]):
+            self.part = parts.bit(parts.exports)
             for name, nodes in facts.exports:
                 for node in nodes:
                     self._add(("x", info.id, name), evaluator.eval(node))
-        for index, looks in parts.displays.items():
-            if concerned(parts.shown, looks):
-                made = facts.nodes[index]
-                assert isinstance(made, f.New)
-                self._display(evaluator, index, made)
+        for index, made in enumerate(facts.nodes):
+            if isinstance(made, f.New) and made.items:
+                if everything or concerned(parts.shown, parts.displays[index]):
+                    self.part = parts.bit(parts.shown)
+                    self._display(evaluator, index, made)
         self.looking = None
 
     def _event(self, evaluator: Evaluator, event: f.Event, index: int) -> None:
@@ -334,7 +337,8 @@ class Solver:
             return
         self.handed_over = False
         # Callees have been handed these very arguments before, but for those who are new.
-        done = frozenset() if self.anew & self.parts[info.id].hands_over[index] else frozenset(known)
+        again = self.anew != -1 and not self.anew & self.parts[info.id].hands_over[index]
+        done = frozenset(known) if again else frozenset()
         for callee in callees:
             if callee not in done:
                 self._invoke(evaluator, call, index, callee, ())
