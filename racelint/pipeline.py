@@ -19,7 +19,7 @@ from racelint.link.program import link
 from racelint.link.world import World
 from racelint.model.findings import EntryPointInfo, Finding, Result
 from racelint.model.source import Problem
-from racelint.reading import Extracted, Progress, Read, read_all
+from racelint.reading import Extracted, Progress, Read, read_all, without_collecting
 from racelint.rules import Rule, all_rules
 from racelint.rules.phrasing import Phrasing
 from racelint.stack import with_deep_stack
@@ -126,6 +126,7 @@ def loaded(extracted: Sequence[Extracted], problems: Iterable[Problem], settings
     return Loaded(tuple(extracted), tuple(problems), aliases)
 
 
+@without_collecting()
 def assess(
     loaded: Loaded, settings: Settings, progress: Progress | None = None, judges: Judges | None = None
 ) -> tuple[Program, Judged]:

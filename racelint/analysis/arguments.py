@@ -38,12 +38,7 @@ class Arguments:
         found = dict(self.receiver(callee, published))
         offset = len(found)
         positional = [param.name for param in facts.params if param.kind == "positional"]
-        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
-        given += [(name, arg) for name, arg in call.kwargs if name in names]
-        rest = call.args[max(len(positional) - offset, 0) :]
-        if any(param.kind == "star" for param in facts.params) and not call.star:
-            given += [(HIDDEN.format(position), arg) for position, arg in enumerate(rest)]
+        given = self.handed(callee, call)
         for name, arg in given:
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
@@ -89,6 +84,19 @@ class Arguments:
             while (objs := caller.params.get(HIDDEN.format(position))) is not None:
                 yield HIDDEN.format(position - len(left)), objs
                 position += 1
+
+    def handed(self, callee: Obj, call: f.Call) -> list[tuple[str, int]]:
+        """The parameters of a function to which a call hands something, with the caller's nodes of that."""
+        facts = self.world.symbols.functions[callee.name].facts
+        offset = len(self.receiver(callee))
+        positional = [param.name for param in facts.params if param.kind == "positional"]
+        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
+        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
+        given += [(name, arg) for name, arg in call.kwargs if name in names]
+        rest = call.args[max(len(positional) - offset, 0) :]
+        if any(param.kind == "star" for param in facts.params) and not call.star:
+            given += [(HIDDEN.format(position), arg) for position, arg in enumerate(rest)]
+        return given
 
     def receiver(self, callee: Obj, published: Collection[Obj] = ()) -> Params:
         """What is known when the call does not list the callee's own arguments: the object it is bound to."""

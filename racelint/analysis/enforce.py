@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from racelint.analysis.bodies import Held
 from racelint.analysis.contracts import Contract, Contracts
 from racelint.analysis.effects import MUTATING, Touch
 from racelint.analysis.guards import GuardUse
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.races import Race
 from racelint.analysis.records import Records
-from racelint.analysis.walk import Held, Reached, State, Walker
+from racelint.analysis.walk import Reached, State, Walker
 from racelint.contexts import EntryPoint
 from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f

@@ -41,6 +41,10 @@ class Lock:
     unasked: bool = False
     mixin: Cell | None = None
 
+    def __hash__(self) -> int:
+        """Locks that differ in nothing else are rare."""
+        return hash((self.name, self.slot))
+
     @property
     def futile(self) -> bool:
         """Whether it looks like a lock, and keeps nobody in this process out."""

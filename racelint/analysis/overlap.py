@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from racelint.analysis.anchors import Anchors
@@ -63,6 +64,8 @@ class Overlap:
         self.loops = loops
         self.provenance = provenance
         self.dedicated = dedicated
+        # For what an access is reached by: groups, and whether it is before all that they start.
+        self._starters: dict[tuple[int, int, frozenset[Event]], dict[int, bool]] = defaultdict(dict)
         # Main programs: functions that nobody calls and that start something.
         self.mains = frozenset(entry.target.name for group in groups if group.application for entry in group.entries)
 
@@ -202,9 +205,15 @@ class Overlap:
 
     def before(self, a: Reached, entry: EntryPoint) -> bool:
         """Whether the access surely happens before the entry point can run, or after it has ended."""
-        return self._before(a, entry, set())
+        told = self._starters[a.group.index, id(a.state.entry), a.started]
+        seen: set[int] = set()
+        found = self._before(a, entry, told, seen)
+        if found:
+            told.update(dict.fromkeys(seen, True))
+        return found
 
-    def _before(self, a: Reached, entry: EntryPoint, active: set[int]) -> bool:
+    def _before(self, a: Reached, entry: EntryPoint, told: dict[int, bool], seen: set[int]) -> bool:
+        """The same without the groups ``seen``; ``told``: of which groups it is known whether it is before them."""
         if not entry.begins and not entry.serves:
             # The framework calls it once the program runs: main-thread code that has started nothing comes earlier.
             return a.group.application and not a.started
@@ -230,13 +239,18 @@ class Overlap:
                     if self._program(a):
                         continue
                     return False
-                if index in active:
-                    continue
+                # A circle of groups that start each other is begun by what is outside of it.
+                if index in seen or index in told:
+                    if told.get(index, True):
+                        continue
+                    return False
                 if starter.api:
                     if a.group.api or not a.group.main:
                         return False
                     continue
-                if not all(self._before(a, other, active | {index}) for other in starter.entries):
+                seen.add(index)
+                if not all(self._before(a, other, told, seen) for other in starter.entries):
+                    told[index] = False
                     return False
         return True
 

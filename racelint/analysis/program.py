@@ -23,7 +23,7 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.overlap import LIBRARY, Overlap
 from racelint.analysis.races import Judges, Race, Races
 from racelint.analysis.records import Records
-from racelint.analysis.sharing import Sharing
+from racelint.analysis.sharing import Holders, Sharing
 from racelint.analysis.starts import Starts, starts
 from racelint.analysis.survey import MAKERS, Everyone, Survey, UnderLocks, roots
 from racelint.analysis.task_interfaces import Family, families, own_tasks, waited_for
@@ -32,7 +32,7 @@ from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
 from racelint.contexts import Discovery, EntryPoint
 from racelint.link.call_sites import Event, in_loop
-from racelint.link.calls import call_graph
+from racelint.link.calls import call_graph, led_to
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -110,7 +110,8 @@ class Analysis:
         if self.library:
             api_classes.extend(self._public_classes())
         kept = {target: None for targets in self.polled.values() for target in targets}
-        sharing = Sharing(world, self.entries, api_classes, kept)
+        holders = Holders(world)
+        sharing = Sharing(world, self.entries, api_classes, kept, holders=holders)
         active = frozenset(group.api for group in groups if group.api)
         required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)
@@ -141,7 +142,7 @@ class Analysis:
         races = list(finder.find(reached))
         known = {(race.first.touch.fid, race.name) for race in races}
         users = self._task_interfaces(len(groups))
-        by_tasks, begun = self._walk_users(users, api_classes, required, identity)
+        by_tasks, begun = self._walk_users(users, api_classes, required, identity, effects, holders)
         turns = Turns(
             world,
             sharing,
@@ -163,7 +164,7 @@ class Analysis:
         races = [race for race in races if not settled(self.contracts, race)]
 
         def look(watch: Watch) -> None:
-            everyone = Everyone(world, self.entries, api_classes)
+            everyone = Everyone(world, self.entries, api_classes, holders=holders)
             surveyor = Survey(world, self.locks, effects, everyone, *walked_with, (watch,))
             for group in self._everything():
                 surveyor.walk(group)
@@ -443,7 +444,7 @@ class Analysis:
         functions = frozenset(entry.target.name for entry in entries)
         found = self._reach.get(functions)
         if found is None:
-            found = self._reach[functions] = functions.union(*map(self._ahead, functions))
+            found = self._reach[functions] = led_to(self._plain, functions)
         return found
 
     def _ahead(self, fid: str) -> frozenset[str]:
@@ -567,11 +568,13 @@ class Analysis:
         api_classes: Iterable[str],
         required: Mapping[str, tuple[Lock, ...]],
         identity: Identity,
+        effects: Effects,
+        holders: Holders,
     ) -> tuple[tuple[Reached, ...], Mapping[Event, set[int]]]:
         """What the tasks of users reach, and which of them begin something where: threads have no part in it."""
         world, records = self.world, Records()
         active = dict.fromkeys((*api_classes, *(group.api for group in groups)))
-        sharing, effects = Sharing(world, self.entries, active), Effects(world)
+        sharing = Sharing(world, self.entries, active, holders=holders)
         walked_with = (self.starts, frozenset(active), required, self.polled, identity)
         walker = Walker(world, self.locks, effects, sharing, *walked_with, (records,))
         for group in groups:

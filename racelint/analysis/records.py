@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
+from racelint.analysis.bodies import Held
 from racelint.analysis.effects import Touch
 from racelint.analysis.freshness import root
 from racelint.analysis.overlap import LIBRARY
-from racelint.analysis.walk import CALLERS, Held, Reached, State, Walker, Watch, module
+from racelint.analysis.walk import CALLERS, Reached, State, Walker, Watch, module
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.objects import Obj
@@ -85,7 +86,7 @@ class Records(Watch):
             if not walker.sharing.shared(base):
                 return
         start = state.entry.target.name if group.application else ""
-        locks = tuple(lock for lock, _ in held)
+        locks = tuple([lock for lock, _ in held]) if held else ()
         # Closures that use a key of their own are told apart.
         captured = touch.key >= 0 and isinstance(world.symbols.functions[touch.fid].facts.nodes[touch.key], f.Captured)
         closure = state.bindings if captured else ()
@@ -103,7 +104,7 @@ class Records(Watch):
             if group.main and not started <= known.started:
                 # Show the way that comes after more has been started: that is the one that can meet it.
                 known.state = state
-            known.started |= started
+            known.started = walker.starts.union(known.started, started)
             if known.state.entry is not state.entry and (
                 known.other is None or module(known.other) == module(known.state) != module(state)
             ):

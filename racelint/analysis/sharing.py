@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 
 from racelint.contexts import SELF_SITE, EntryPoint
 from racelint.link.call_sites import Event
@@ -22,6 +23,7 @@ class Holders:
     """The cells of a solved world by the class or object whose content they are."""
 
     def __init__(self, world: World) -> None:
+        self.world = world
         self.by_class: dict[str, list[Cell]] = defaultdict(list)
         self.by_object: dict[Obj, list[Cell]] = defaultdict(list)
         for cell in world.cells:
@@ -31,6 +33,18 @@ class Holders:
                 assert isinstance(cell[1], Obj)
                 self.by_object[cell[1]].append(cell)
 
+    @cached_property
+    def everybodys(self) -> tuple[Obj, ...]:
+        """What is in variables, and default values, which are made once and seen by every call."""
+        world = self.world
+        found = [obj for cell, objs in world.cells.items() if cell[0] in ("g", "k") for obj in objs]
+        for info in world.symbols.functions.values():
+            if any(param.default >= 0 for param in info.facts.params):
+                outer = Evaluator(world, world.symbols.functions[world.scope_of(info)])
+                for param in info.facts.params:
+                    found.extend(obj for obj in outer.eval(param.default) if obj.kind in ("ext", "inst"))
+        return tuple(found)
+
 
 class Reach:
     """What can be reached from some objects through attributes, elements and captured variables."""
@@ -39,6 +53,7 @@ class Reach:
         self.world = world
         self.holders = holders
         self.objects: set[Obj] = set()
+        self._shared: dict[Obj, bool] = {}
         # Classes some instance of which is reached, and those of which any instance may be.
         self.classes: set[str] = set()
         self.anyone: set[str] = set()
@@ -90,6 +105,12 @@ class Reach:
 
     def shared(self, obj: Obj) -> bool:
         """Whether other contexts may see this object."""
+        found = self._shared.get(obj)
+        if found is None:
+            found = self._shared[obj] = self._is_shared(obj)
+        return found
+
+    def _is_shared(self, obj: Obj) -> bool:
         if obj.fresh or obj.promised:
             return False
         if obj.owner is not None:
@@ -107,17 +128,19 @@ class Sharing(Reach):
     """The objects and classes that may be shared. ``kept``: callbacks that a library keeps for whoever runs it."""
 
     def __init__(
-        self, world: World, entries: Iterable[EntryPoint], api_classes: Iterable[str], kept: Iterable[Obj] = ()
+        self,
+        world: World,
+        entries: Iterable[EntryPoint],
+        api_classes: Iterable[str],
+        kept: Iterable[Obj] = (),
+        *,
+        holders: Holders,
     ) -> None:
         self.world = world
         self.starts: dict[Event, list[EntryPoint]] = defaultdict(list)
         self._seen: dict[Event, Reach] = {}
-        roots: list[Obj] = []
-        for cell, objs in world.cells.items():
-            if cell[0] in ("g", "k"):
-                roots.extend(objs)
-        roots.extend(self._defaults())
-        roots.extend(kept)
+        self._reached: dict[tuple[Obj, ...], Reach] = {}
+        roots = [*holders.everybodys, *kept]
         self._fixed = tuple(roots)
         self._entries = tuple(entries)
         self._beside: dict[int, Reach] = {}
@@ -126,14 +149,16 @@ class Sharing(Reach):
             for site in entry.begins:
                 self.starts[site].append(entry)
         roots.extend(world.heap.make("inst", cid) for cid in api_classes)
-        super().__init__(world, Holders(world), roots)
+        super().__init__(world, holders, roots)
 
     def seen_from(self, site: Event) -> Reach:
         """What the entry points that begin at ``site`` can see of their own (globals aside); cached."""
         found = self._seen.get(site)
         if found is None:
-            roots = [obj for entry in self.starts[site] for obj in self._entry_roots(entry)]
-            found = self._seen[site] = Reach(self.world, self.holders, roots)
+            roots = tuple(dict.fromkeys(obj for entry in self.starts[site] for obj in self._entry_roots(entry)))
+            if roots not in self._reached:
+                self._reached[roots] = Reach(self.world, self.holders, roots)
+            found = self._seen[site] = self._reached[roots]
         return found
 
     def beside(self, entry: EntryPoint) -> Reach:
@@ -142,17 +167,6 @@ class Sharing(Reach):
         if found is None:
             others = [obj for other in self._entries if other is not entry for obj in self._entry_roots(other)]
             found = self._beside[id(entry)] = Reach(self.world, self.holders, [*self._fixed, *others])
-        return found
-
-    def _defaults(self) -> list[Obj]:
-        """Default values are made once and seen by every call."""
-        world = self.world
-        found: list[Obj] = []
-        for info in world.symbols.functions.values():
-            if any(param.default >= 0 for param in info.facts.params):
-                outer = Evaluator(world, world.symbols.functions[world.scope_of(info)])
-                for param in info.facts.params:
-                    found.extend(obj for obj in outer.eval(param.default) if obj.kind in ("ext", "inst"))
         return found
 
     def _entry_roots(self, entry: EntryPoint) -> list[Obj]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import networkx as nx
 
@@ -16,6 +17,7 @@ from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
+Sites: TypeAlias = frozenset[Event]
 # Callees of one call that may be told apart by a class hierarchy or a few stored callbacks; more are a guess.
 FEW = 3
 
@@ -34,11 +36,29 @@ class Starts:
     executors: Mapping[Obj, frozenset[Event]]
     reach: Mapping[str, frozenset[Event]]
     waited: frozenset[Event]
+    _unions: dict[tuple[Sites, Sites], Sites] = field(default_factory=dict, repr=False, compare=False)
+    _looping: dict[str, dict[int, frozenset[Event]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def union(self, one: Sites, other: Sites) -> Sites:
+        """Both together; a walk meets few such sets, and these over and over."""
+        if one is other or not other:
+            return one
+        key = (one, other)
+        found = self._unions.get(key)
+        if found is None:
+            found = self._unions[key] = one if other <= one else one | other
+        return found
 
     def in_loops(self, world: World, fid: str) -> dict[int, frozenset[Event]]:
         """Per loop block of a function: what may have been started by an earlier round."""
         if not self.begins:
             return {}
+        found = self._looping.get(fid)
+        if found is None:
+            found = self._looping[fid] = self._in_loops(world, fid)
+        return found
+
+    def _in_loops(self, world: World, fid: str) -> dict[int, frozenset[Event]]:
         facts = world.symbols.functions[fid].facts
         found: dict[int, set[Event]] = defaultdict(set)
         for index, event in enumerate(facts.events):

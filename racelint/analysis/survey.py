@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import networkx as nx
 
+from racelint.analysis.effects import Touch
 from racelint.analysis.locks import Lock
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import LOCK_VARIANTS, Group, State, Walker, Watch
@@ -75,8 +76,9 @@ class UnderLocks(Survey):
         if state.fid in self.ahead and (state.held or state.parent is None):
             super()._push(state)
 
-    def _touched(self, *_: object) -> None:
+    def _touched(self, *_: object) -> tuple[Touch, ...]:
         """Places have been seen by the walk that was here before."""
+        return ()
 
     def _takes(self, fid: str) -> bool:
         """Whether a function enters a lock."""

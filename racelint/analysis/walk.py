@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from racelint.analysis.arguments import Arguments, Params
+from racelint.analysis.bodies import NONE, Body, Called, Held, Step
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.identity import Identity
-from racelint.analysis.locks import Lock, Locks
+from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.regions import Regions
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
@@ -50,8 +51,6 @@ SIGNAL_DEPTH = 2
 RETURN_DEPTH = 3
 # Callees whose call does not list the arguments of the function that runs.
 INDIRECT = ("partial", "symbol", "member")
-# Locks with the region of the function that holds them; -1: a caller does.
-Held: TypeAlias = tuple[tuple[Lock, int], ...]
 Wrapped: TypeAlias = tuple[Obj, ...]
 
 
@@ -123,9 +122,14 @@ class Watch:
     """What is told of a walk: each subclass overrides what it wants to know."""
 
     def event(
-        self, walker: Walker, evaluator: Evaluator, state: State, index: int, held: Held, started: frozenset[Event]
-    ) -> None:
-        """An event is reached in some state, with what is held and may have been started by then."""
+        self, walker: Walker, evaluator: Evaluator, state: State, step: Step, held: Held, started: frozenset[Event]
+    ) -> bool:
+        """An event is reached in some state, with what is held and may have been started by then.
+
+        Whether to be told of it again, in whatever state: otherwise that is done where locks are taken, and where the
+        event does something else.
+        """
+        return False
 
     def touched(
         self,
@@ -179,6 +183,12 @@ class Walker:
         self.polled = polled
         self.identity = identity
         self.watches = tuple(watches)
+        self._hearing = tuple(watch for watch in watches if type(watch).event is not Watch.event)
+        self._touching = tuple(watch for watch in watches if type(watch).touched is not Watch.touched)
+        self._entering = tuple(watch for watch in watches if type(watch).entered is not Watch.entered)
+        self._bodies: dict[tuple[object, ...], Body] = {}
+        self._evaluators: dict[tuple[object, ...], Evaluator] = {}
+        self._attempting: dict[str, bool] = {}
         self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
@@ -215,7 +225,7 @@ class Walker:
         self._enter(State(target.name, params, target.bindings, (), entry, None, -1, 0, doubt, started), ())
 
     def _enter(self, state: State, held: Held) -> None:
-        for watch in self.watches:
+        for watch in self._entering:
             watch.entered(self, state, held)
         self._push(state)
 
@@ -252,10 +262,11 @@ class Walker:
         if len(state.held) > len(known[0].held):
             self.covered.append(state)
             return
-        started = frozenset().union(*(other.started for other in known))
+        # Each of them has all that those before it have started.
+        started = known[-1].started
         if self._adds_entry(state, known) or not state.started <= started:
             if len(known) < 3 * ENTRIES_PER_STATE:
-                state.started |= started
+                state.started = self.starts.union(started, state.started)
                 known.append(state)
                 self.queues[state.doubt].append(state)
                 return
@@ -332,85 +343,162 @@ class Walker:
             self.returned[key] = found
         return self.returned[key]
 
-    def _visit(self, state: State) -> None:
-        world = self.world
-        info = world.symbols.functions[state.fid]
-        evaluator = self.evaluator(state.fid, state.params, state.bindings)
-        started = state.started
-        loops = self.starts.in_loops(world, state.fid)
-        published: set[Obj] = set()
-        region_locks: dict[int, tuple[Lock, ...]] = {}
+    def _body(self, state: State) -> Body:
+        """The function of a state with what its parameters hold, and what is known of its tests here."""
+        fid = state.fid
+        key: tuple[object, ...] = (fid, state.params, state.bindings)
+        evaluator = self._evaluators.get(key)
+        if evaluator is None:
+            evaluator = self._evaluators[key] = self.evaluator(fid, state.params, state.bindings)
+        truths = {**self.identity.truths(evaluator, self.group.entries)}
+        if state.held and self._attempts(fid):
+            truths.update(self.regions.refused(evaluator, state.held))
+        if truths:
+            key = (*key, tuple(sorted(truths.items())))
+        body = self._bodies.get(key)
+        if body is None:
+            if truths:
+                evaluator = self.evaluator(fid, state.params, state.bindings)
+                evaluator.truths = truths
+            body = self._bodies[key] = Body(evaluator, self._steps(evaluator))
+        return body
 
-        def held(index: int) -> Held:
-            found = [(lock, -1) for lock in state.held]
-            for region in info.facts.held[index]:
-                found.extend(of_region(region))
-            return tuple(found)
+    def _attempts(self, fid: str) -> bool:
+        """Whether a function tries to take a lock, and goes on without it."""
+        if fid not in self._attempting:
+            facts = self.world.symbols.functions[fid].facts
+            self._attempting[fid] = any(attempt(facts, region) >= 0 for region in facts.regions)
+        return self._attempting[fid]
 
-        def of_region(region: int) -> Held:
-            if region not in region_locks:
-                region_locks[region] = self.regions.of(evaluator, info.facts.regions[region])
-            return tuple((lock, region) for lock in region_locks[region])
+    def _steps(self, evaluator: Evaluator) -> Iterator[Step]:
+        """The events of a function that can be reached, with the locks its own regions hold there."""
+        info = evaluator.info
+        facts = info.facts
+        loops = self.starts.in_loops(self.world, info.id)
+        unreachable = dead(facts, evaluator.params, evaluator.truths)
+        of_region: dict[int, Held] = {}
 
-        evaluator.truths = {
-            **self.identity.truths(evaluator, self.group.entries),
-            **self.regions.refused(evaluator, state.held),
-        }
-        unreachable = dead(info.facts, evaluator.params, evaluator.truths)
-        for index, event in enumerate(info.facts.events):
+        def locks(regions: Iterable[int]) -> Held:
+            for region in regions:
+                if region not in of_region:
+                    found = self.regions.of(evaluator, facts.regions[region])
+                    of_region[region] = tuple((lock, region) for lock in found)
+            return tuple(held for region in regions for held in of_region[region])
+
+        seen: dict[int, Held] = {}
+        for index, event in enumerate(facts.events):
             if event.block in unreachable:
                 continue
-            before = started
-            if loops and event.block:
-                before = before | around(info.facts, event.block, loops)
             # Where a region ends is the only event in one without a body.
-            last = of_region(event.region) if isinstance(event, f.Release) else ()
-            locks = held(event.held)
-            for watch in self.watches:
-                watch.event(self, evaluator, state, index, (*locks, *last), before)
-            begun: set[Obj] = set()
-            if (state.fid, index) in self.starts.begins:
-                self.visited_sites[state.fid, index].add(self.group.index)
-                callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
-                started = started | {(state.fid, index)}
-                site = (state.fid, index)
-                begun = self.freshness.params(evaluator, (site,)) | self.freshness.made(evaluator, index, site)
-                if isinstance(event, f.Call):
-                    for callee in callees:
-                        begun |= self.freshness.handed(evaluator, event, callee)
-                # Whoever calls methods of an object finds it made.
-                if not any(callee.kind == "class" for callee in callees):
-                    published.update(begun)
+            last = locks((event.region,)) if isinstance(event, f.Release) else ()
+            first = event.held not in seen
+            if first:
+                seen[event.held] = locks(facts.held[event.held])
+            step = Step(index, event, (info.id, index), seen[event.held], last)
+            step.begins = step.site in self.starts.begins
+            step.needed = first or step.begins
+            if loops and event.block:
+                step.around = around(facts, event.block, loops)
+            if isinstance(event, (f.Call, f.Suspend)):
+                step.ends = self.starts.ends.get(step.site, NONE)
+            yield step
+
+    def _visit(self, state: State) -> None:
+        body = self._body(state)
+        evaluator = body.evaluator
+        started = state.started
+        published: set[Obj] = set()
+        outer: Held = tuple((lock, -1) for lock in state.held)
+        for step in body.steps():
+            event = step.event
+            before = self.starts.union(started, step.around)
+            locks = (*outer, *step.locks) if step.locks else outer
+            for watch in self._hearing:
+                if watch.event(self, evaluator, state, step, (*locks, *step.last), before):
+                    step.needed = True
+            if step.begins:
+                self.visited_sites[step.site].add(self.group.index)
+                started = started | {step.site}
+                if step.begun is None:
+                    self._begins(evaluator, step)
+                assert step.begun is not None
+                if step.publishes:
+                    published.update(step.begun)
+            seen = (state, locks, before, published)
             if isinstance(event, f.Access):
-                self._touched(self.effects.access(evaluator, event, index), state, locks, before, published)
-                self.freshness.publish(evaluator, event, published)
-                if event.kind in ("load", "store"):
-                    self._properties(evaluator, event, index, state, locks, before, published)
+                if step.touches is None:
+                    step.touches = self._touched(self.effects.access(evaluator, event, step.index), *seen)
+                else:
+                    self._touched(step.touches, *seen)
+                if step.stores:
+                    step.stores = self.freshness.publish(evaluator, event, published)
+                if step.callees is None:
+                    step.callees = tuple(self._properties(evaluator, event))
+                for run in step.callees:
+                    params = self._receiver(run, published)
+                    self._call(state, step.index, run, params, run.bindings, locks, state.doubt, before)
             elif isinstance(event, f.Call):
-                self._touched(self.effects.call(evaluator, event, index), state, locks, before, published)
-                self._follow(evaluator, event, index, state, locks, before, published)
-                site = (state.fid, index)
-                started = started - self.starts.ends.get(site, frozenset())
-                for callee in evaluator.eval(event.func):
-                    for target in targets(world, callee):
-                        gained = self.starts.reach.get(target.name)
-                        if gained:
-                            started = started | (gained - self.starts.waited)
-                            published.update(self.freshness.params(evaluator, gained))
-                            published.update(self.freshness.captured(evaluator, gained))
-                            handed = self.freshness.handed(evaluator, event, callee)
-                            published.update(obj for obj in handed if self.freshness.seen(obj, gained))
+                if step.touches is None:
+                    step.touches = self._touched(self.effects.call(evaluator, event, step.index), *seen)
+                elif step.touches:
+                    self._touched(step.touches, *seen)
+                self._follow(evaluator, event, step, state, locks, before, published)
+                if step.ends:
+                    started = started - step.ends
+                if step.gained is None:
+                    self._gains(evaluator, step, event)
+                assert step.gained is not None
+                started = self.starts.union(started, step.gained)
+                published.update(step.shown)
             elif isinstance(event, f.Return):
-                if self.group.kind in ("main", "any") and self._public(info):
-                    self._touched(self.effects.handed_out(evaluator, event, index), state, (), before, published)
+                if self.group.kind in ("main", "any") and self._public(evaluator.info):
+                    if step.handed_out is None:
+                        step.handed_out = tuple(self.effects.handed_out(evaluator, event, step.index))
+                    self._touched(step.handed_out, state, (), before, published)
             elif isinstance(event, f.Suspend):
-                started = started - self.starts.ends.get((state.fid, index), frozenset())
+                if step.ends:
+                    started = started - step.ends
             elif isinstance(event, f.Release) and self.starts.executors:
-                for obj in evaluator.eval(info.facts.regions[event.region].lock):
-                    ended = self.starts.executors.get(world.heap.plain(obj))
-                    if ended:
-                        started = started - ended
-            published.update(begun)
+                if step.ends is None:
+                    step.ends = self._ended(evaluator, event)
+                if step.ends:
+                    started = started - step.ends
+            if step.begun:
+                published.update(step.begun)
+
+    def _begins(self, evaluator: Evaluator, step: Step) -> None:
+        """What is handed to something that begins."""
+        event = step.event
+        callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
+        site = frozenset((step.site,))
+        begun = self.freshness.params(evaluator, site) | self.freshness.made(evaluator, step.index, site)
+        if isinstance(event, f.Call):
+            for callee in callees:
+                begun |= self.freshness.handed(evaluator, event, callee)
+        step.begun = frozenset(begun)
+        # Whoever calls methods of an object finds it made.
+        step.publishes = not any(callee.kind == "class" for callee in callees)
+
+    def _gains(self, evaluator: Evaluator, step: Step, call: f.Call) -> None:
+        """What the callees of a call start, and which objects others can see by that."""
+        gained, shown = set[Event](), set[Obj]()
+        for callee in evaluator.eval(call.func):
+            for target in targets(self.world, callee):
+                begun = self.starts.reach.get(target.name)
+                if begun:
+                    gained |= begun - self.starts.waited
+                    shown |= self.freshness.params(evaluator, begun)
+                    shown |= self.freshness.captured(evaluator, begun)
+                    handed = self.freshness.handed(evaluator, call, callee)
+                    shown.update(obj for obj in handed if self.freshness.seen(obj, begun))
+        step.gained, step.shown = frozenset(gained), frozenset(shown)
+
+    def _ended(self, evaluator: Evaluator, event: f.Release) -> frozenset[Event]:
+        """What has ended when the ``with`` of an executor is left."""
+        ended: set[Event] = set()
+        for obj in evaluator.eval(evaluator.info.facts.regions[event.region].lock):
+            ended |= self.starts.executors.get(self.world.heap.plain(obj), NONE)
+        return frozenset(ended)
 
     def _touched(
         self,
@@ -419,10 +507,14 @@ class Walker:
         held: Held,
         started: frozenset[Event],
         published: Collection[Obj],
-    ) -> None:
+    ) -> tuple[Touch, ...]:
+        """Tell what is touched; all of it is given back."""
+        told = []
         for touch in touches:
-            for watch in self.watches:
+            told.append(touch)
+            for watch in self._touching:
                 watch.touched(self, touch, state, held, started, published)
+        return tuple(told)
 
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
@@ -434,52 +526,89 @@ class Walker:
         self,
         evaluator: Evaluator,
         call: f.Call,
-        index: int,
+        step: Step,
         state: State,
         held: Held,
         started: frozenset[Event],
         published: set[Obj],
     ) -> None:
-        world = self.world
-        if call.decorates:
+        if step.callees is None:
+            step.callees = () if call.decorates else tuple(self._called(evaluator, call, step.index))
+        if not step.callees or state.depth >= self._reach_limit:
             return
+        doubt = state.doubt + self._far(state)
+        for run in step.callees:
+            params = run.params
+            if params is None or (run.fresh and published):
+                params = self._given(run, evaluator, call, published)
+            bindings = run.bindings
+            if run.captures and published:
+                bindings = self._captured(bindings, published)
+            self._call(state, step.index, run, params, bindings, held, doubt + run.doubt, started)
+
+    def _called(self, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Called]:
+        """The functions that a call runs."""
         callees = evaluator.eval(call.func)
         followed = [(callee, target) for callee in callees for target in self._targets(callee, evaluator, call, index)]
         meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
-            facts = world.symbols.functions[target.name].facts
+            facts = self.world.symbols.functions[target.name].facts
             if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
                 continue
-            if state.depth >= self._reach_limit:
-                continue
-            doubt = state.doubt + self._far(state)
+            doubt = 0
             if choices > 1 and callee.kind not in ("class", "symbol"):
-                doubt += 1 if meant or choices <= FEW else 2
+                doubt = 1 if meant or choices <= FEW else 2
             elif self._stored(evaluator, call, callee):
-                doubt += 1
-            if callee.kind in INDIRECT:
-                params = self.arguments.receiver(target, published)
-            else:
-                params = self.arguments.bind(target, evaluator, call, published)
-            bindings = tuple(
-                (fid, name, tuple(current(world, obj, published) for obj in objs))
-                for fid, name, objs in self._bindings(evaluator, call, target)
-            )
-            self._call(state, index, target.name, params, bindings, held, doubt, started)
+                doubt = 1
+            bindings = self._bindings(evaluator, call, target)
+            captures = any(obj.fresh for _, _, objs in bindings for obj in objs)
+            yield Called(target, callee, doubt, bindings, captures=captures)
+
+    def _given(self, run: Called, evaluator: Evaluator, call: f.Call, published: Collection[Obj]) -> Params:
+        """What a call gives to the parameters of a function, some objects having been published."""
+        target = run.target
+        indirect = run.callee is not None and run.callee.kind in INDIRECT
+
+        def given(published: Collection[Obj]) -> Params:
+            if indirect:
+                return self.arguments.receiver(target, published)
+            return self.arguments.bind(target, evaluator, call, published)
+
+        if run.params is None:
+            # As long as nothing fresh is handed over, it is the same however far the caller has come.
+            run.params = given(())
+            nodes = [node for _, node in self.arguments.handed(target, call)] if not indirect else []
+            handed = any(obj.fresh for node in nodes for obj in evaluator.eval(node))
+            run.fresh = handed or (target.owner is not None and target.owner.fresh)
+        return given(published) if run.fresh and published else run.params
+
+    def _captured(self, bindings: Bindings, published: Collection[Obj]) -> Bindings:
+        """What a closure remembers, some objects having been published."""
+        return tuple(
+            (fid, name, tuple(current(self.world, obj, published) for obj in objs)) for fid, name, objs in bindings
+        )
+
+    def _receiver(self, run: Called, published: Collection[Obj]) -> Params:
+        """What the parameters of a property's function hold, some objects having been published."""
+        assert run.params is not None
+        if not run.fresh or not published:
+            return run.params
+        return tuple((name, tuple(current(self.world, obj, published) for obj in objs)) for name, objs in run.params)
 
     def _call(
         self,
         state: State,
         index: int,
-        fid: str,
+        run: Called,
         params: Params,
         bindings: Bindings,
         held: Held,
         doubt: int,
         started: frozenset[Event],
     ) -> None:
-        locks = tuple(dict.fromkeys(lock for lock, _ in held))
-        callee = State(fid, params, bindings, locks, state.entry, state, index, state.depth + 1, doubt, started)
+        locks = tuple(dict.fromkeys(lock for lock, _ in held)) if held else ()
+        depth = state.depth + 1
+        callee = State(run.target.name, params, bindings, locks, state.entry, state, index, depth, doubt, started)
         self._enter(callee, held)
 
     def _for_several(self, followed: list[tuple[Obj, Obj]]) -> bool:
@@ -561,19 +690,10 @@ class Walker:
         caller = evaluator.info.facts
         return caller.cls is not None and caller.name not in ("__init__", "__new__", "__call__", "__setstate__")
 
-    def _properties(
-        self,
-        evaluator: Evaluator,
-        event: f.Access,
-        index: int,
-        state: State,
-        held: Held,
-        started: frozenset[Event],
-        published: set[Obj],
-    ) -> None:
+    def _properties(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
         """Reading or writing a property runs its function."""
         node = evaluator.nodes[event.target]
-        if not isinstance(node, f.Attr):
+        if event.kind not in ("load", "store") or not isinstance(node, f.Attr):
             return
         world = self.world
         name = node.name if event.kind == "load" else f"{node.name}.setter"
@@ -585,8 +705,8 @@ class Walker:
                 continue
             for target in evaluator.function_objects(fid):
                 params = world.symbols.functions[target.name].facts.params
-                given: Params = ((params[0].name, (current(world, obj, published),)),) if params else ()
-                self._call(state, index, target.name, given, target.bindings, held, state.doubt, started)
+                given: Params = ((params[0].name, (obj,)),) if params else ()
+                yield Called(target, None, 0, target.bindings, given, obj.fresh)
 
 
 def _choices(followed: Iterable[tuple[Obj, Obj]]) -> int:

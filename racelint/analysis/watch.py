@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from racelint.analysis.bodies import Held, Step
 from racelint.analysis.effects import Touch
 from racelint.analysis.locks import Lock, Locks
-from racelint.analysis.walk import Group, Held, Reached, State, Walker, Watch
+from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.frameworks.schema import LoopBound
 from racelint.link.call_sites import Event
 from racelint.link.evaluate import Evaluator
@@ -58,17 +59,20 @@ class Watcher(Watch):
         # States, and what the walk was told to hold in them, by region.
         self._regions: dict[tuple[State, int], tuple[Take, ...]] = {}
         self._inherited: dict[State, tuple[Take, ...]] = {}
+        # What calls do with objects of a loop, by their steps.
+        self._used: dict[Step, tuple[bool, tuple[Touch, LoopBound, str, bool] | None]] = {}
 
     def event(
-        self, walker: Walker, evaluator: Evaluator, state: State, index: int, held: Held, started: frozenset[Event]
-    ) -> None:
+        self, walker: Walker, evaluator: Evaluator, state: State, step: Step, held: Held, started: frozenset[Event]
+    ) -> bool:
         """Note what an event shows."""
-        self.visited.setdefault(state.fid, (state, walker.group))
+        if state.fid not in self.visited:
+            self.visited[state.fid] = (state, walker.group)
         if held:
-            self._hold(walker, evaluator, state, index, held, started)
-        call = evaluator.info.facts.events[index]
-        if isinstance(call, f.Call):
-            self._call(walker, evaluator, state, index, call, held, started)
+            self._hold(walker, evaluator, state, step.index, held, started)
+        if isinstance(step.event, f.Call):
+            return self._call(walker, evaluator, state, step, step.event, held, started)
+        return False
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -136,13 +140,28 @@ class Watcher(Watch):
         walker: Walker,
         evaluator: Evaluator,
         state: State,
-        index: int,
+        step: Step,
         call: f.Call,
         held: Held,
         started: frozenset[Event],
-    ) -> None:
+    ) -> bool:
+        if step not in self._used:
+            self._used[step] = self._uses(evaluator, state.fid, step.index, call)
+        runs, used = self._used[step]
+        if runs:
+            self.hosts.add(id(state.entry))
+        if used is not None:
+            touch, row, method, made = used
+            self.uses.append(Use(Reached(touch, state, walker.group, held, started), row, method, made))
+        return runs or used is not None
+
+    def _uses(
+        self, evaluator: Evaluator, fid: str, index: int, call: f.Call
+    ) -> tuple[bool, tuple[Touch, LoopBound, str, bool] | None]:
+        """Whether a call runs a loop, and which object of one it uses how."""
         func = evaluator.nodes[call.func]
         callees = evaluator.eval(call.func)
+        runs = False
         for callee in callees:
             if callee.kind == "member" and callee.owner is not None and isinstance(func, f.Attr):
                 owner = callee.owner
@@ -154,8 +173,7 @@ class Watcher(Watch):
                 continue
             if row is None:
                 continue
-            if method in row.runs:
-                self.hosts.add(id(state.entry))
+            runs = runs or method in row.runs
             every = all(other.kind == callee.kind and self._same_row(other, row) for other in callees)
             if not every or not (method in row.methods or method in row.awaited or method in row.runs):
                 continue
@@ -168,14 +186,13 @@ class Watcher(Watch):
                 name or owner.name,
                 "read",
                 False,
-                state.fid,
+                fid,
                 index,
                 call.line,
                 type=owner.name,
             )
-            at = Reached(touch, state, walker.group, held, started)
-            self.uses.append(Use(at, row, method, owner.fresh))
-            return
+            return runs, (touch, row, method, owner.fresh)
+        return runs, None
 
     def _same_row(self, callee: Obj, row: LoopBound) -> bool:
         name = callee.owner.name if callee.kind == "member" and callee.owner is not None else callee.name

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
@@ -498,6 +498,8 @@ class Matcher:
 
     exact: Mapping[str, tuple[Any, ...]]
     patterns: tuple[tuple[str, Any], ...]
+    # Answers given: a program says few names very often.
+    known: dict[str, tuple[Any, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, rows: Iterable[Any]) -> Matcher:
@@ -514,7 +516,11 @@ class Matcher:
 
     def all(self, dotted: str) -> tuple[Any, ...]:
         """Every row that names ``dotted``, exact ones first."""
-        return self.exact.get(dotted, ()) + tuple(row for name, row in self.patterns if fnmatchcase(dotted, name))
+        found = self.known.get(dotted)
+        if found is None:
+            matching = tuple(row for name, row in self.patterns if fnmatchcase(dotted, name))
+            found = self.known[dotted] = self.exact.get(dotted, ()) + matching
+        return found
 
     def first(self, dotted: str) -> Any | None:
         """The first row that names ``dotted``, or None."""

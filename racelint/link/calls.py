@@ -104,7 +104,11 @@ def call_graph(world: World) -> nx.MultiDiGraph[str]:
 
 def led_to(calls: nx.DiGraph[str], functions: Iterable[str]) -> frozenset[str]:
     """Some functions and all that they lead to."""
-    found: set[str] = set()
-    for fid in functions:
-        found |= {fid, *(nx.descendants(calls, fid) if fid in calls else ())}
+    found = set(functions)
+    work = [fid for fid in found if fid in calls]
+    while work:
+        for callee in calls.adj[work.pop()]:
+            if callee not in found:
+                found.add(callee)
+                work.append(callee)
     return frozenset(found)

@@ -52,7 +52,8 @@ class Evaluator(Annotations, CallResults):
         self.on_read = on_read
         self.returns = returns
         self._memo: dict[int, Objs] = {}
-        self._active: set[int] = set()
+        # Nodes that are being evaluated, the innermost last.
+        self.active: dict[int, None] = {}
         self.depth = 0
         # Nodes whose truth is known here for another reason than their operands.
         self.truths: Mapping[int, bool] = {}
@@ -67,11 +68,17 @@ class Evaluator(Annotations, CallResults):
         """
         if self.on_read is not None:
             self.on_read(cell)
-        found = self.world.get(cell)
-        if self.owners and len(found) > CROWD and cell[0] in ("p", "r", "e", "m", "x", "y", "i", "o"):
-            found = {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
-        if self.owners and not handed and cell[0] in FOUND and any(obj.promised for obj in found):
-            found = {self.world.heap.anyone(obj): None for obj in found}
+        if not self.owners:
+            return self.world.get(cell)
+        key = (cell, handed)
+        found = self.world.found.get(key)
+        if found is None:
+            found = self.world.get(cell)
+            if len(found) > CROWD and cell[0] in ("p", "r", "e", "m", "x", "y", "i", "o"):
+                found = {obj: None for obj in found if obj.kind not in ("ext", "opaque")}
+            if not handed and cell[0] in FOUND and any(obj.promised for obj in found):
+                found = {self.world.heap.anyone(obj): None for obj in found}
+            self.world.found[key] = found
         return found
 
     def function_objects(self, fid: str) -> Objs:
@@ -89,11 +96,11 @@ class Evaluator(Annotations, CallResults):
         found = self._memo.get(index)
         if found is not None:
             return found
-        if index in self._active:
+        if index in self.active:
             return EMPTY
-        self._active.add(index)
+        self.active[index] = None
         found = self._eval(index)
-        self._active.discard(index)
+        del self.active[index]
         self._memo[index] = found
         return found
 
@@ -347,7 +354,13 @@ class Evaluator(Annotations, CallResults):
                 else obj: None
                 for obj in objs
             }
-        found = {self._owned(obj, owner): None for obj in objs}
+        adopted = self.world.adopted
+        found: Objs = {}
+        for obj in objs:
+            own = adopted.get((obj, owner))
+            if own is None:
+                own = adopted[obj, owner] = self._owned(obj, owner)
+            found[own] = None
         return self._as_made(found, owner) if owner.kind == "inst" and owner.fresh else found
 
     def _as_made(self, objs: Objs, owner: Obj) -> Objs:
@@ -433,12 +446,14 @@ class Evaluator(Annotations, CallResults):
                 return {**objs, **self.cell(cell)} if cell is not None else objs
             case "symbol":
                 return {heap.make("symbol", f"{obj.name}.{name}"): None}
-            case "ext" | "member" if (carried := world.carried(f"{obj.name}.{name}")) is not None:
-                return {carried: None}
             case "ext":
-                found = self.cell(world.attr_cell(obj, name))
-                member = heap.make("member", f"{obj.name}.{name}", owner=obj)
+                carried, cell, member = world.member(obj, name)
+                if carried is not None or member is None:
+                    return {carried: None} if carried is not None else EMPTY
+                found = self.cell(cell)
                 return {**found, member: None} if found else {member: None}
+            case "member" if (carried := world.carried(f"{obj.name}.{name}")) is not None:
+                return {carried: None}
             case "member":
                 return {heap.make("member", f"{obj.name}.{name}", owner=obj): None}
             case "super":
@@ -457,7 +472,7 @@ class Evaluator(Annotations, CallResults):
 
     def _instance_attribute(self, obj: Obj, name: str) -> Objs:
         world = self.world
-        found = self._methods(obj, obj.name, name)
+        found = self._methods(obj, name)
         stored = self.cell(world.own_slot(obj.name, name))
         if stored:
             found.update(stored if self.owners and shallow_copy(world, obj, name) else self._adopt(stored, obj))
@@ -482,20 +497,11 @@ class Evaluator(Annotations, CallResults):
         home, _ = self.world.home(obj.name, name)
         return {self.world.heap.make("opaque", f"{home}\0{name}", owner=obj if self.owners else None): None}
 
-    def _methods(self, obj: Obj, cid: str, name: str) -> Objs:
+    def _methods(self, obj: Obj, name: str) -> Objs:
         """Methods and properties called ``name``: of the class, and of subclasses the object may belong to."""
-        world = self.world
-        first = world.method(cid, name)
-        receivers: dict[str, Obj] = {first: obj} if first is not None else {}
-        if obj.unknown and obj.owner is None and not name.startswith("__"):
-            for sub in world.class_of(cid).subclasses:
-                override = world.class_of(sub).methods.get(name)
-                if override is not None:
-                    # Where the override runs, the object is an instance of the class that overrides.
-                    receivers.setdefault(override, world.heap.make("inst", sub, obj.site, fresh=obj.fresh))
         found: Objs = {}
-        for fid, receiver in receivers.items():
-            if world.is_property(fid):
+        for fid, receiver in self.world.receivers(obj, name):
+            if self.world.is_property(fid):
                 found.update(self._called(fid, receiver))
             else:
                 for target in self.function_objects(fid):

@@ -38,7 +38,7 @@ Bindings: TypeAlias = tuple[tuple[str, str, "tuple[Obj, ...]"], ...]
 class Obj:
     """One abstract object; make them with ``Heap.make`` only. ``uid`` is its creation rank, for stable ordering."""
 
-    __slots__ = ("bindings", "fresh", "func", "kind", "name", "owner", "promised", "site", "uid")
+    __slots__ = ("bindings", "fresh", "func", "kind", "name", "owner", "plain", "promised", "site", "uid")
 
     def __init__(
         self,
@@ -61,6 +61,8 @@ class Obj:
         self.uid = uid
         # Only an annotation promises it, and it has not been found in a place that others may see.
         self.promised = site is not None and (site == PROMISED or site[0].startswith(_HANDED_IN))
+        # See ``Heap.plain``, which finds it.
+        self.plain: Obj | None = None
 
     def __repr__(self) -> str:
         parts = [self.kind, self.name]
@@ -95,6 +97,8 @@ class Obj:
 
 
 Objs: TypeAlias = dict[Obj, None]
+# Kinds of objects that are nothing without their owner.
+OF_OTHERS = frozenset(("bound", "member", "super", "pair"))
 
 
 class Heap:
@@ -123,11 +127,14 @@ class Heap:
 
     def plain(self, obj: Obj) -> Obj:
         """The object without its owner and freshness: the key of what is stored inside it."""
-        if obj.owner is None and not obj.fresh and not obj.promised:
-            return obj
-        if obj.kind in ("bound", "member", "super", "pair"):
-            return obj
-        return self.make(obj.kind, obj.name, _found(obj.site), None, obj.func, obj.bindings)
+        found = obj.plain
+        if found is None:
+            if (obj.owner is None and not obj.fresh and not obj.promised) or obj.kind in OF_OTHERS:
+                found = obj
+            else:
+                found = self.make(obj.kind, obj.name, _found(obj.site), None, obj.func, obj.bindings)
+            obj.plain = found
+        return found
 
     def owned(self, obj: Obj, owner: Obj) -> Obj:
         """``obj`` as it is found inside ``owner``."""

@@ -20,6 +20,7 @@ def link(modules: Iterable[tuple[f.ModuleFacts, str]], aliases: Mapping[str, str
     _decorator_names(world)
     classes.linearise(world.symbols, lambda info: _bases(world, info))
     classes.collect_attributes(world.symbols)
+    world.forget_methods()
     world.feeds = fed.hand_out(world)
     Solver(world).solve()
     return world

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 
 from racelint.link import classes as hierarchy
+from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.injected import injected
 from racelint.link.objects import Obj, Objs, Site
@@ -38,12 +39,22 @@ class Solver:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.readers: dict[Cell, dict[str, None]] = {}
+        # Functions with the nodes and parts of them (see ``again``) that have read a cell.
+        self.readers: dict[Cell, dict[str, int]] = {}
+        # Nodes and parts of functions that have read what has grown since.
+        self.grown: dict[str, int] = {}
+        self.parts: dict[str, Parts] = {}
         self.queue: deque[str] = deque()
         self.queued: set[str] = set()
         self.visits: dict[str, int] = {}
         self.chains: dict[str, dict[int, Objs]] = {}
+        # What is being looked at: a function, its nodes, and which part of it.
         self.current = ""
+        self.looking: Evaluator | None = None
+        self.part = 0
+        # What of the function has to be evaluated anew.
+        self.anew = -1
+        self.handed_over = False
         # Classes that the annotation of a parameter lets in; None: no limit.
         self.admits: dict[Cell, frozenset[str] | None] = {}
 
@@ -115,7 +126,10 @@ class Solver:
         return Evaluator(self.world, info, on_read=self._read)
 
     def _read(self, cell: Cell) -> None:
-        self.readers.setdefault(cell, {})[self.current] = None
+        readers = self.readers.setdefault(cell, {})
+        active = self.looking.active if self.looking is not None else None
+        reader = 1 << next(reversed(active)) if active else self.part
+        readers[self.current] = readers.get(self.current, 0) | reader
 
     def _enqueue(self, fid: str) -> None:
         if fid not in self.queued and self.visits.get(fid, 0) < VISIT_LIMIT:
@@ -153,8 +167,13 @@ class Solver:
             if obj not in stored and len(stored) < CELL_LIMIT:
                 stored[obj] = None
         if len(stored) != before:
-            for fid in self.readers.get(cell, ()):
-                self._enqueue(fid)
+            self._look_again(cell)
+
+    def _look_again(self, cell: Cell) -> None:
+        """Come back to those who have read a cell."""
+        for fid, reader in self.readers.get(cell, {}).items():
+            self.grown[fid] = self.grown.get(fid, 0) | reader
+            self._enqueue(fid)
 
     def _drain(self) -> None:
         while self.queue:
@@ -167,36 +186,63 @@ class Solver:
     # -- one function -------------------------------------------------------------------------------------------------
 
     def _visit(self, info: FunctionInfo) -> None:
-        evaluator = self._evaluator(info)
-        self._defaults(info)
         facts = info.facts
+        parts = self.parts.get(info.id)
+        if parts is None:
+            parts = self.parts[info.id] = Parts(facts)
+        everything = self.visits[info.id] == 1
+        grown = self.grown.pop(info.id, 0)
+        evaluator = self.looking = self._evaluator(info)
+        passed = 0
+
+        def concerned(part: int, looks: int) -> bool:
+            """Whether a part has to be looked at (again): what has been evaluated already stays as it was."""
+            nonlocal passed
+            self.part = parts.bit(part)
+            self.anew = -1 if everything else grown | (self.grown.get(info.id, 0) & ~passed)
+            passed |= looks
+            return bool(looks & self.anew)
+
+        self.anew = -1
+        if concerned(parts.defaults, parts.bit(parts.defaults)):
+            self._defaults(info)
         for index, event in enumerate(facts.events):
-            if isinstance(event, f.Access):
-                if event.kind == "store":
-                    self._store(evaluator, event)
-                elif event.kind == "set":
-                    value = evaluator.eval(event.value)
-                    if value:
-                        key = evaluator.key(event.key)
-                        for obj in tuple(evaluator.eval(event.target)):
-                            self._put(obj, value, (info.id, event.value), key)
-                elif event.kind == "grow":
-                    value = evaluator.elements_of(evaluator.eval(event.value))
-                    for obj in tuple(evaluator.eval(event.target)):
-                        self._put(obj, value, (info.id, ELSEWHERE))
-            elif isinstance(event, f.Call):
-                self._call(evaluator, event, index)
-            elif isinstance(event, f.Return):
-                self._add(("r", info.id), evaluator.eval(event.value))
-            elif isinstance(event, f.Yield):
-                value = evaluator.eval(event.value)
-                self._add(("y", info.id), evaluator.elements_of(value) if event.delegated else value)
-        for name, nodes in facts.exports:
-            for node in nodes:
-                self._add(("x", info.id, name), evaluator.eval(node))
+            if everything or concerned(index, parts.looks[index]):
+                self.part = parts.bit(index)
+                self._event(evaluator, event, index)
+        if everything or concerned(parts.exports, parts.looks[parts.exports]):
+            self.part = parts.bit(parts.exports)
+            for name, nodes in facts.exports:
+                for node in nodes:
+                    self._add(("x", info.id, name), evaluator.eval(node))
         for index, made in enumerate(facts.nodes):
             if isinstance(made, f.New) and made.items:
-                self._display(evaluator, index, made)
+                if everything or concerned(parts.shown, parts.displays[index]):
+                    self.part = parts.bit(parts.shown)
+                    self._display(evaluator, index, made)
+        self.looking = None
+
+    def _event(self, evaluator: Evaluator, event: f.Event, index: int) -> None:
+        if isinstance(event, f.Access):
+            if event.kind == "store":
+                self._store(evaluator, event)
+            elif event.kind == "set":
+                value = evaluator.eval(event.value)
+                if value:
+                    key = evaluator.key(event.key)
+                    for obj in tuple(evaluator.eval(event.target)):
+                        self._put(obj, value, (evaluator.info.id, event.value), key)
+            elif event.kind == "grow":
+                value = evaluator.elements_of(evaluator.eval(event.value))
+                for obj in tuple(evaluator.eval(event.target)):
+                    self._put(obj, value, (evaluator.info.id, ELSEWHERE))
+        elif isinstance(event, f.Call):
+            self._call(evaluator, event, index)
+        elif isinstance(event, f.Return):
+            self._add(("r", evaluator.info.id), evaluator.eval(event.value))
+        elif isinstance(event, f.Yield):
+            value = evaluator.eval(event.value)
+            self._add(("y", evaluator.info.id), evaluator.elements_of(value) if event.delegated else value)
 
     def _display(self, evaluator: Evaluator, index: int, node: f.New) -> None:
         heap = self.world.heap
@@ -288,12 +334,18 @@ class Solver:
         world = self.world
         info = evaluator.info
         callees = evaluator.eval(call.func)
+        known = world.callees.get((info.id, index), ())
         world.callees[info.id, index] = tuple(callees)
         if call.decorates:
             self._decorate(evaluator, call, index, f"{info.module}:{call.decorates}", callees)
             return
+        self.handed_over = False
+        # Callees have been handed these very arguments before, but for those who are new.
+        again = self.anew != -1 and not self.anew & self.parts[info.id].hands_over[index]
+        done = frozenset(known) if again else frozenset()
         for callee in callees:
-            self._invoke(evaluator, call, index, callee, ())
+            if callee not in done:
+                self._invoke(evaluator, call, index, callee, ())
             for cell, objs in tuple(injected(world, evaluator, call, callee)):
                 self._add(cell, objs)
 
@@ -485,7 +537,10 @@ class Solver:
 
     def _handed_over(self, evaluator: Evaluator, call: f.Call) -> None:
         """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
-        ``submit(f, x)``, ``call_later(1, f, x)``."""
+        ``submit(f, x)``, ``call_later(1, f, x)``. It makes no difference which of its callees is meant."""
+        if self.handed_over:
+            return
+        self.handed_over = True
         packed = next((value for name, value in call.kwargs if name == "args"), -1)
         for position, node in enumerate(
             (*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))
@@ -565,8 +620,7 @@ class Solver:
         outcome = chain[max(chain)]
         if outcome != plain and world.get(("d", fid)) != outcome:
             world.cells["d", fid] = dict(outcome)
-            for reader in self.readers.get(("d", fid), ()):
-                self._enqueue(reader)
+            self._look_again(("d", fid))
 
     def _wrapped(self, evaluator: Evaluator, call: f.Call, decorator: Obj, current: Objs, fid: str) -> Objs:
         world = self.world

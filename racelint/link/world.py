@@ -76,6 +76,13 @@ class World:
         self.feeds: tuple[Feed, ...] = ()
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._methods: dict[tuple[str, str], str | None] = {}
+        self._properties: dict[str, bool] = {}
+        self._receivers: dict[tuple[Obj, str], tuple[tuple[str, Obj], ...]] = {}
+        self._members: dict[tuple[Obj, str], tuple[Obj | None, Cell, Obj | None]] = {}
+        # What evaluators that tell contexts apart find in cells, and as whose; once all is solved.
+        self.found: dict[tuple[Cell, bool], Objs] = {}
+        self.adopted: dict[tuple[Obj, Obj], Obj] = {}
 
     # -- types --------------------------------------------------------------------------------------------------------
 
@@ -129,7 +136,47 @@ class World:
 
     def method(self, cid: str, name: str) -> str | None:
         """Method look-up."""
-        return hierarchy.find_method(self.symbols, cid, name)
+        key = (cid, name)
+        try:
+            return self._methods[key]
+        except KeyError:
+            found = self._methods[key] = hierarchy.find_method(self.symbols, cid, name)
+            return found
+
+    def forget_methods(self) -> None:
+        """Look methods up anew, now that the bases of all classes are known."""
+        self._methods.clear()
+        self._properties.clear()
+        self._receivers.clear()
+
+    def receivers(self, obj: Obj, name: str) -> tuple[tuple[str, Obj], ...]:
+        """The methods an instance has under a name, by its class or a subclass that it may be of, with the receiver."""
+        found = self._receivers.get((obj, name))
+        if found is None:
+            cid = obj.name
+            first = self.method(cid, name)
+            receivers: dict[str, Obj] = {first: obj} if first is not None else {}
+            if obj.unknown and obj.owner is None and not name.startswith("__"):
+                for sub in self.class_of(cid).subclasses:
+                    override = self.class_of(sub).methods.get(name)
+                    if override is not None:
+                        # Where the override runs, the object is an instance of the class that overrides.
+                        receivers.setdefault(override, self.heap.make("inst", sub, obj.site, fresh=obj.fresh))
+            found = self._receivers[obj, name] = tuple(receivers.items())
+        return found
+
+    def member(self, obj: Obj, name: str) -> tuple[Obj | None, Cell, Obj | None]:
+        """``obj.name`` of a library object: what is carried there, else the cell of what is put there; the member."""
+        found = self._members.get((obj, name))
+        if found is None:
+            carried = self.carried(f"{obj.name}.{name}")
+            if carried is not None:
+                found = (carried, (), None)
+            else:
+                cell = self.attr_cell(obj, name)
+                found = (None, cell, self.heap.make("member", f"{obj.name}.{name}", owner=obj))
+            self._members[obj, name] = found
+        return found
 
     def decorators(self, fid: str) -> tuple[str, ...]:
         """Dotted names of a function's decorators, innermost last (``property``, ``staticmethod``, ``x.setter``)."""
@@ -137,11 +184,14 @@ class World:
 
     def is_property(self, fid: str) -> bool:
         """Whether reading the attribute calls the function."""
-        return any(
-            name in ("property", "functools.cached_property", "abc.abstractproperty", "cached_property")
-            or name.endswith(("cached_property", ".getter", "hybrid_property"))
-            for name in self.decorators(fid)
-        )
+        found = self._properties.get(fid)
+        if found is None:
+            found = self._properties[fid] = any(
+                name in ("property", "functools.cached_property", "abc.abstractproperty", "cached_property")
+                or name.endswith(("cached_property", ".getter", "hybrid_property"))
+                for name in self.decorators(fid)
+            )
+        return found
 
     def is_static(self, fid: str) -> bool:
         """``@staticmethod``."""
