@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+from racelint.link.again import children
 from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f
 
@@ -57,23 +58,10 @@ class Flow:
         return result
 
     def children(self, node: f.Node) -> tuple[int, ...]:
-        match node:
-            case f.Attr(base, _) | f.Elem(base) | f.Part(base, _) | f.Awaited(base):
-                return (base,)
-            case f.Item(base, key):
-                return (base, key)
-            case f.Phi(options):
-                return options
-            case f.Derived(parts, op):
-                return () if op == "instance" else parts
-            case f.New(_, items, keys, _):
-                return (*items, *(key for key in keys if key >= 0))
-            case f.Result(event):
-                call = self.facts.events[event]
-                assert isinstance(call, f.Call)
-                return (call.func, *call.args, *(value for _, value in call.kwargs))
-            case _:
-                return ()
+        """The nodes that a node is made of; which class something is an instance of is none of them."""
+        if isinstance(node, f.Derived) and node.op == "instance":
+            return ()
+        return children(self.facts, node)
 
     def ancestors(self, block: int) -> list[int]:
         """A block and those around it, innermost first."""

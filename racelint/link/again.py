@@ -26,7 +26,7 @@ def children(facts: f.Function, node: f.Node) -> tuple[int, ...]:
         case f.Derived(parts, _):
             return parts
         case f.New(_, items, keys, _):
-            return (*items, *keys)
+            return (*items, *(key for key in keys if key >= 0))
         case f.Result(event):
             call = facts.events[event]
             assert isinstance(call, f.Call)

@@ -20,7 +20,7 @@ def awaits(world: World, fid: str, index: int) -> Iterator[int]:
     assert isinstance(call, f.Call)
     carrying = {call.result}
     for later, event in enumerate(facts.events[index + 1 :], index + 1):
-        if isinstance(event, f.Call) and not carrying.isdisjoint(_given(facts, event)) and _waits(world, fid, later):
+        if isinstance(event, f.Call) and not carrying.isdisjoint(given(facts, event)) and _waits(world, fid, later):
             carrying.add(event.result)
         elif isinstance(event, f.Suspend) and event.how == "await" and event.value in carrying:
             yield later
@@ -34,7 +34,7 @@ def over_beside(facts: f.Function, begin: Event, ends: AbstractSet[Event]) -> bo
     )
 
 
-def _given(facts: f.Function, call: f.Call) -> Iterator[int]:
+def given(facts: f.Function, call: f.Call) -> Iterator[int]:
     """The arguments of a call, and the items of those that are displays."""
     for node in call.args:
         yield node

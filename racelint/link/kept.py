@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from racelint.link.awaited import given
 from racelint.link.call_sites import Event
 from racelint.link.classes import owner_of
 from racelint.link.world import World
@@ -63,7 +64,6 @@ class Kept:
             if isinstance(event, f.Suspend) and event.how == "await":
                 node = facts.nodes[event.value]
                 call = facts.events[node.event] if isinstance(node, f.Result) else None
-                given = call.args if isinstance(call, f.Call) else ()
-                listed = [item for arg in given if isinstance(made := facts.nodes[arg], f.New) for item in made.items]
-                if any(self._of_self(facts, value) == name for value in (event.value, *given, *listed)):
+                passed = given(facts, call) if isinstance(call, f.Call) else ()
+                if any(self._of_self(facts, value) == name for value in (event.value, *passed)):
                     yield index
