@@ -364,10 +364,13 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that says which thread runs (``current``), or which one is the main thread, by object or by number."""
+    """A call that says which thread runs (``current``), or which one is the main thread, by object or by number.
+
+    Others say which event loop runs (``loop``), or which task or greenlet does (``task``).
+    """
 
     name: list[str]
-    who: Literal["current", "main"]
+    who: Literal["current", "main", "loop", "task"]
     why: str
     source: str = ""
 
