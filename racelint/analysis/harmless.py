@@ -66,7 +66,10 @@ class Harmless:
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
 
     def after_message(self, access: Reached) -> bool:
-        """Whether a queue is asked for something first, on the way to an access: who puts it there has been made."""
+        """Whether a queue is asked for something first, or an event waited for, on the way to an access.
+
+        Who puts it there, or sets the event, has been made.
+        """
         state, event = access.state, access.touch.event
         while True:
             calls = self.flows[state.fid].facts.events[:event]
@@ -77,10 +80,12 @@ class Harmless:
             state, event = state.parent, state.event
 
     def _takes(self, fid: str, call: f.Call) -> bool:
-        """Whether a call takes something out of a queue, or is one of a function that does."""
+        """Whether a call waits for something out of a queue or for an event, or is one of a function that does."""
         func = self.flows[fid].facts.nodes[call.func]
         objs = self.values.objects(fid, call.func)
         if isinstance(func, f.Attr):
+            if objs and not (call.args or call.kwargs) and all(self.world.latches.first(obj.name) for obj in objs):
+                return True
             rows = [self.world.container_row(obj.owner.name) for obj in objs if obj.kind == "member" and obj.owner]
             if any(row is not None and row.safe and row.methods.get(func.name) == "delete" for row in rows):
                 return True

@@ -272,6 +272,14 @@ class Waiter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that returns, when it is given no time limit, once another thread has said that it may go on."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
 class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
 
@@ -437,6 +445,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook: list[Hook] = []
     polled: list[Polled] = []
     waiter: list[Waiter] = []
+    latch: list[Latch] = []
     injection: list[Injection] = []
     result: list[Result_] = []
     confined: list[Confined] = []

@@ -64,6 +64,7 @@ class World:
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
         self.waiters = Matcher.of(tables.waiter)
+        self.latches = Matcher.of(tables.latch)
         self.injections = Matcher.of(tables.injection)
         self.carriers = {name: row.name[0] for row in tables.carrier for name in (*row.name, *row.found)}
         self._carried = frozenset(name for row in tables.carrier for name in row.found)
