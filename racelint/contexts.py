@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace as replace_fields
 
-from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, Patch, table_of
 from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
@@ -45,6 +45,7 @@ class EntryPoint:
     a task is kept in (see ``link.kept``). ``row`` is the name by which a row of ``table`` matched. ``server`` is the
     kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
+    ``green``: others have their turn at its calls that block, not where it awaits.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
     ``perhaps``: it overlaps itself only if the function that begins it does.
     ``confidence``: ``low`` where one call may begin it in different contexts.
@@ -76,6 +77,7 @@ class EntryPoint:
     made_in: str = ""
     on_loop_of: frozenset[Event] = frozenset()
     foreign_loop: bool = False
+    green: bool = False
     table: str = ""
     feed: Feed | None = None
 
@@ -141,7 +143,19 @@ class Discovery:
                 self._call(fid, index, call, callees)
         self._bases()
         self._assignments()
-        return tuple(self.found.values())
+        patch = self._patch()
+        found = tuple(self.found.values())
+        return found if patch is None else tuple(_turned_green(entry, patch) for entry in found)
+
+    def _patch(self) -> Patch | None:
+        """What turns the threads of this program into green ones while one of its modules is imported."""
+        functions = self.world.symbols.functions
+        for (fid, _), callees in self.world.callees.items():
+            for callee in callees if functions[fid].facts.kind == "module" else ():
+                row = self.world.patches.first(callee.name) if callee.kind == "symbol" else None
+                if isinstance(row, Patch):
+                    return row
+        return None
 
     def _where(self, fid: str, line: int) -> tuple[str, int]:
         return self.world.symbols.functions[fid].path, line
@@ -421,6 +435,7 @@ class Discovery:
                 server=row.server,
                 on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
                 foreign_loop=row.foreign_loop,
+                green=row.green,
                 table=table_of(row),
             )
         )
@@ -736,6 +751,13 @@ def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
 def _builtin(callees: Iterable[Obj]) -> bool:
     """Whether a call goes to a builtin: ``super(C, self)`` and ``isinstance(x, C)`` start nothing."""
     return any(callee.kind == "symbol" and "." not in callee.name for callee in callees)
+
+
+def _turned_green(entry: EntryPoint, patch: Patch) -> EntryPoint:
+    """An entry point in a program whose threads are green."""
+    if entry.kind not in ("thread", "pool"):
+        return entry
+    return replace(entry, kind="event-loop", green=True, why=patch.why)
 
 
 def _generic(found: list[Obj]) -> list[Obj]:

@@ -65,6 +65,8 @@ class World:
         self.confined = Matcher.of(tables.confined)
         self.waiters = Matcher.of(tables.waiter)
         self.latches = Matcher.of(tables.latch)
+        self.patches = Matcher.of(tables.patch)
+        self.blocking = Matcher.of(tables.blocking)
         self.injections = Matcher.of(tables.injection)
         self.carriers = {name: row.name[0] for row in tables.carrier for name in (*row.name, *row.found)}
         self._carried = frozenset(name for row in tables.carrier for name in row.found)
