@@ -357,7 +357,7 @@ class Discovery:
         world = self.world
         info = world.symbols.functions[fid]
         made = world.heap.make("ext", name, (fid, index))
-        begins = {(fid, index)}
+        begins, exact = {(fid, index)}, True
         if row.begins:
             starts = {event for method in row.begins for event in self.sites.on(made, method)}
             if receiver is not None and receiver.kind == "inst":
@@ -367,6 +367,10 @@ class Discovery:
                 starts |= {event for method in row.begins for event in self.sites.on(holder, method)}
             if row.begun and not starts:
                 return
+            if receiver is not None and receiver.kind == "inst" and not starts:
+                # Somebody starts the object once it has been made.
+                made_at = (receiver.name, *world.class_of(receiver.name).subclasses)
+                begins, exact = {event for cid in made_at for event in self.sites.instantiated.get(cid, ())}, False
             begins = starts or begins
         if handed and all(where == fid for where, _ in begins):
             begins = set(handed)
@@ -429,6 +433,7 @@ class Discovery:
                 executor=executor,
                 confidence=confidence,
                 perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
+                exact=exact,
                 once=once,
                 kept=kept,
                 made_in=fid,

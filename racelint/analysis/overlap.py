@@ -154,11 +154,17 @@ class Overlap:
             target = reached.state.entry.target
             if obj.kind == "inst" and (
                 (obj.site is not None and obj.site[0] == SELF_SITE)
-                or (target.owner is not None and obj is target.owner)
+                or (target.owner is not None and self._overrides(obj, target.owner))
             ):
                 return True
             obj = obj.owner
         return False
+
+    def _overrides(self, obj: Obj, receiver: Obj) -> bool:
+        """Whether an object is the receiver, or what that is in a method which a subclass overrides."""
+        if obj is receiver or receiver.kind != "inst" or obj.site != receiver.site or obj.owner is not receiver.owner:
+            return obj is receiver
+        return receiver.name in self.symbols.classes[obj.name].mro
 
     def _across(self, a: Reached, b: Reached) -> str | None:
         first, second = a.state.entry, b.state.entry

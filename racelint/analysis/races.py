@@ -249,6 +249,7 @@ class Races:
                 continue
             wanted = self._losing(flow, read, act, parts)
             candidates = self._rivals_of(act, wanted) or (act,) if wanted else ()
+            candidates = tuple(other for other in candidates if not self.harmless.other_key(act, other))
             if not any(access.touch.effect in REPLACING or access.touch.place != touch.place for access in candidates):
                 continue
             covering = self.guards.covering(read, act)
@@ -564,7 +565,7 @@ class Races:
                 candidates = tuple(
                     other
                     for other in self.collisions.others(access, REORDERING, "harmful")
-                    if not self.harmless.other_closure(access, other)
+                    if not self.harmless.other_key(access, other)
                     and not self._same_memo(access, other)
                     and not self.harmless.commute(access, other)
                 )
@@ -596,7 +597,10 @@ class Races:
         """Whether both store something, or one of them empties a container that it fills again."""
         return all(
             access.touch.effect not in REMOVING
-            or any(other.touch.fid == access.touch.fid and other.touch.effect in ADDING for other in accesses)
+            or (
+                access.touch.effect == "clear"
+                and any(other.touch.fid == access.touch.fid and other.touch.effect in ADDING for other in accesses)
+            )
             for access in (a, b)
         )
 
