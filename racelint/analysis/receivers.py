@@ -81,7 +81,7 @@ class Receivers:
 
     def _holds(self, state: State) -> bool:
         """Whether the attribute ``self.name`` that a method is called on may hold its receiver."""
-        parent, receiver = state.parent, _receiver(state)
+        parent, receiver = state.parent, self._receiver(state)
         if parent is None or receiver is None:
             return True
         facts = self.world.symbols.functions[parent.fid].facts
@@ -90,7 +90,7 @@ class Receivers:
         holder = facts.nodes[func.base] if isinstance(func, f.Attr) else None
         if not isinstance(holder, f.Attr) or not self._me(parent, facts.nodes[holder.base]):
             return True
-        owner = _receiver(parent)
+        owner = self._receiver(parent)
         if owner is None:
             return True
         classes = frozenset((owner.name, *self.world.class_of(owner.name).subclasses))
@@ -112,6 +112,14 @@ class Receivers:
             if not made and not isinstance(info.facts.nodes[value], f.Const):
                 return True
         return not self.provenance.stores.get(name)
+
+    def _receiver(self, state: State) -> Obj | None:
+        """The instance a method was called on."""
+        info = self.world.symbols.functions[state.fid]
+        if not info.is_method or not info.facts.params:
+            return None
+        objs = dict(state.params).get(info.facts.params[0].name, ())
+        return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
 
     def _is_receiver(self, access: Reached) -> bool:
         """Whether what is touched is the receiver of the function, or in its attributes."""
@@ -224,14 +232,6 @@ class Receivers:
             and (facts.nodes[node.base] == me or isinstance(facts.nodes[node.base], f.SuperOf))
             for node in facts.nodes
         )
-
-
-def _receiver(state: State) -> Obj | None:
-    """The instance a method was called on."""
-    if not state.params:
-        return None
-    _, objs = state.params[0]
-    return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
 
 
 def _twins(name: str) -> tuple[str, ...]:
