@@ -37,8 +37,9 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``kept``: the attribute of its receiver that a task is kept in (see ``link.kept``). ``row`` is the
-    name by which a row of ``table`` matched. ``server`` is the kind of server that calls it, ``serves`` the calls that
+    run and no more. ``passes``: the calls that say what each run is given; empty when not all are known. ``kept``: the
+    attribute of its receiver that a task is kept in (see ``link.kept``). ``row`` is the name by which a row of
+    ``table`` matched. ``server`` is the kind of server that calls it, ``serves`` the calls that
     run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
@@ -66,6 +67,7 @@ class EntryPoint:
     perhaps: bool = False
     exact: bool = True
     once: bool = False
+    passes: frozenset[Event] = frozenset()
     kept: str = ""
     server: str = ""
     serves: frozenset[Event] = frozenset()
@@ -368,6 +370,7 @@ class Discovery:
                 confidence=confidence,
                 perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
                 once=once,
+                passes=frozenset({(fid, index)} if row.self_overlap.startswith("per-") else ()),
                 kept=kept,
                 server=row.server,
                 on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
@@ -622,6 +625,7 @@ class Discovery:
             ends=ends,
             perhaps=known.perhaps and entry.perhaps and not again,
             once=known.once and entry.once,
+            passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
             kept=known.kept if known.kept == entry.kept else "",

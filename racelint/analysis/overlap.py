@@ -14,6 +14,7 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
+from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
@@ -50,6 +51,7 @@ class Overlap:
         self.symbols = world.symbols
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
+        self.shares = Shares(world, keeping)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
@@ -102,7 +104,8 @@ class Overlap:
         ):
             return True
         own = entry.distinct_self and self.own(a) and self.own(b)
-        return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
+        told = (self.handed.alone, self.handed.given, self.shares.given)
+        return own or any(has(a) and has(b) for has in told)
 
     def _part_of(self, access: Reached, owner: str) -> bool:
         """Whether an access is to an instance of a class that only methods of ``owner`` make instances of."""
