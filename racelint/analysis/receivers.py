@@ -155,7 +155,7 @@ class Receivers:
         if not isinstance(func, f.Attr) or not isinstance(call, f.Call):
             return False
         base = facts.nodes[func.base]
-        if isinstance(base, f.SuperOf):
+        if self._is_super(state.fid, base):
             return True
         return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
 
@@ -182,9 +182,15 @@ class Receivers:
         """Method -> the methods that call it by ``super()``."""
         found: dict[str, set[str]] = defaultdict(set)
         for caller, target, base in self._calls:
-            if isinstance(base, f.SuperOf):
+            if self._is_super(caller, base):
                 found[target].add(caller)
         return found
+
+    def _is_super(self, fid: str, node: f.Node) -> bool:
+        """Whether a node is ``super()`` or ``super(Class, self)``."""
+        if isinstance(node, f.Result):
+            return any(callee.name == "super" for callee in self.world.callees.get((fid, node.event), ()))
+        return isinstance(node, f.SuperOf)
 
     @cached_property
     def _by_class(self) -> frozenset[str]:
@@ -229,7 +235,7 @@ class Receivers:
         return any(
             isinstance(node, f.Attr)
             and node.name == name
-            and (facts.nodes[node.base] == me or isinstance(facts.nodes[node.base], f.SuperOf))
+            and (facts.nodes[node.base] == me or self._is_super(fid, facts.nodes[node.base]))
             for node in facts.nodes
         )
 
