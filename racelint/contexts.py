@@ -20,9 +20,9 @@ from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
+from racelint.link.handed_back import by_parameter
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj, Objs
-from racelint.link.passed import by_parameter
 from racelint.link.results import CallResults
 from racelint.link.world import Feed, World
 from racelint.model import facts as f
@@ -41,9 +41,10 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``made_in``: the function that makes what is started. ``kept``: the attribute of its receiver that
-    a task is kept in (see ``link.kept``). ``row`` is the name by which a row of ``table`` matched. ``server`` is the
-    kind of server that calls it, ``serves`` the calls that run it (see ``serving``).
+    run and no more. ``passes``: the calls that say what each run is given; empty when not all are known. ``made_in``:
+    the function that makes what is started. ``kept``: the attribute of its receiver that a task is kept in (see
+    ``link.kept``). ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that calls
+    it, ``serves`` the calls that run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``green``: others have their turn at its calls that block, not where it awaits.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
@@ -71,6 +72,7 @@ class EntryPoint:
     perhaps: bool = False
     exact: bool = True
     once: bool = False
+    passes: frozenset[Event] = frozenset()
     kept: str = ""
     server: str = ""
     serves: frozenset[Event] = frozenset()
@@ -435,6 +437,7 @@ class Discovery:
                 perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
                 exact=exact,
                 once=once,
+                passes=frozenset({(fid, index)} if row.self_overlap.startswith("per-") else ()),
                 kept=kept,
                 made_in=fid,
                 server=row.server,
@@ -691,6 +694,7 @@ class Discovery:
             ends=ends,
             perhaps=known.perhaps and entry.perhaps and not again,
             once=known.once and entry.once,
+            passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
             kept=known.kept if known.kept == entry.kept else "",

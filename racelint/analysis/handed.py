@@ -17,7 +17,7 @@ from racelint.analysis.keeping import Keeping
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
-from racelint.link.call_sites import CallSites, Event, in_loop
+from racelint.link.call_sites import CallSites, Event, in_loop, loops
 from racelint.link.calls import led_to
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
@@ -147,7 +147,7 @@ class Handed:
             case f.Result(event):
                 made = facts.events[event]
                 assert isinstance(made, f.Call)
-                return (not again or in_loop(facts, made.block)) and not self._kept_result(facts, node, call)
+                return loops(facts, call.block) <= loops(facts, made.block) and not self._kept_result(facts, node, call)
             case f.Awaited(base):
                 return self._changes(fid, call, base, far)
             case f.Phi(options):
@@ -181,17 +181,17 @@ class Handed:
         facts = made[0].facts
         if facts.kind == "module":
             return False
-        if in_loop(facts, facts.events[index].block) and not in_loop(facts, made[1].block):
+        if not loops(facts, facts.events[index].block) <= loops(facts, made[1].block):
             return False
         return self.world.heap.plain(obj) not in self.sharing.beside(entry).objects
 
 
 def passed_on(facts: f.Function, call: f.Call, *, coroutines: bool) -> Iterator[int]:
-    """The nodes that a start passes on: its arguments, those in a tuple of them, those of the coroutine it is given."""
+    """The nodes that a start passes on: arguments, those in a display of them, those of the coroutine it is given."""
     for node in (*call.args, *(value for _, value in call.kwargs)):
         yield node
         match facts.nodes[node]:
-            case f.New(kind, items, _, _) if kind in ("tuple", "list"):
+            case f.New(kind, items, _, _) if kind in ("tuple", "list", "dict"):
                 yield from items
             case f.Result(event):
                 inner = facts.events[event]

@@ -15,6 +15,7 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
+from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.taken import Taken
 from racelint.analysis.walk import Group, Reached, State
@@ -52,6 +53,7 @@ class Overlap:
         self.symbols = world.symbols
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
+        self.shares = Shares(world, keeping)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
@@ -106,7 +108,8 @@ class Overlap:
         ):
             return True
         own = self._on_own(entry, a) and self._on_own(entry, b)
-        return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
+        told = (self.handed.alone, self.handed.given, self.shares.given)
+        return own or any(has(a) and has(b) for has in told)
 
     def _on_own(self, entry: EntryPoint, access: Reached) -> bool:
         """Whether an access is to the object that this run of its entry point alone has."""

@@ -239,11 +239,17 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``)."""
+    """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``).
+
+    ``arguments`` and ``keywords``: where the tuple and the dictionary are that it passes on to the function. Without
+    them the function gets elements of the other arguments.
+    """
 
     name: list[str]
     function: Argument
     why: str
+    arguments: Argument | None = None
+    keywords: Argument | None = None
     source: str = ""
 
 

@@ -26,6 +26,11 @@ def in_loop(function: f.Function, block: int) -> bool:
     return False
 
 
+def loops(function: f.Function, block: int) -> frozenset[int]:
+    """The loops around a block."""
+    return frozenset(one for one in _around(function, block) if function.blocks[one].kind == "loop")
+
+
 def either(function: f.Function, first: int, second: int) -> bool:
     """Whether two events stand in different branches of one test, so that one run has one of them only."""
     blocks = function.blocks

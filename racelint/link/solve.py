@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from racelint.link import classes as hierarchy
 from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
+from racelint.link.handed_back import returned_otherwise
 from racelint.link.injected import injected
 from racelint.link.objects import Obj, Objs, Site
 from racelint.link.partials import unwrapped
-from racelint.link.passed import returned_otherwise
+from racelint.link.passed import Passed, by_custom, by_row
 from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
@@ -518,7 +519,10 @@ class Solver:
         row = world.calls.first(dotted)
         if row is not None:
             for obj in evaluator.argument(call, row.function.position, row.function.keyword):
-                self._callback(evaluator, call, obj)
+                if row.arguments is not None:
+                    self._pass(evaluator, by_row(world, evaluator, call, obj, row))
+                else:
+                    self._callback(evaluator, call, obj)
 
     def _fill(self, evaluator: Evaluator, call: f.Call, made: Obj) -> None:
         """A container made from other containers holds their elements; one with a factory, what the factory makes."""
@@ -545,28 +549,11 @@ class Solver:
         if self.handed_over:
             return
         self.handed_over = True
-        packed = next((value for name, value in call.kwargs if name == "args"), -1)
-        for position, node in enumerate(
-            (*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))
-        ):
-            for obj in tuple(evaluator.eval(node)):
-                if obj.kind not in ("func", "bound"):
-                    continue
-                facts = self.world.symbols.functions[obj.name].facts
-                params = [param.name for param in facts.params if param.kind == "positional"]
-                if obj.kind == "bound":
-                    params = params[1:]
-                if packed < 0 and position + 1 < len(call.args):
-                    tuple_node = evaluator.nodes[call.args[position + 1]]
-                    if isinstance(tuple_node, f.New) and tuple_node.kind == "tuple" and len(call.args) == position + 2:
-                        packed = call.args[position + 1]
-                if packed >= 0:
-                    display = evaluator.nodes[packed]
-                    if isinstance(display, f.New):
-                        for name, item in zip(params, display.items, strict=False):
-                            self._add(("p", obj.name, name), evaluator.eval(item))
-                for name, item in zip(params, call.args[position + 1 :], strict=False):
-                    self._add(("p", obj.name, name), evaluator.eval(item))
+        self._pass(evaluator, by_custom(self.world, evaluator, call))
+
+    def _pass(self, evaluator: Evaluator, passed: Passed) -> None:
+        for cell, node in passed:
+            self._add(cell, evaluator.eval(node))
 
     def _callback(self, evaluator: Evaluator, call: f.Call, obj: Obj) -> None:
         """A function handed to a library call that runs it at once gets elements of the other arguments."""
