@@ -19,7 +19,7 @@ from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
 from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
-from racelint.analysis.walk import Reached
+from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import either
 from racelint.link.classes import owner_of, related
@@ -55,6 +55,8 @@ class Turns(Overlap):
             return self._of_callers(a, b)
         if self.at_startup(a, b) or self.at_startup(b, a):
             return None
+        if first.kept and self._cancels(b.state, first.kept):
+            return None  # the task does not go on after that
         if first is second:
             return first.why if self._several(first, frozenset()) and not self._apart(first, a, b) else None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
@@ -62,6 +64,18 @@ class Turns(Overlap):
         if self.loops.apart(first, second) or self.before(a, second) or self.before(b, first):
             return None
         return reason(first, second)
+
+    def _cancels(self, state: State | None, kept: str) -> bool:
+        """Whether whoever makes an access cancels the task that is kept in an attribute."""
+        while state is not None:
+            facts = self.symbols.functions[state.fid].facts
+            funcs = (facts.nodes[event.func] for event in facts.events if isinstance(event, f.Call))
+            for func in funcs:
+                base = facts.nodes[func.base] if isinstance(func, f.Attr) and func.name == "cancel" else None
+                if isinstance(base, f.Attr) and base.name == kept:
+                    return True
+            state = state.parent
+        return False
 
     def _of_callers(self, a: Reached, b: Reached) -> str | None:
         """The reason when a public function is on one side: a class that counts on several callers, or its own task."""
