@@ -22,6 +22,7 @@ from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import either
+from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
@@ -186,7 +187,24 @@ class TaskRaces(Races):
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
         gaps = self._open(flow, first, last, parts)
-        return bool(gaps) and not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+        if not gaps or self._asks_again(flow, gaps[-1], last):
+            return False
+        return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+
+    def _asks_again(self, flow: Flow, gap: int, act: Reached) -> bool:
+        """Whether a method that reads the same attribute is asked after a gap: ``if self.is_closed(): return``."""
+        attribute = act.touch.place[-1]
+        return any(
+            isinstance(flow.facts.events[index], f.Call)
+            and flow.controls(index, act.touch.event)
+            and any(
+                isinstance(node, f.Attr | f.Global) and node.name == attribute
+                for callee in self.world.callees.get((act.touch.fid, index), ())
+                for target in targets(self.world, callee)
+                for node in self.flows[target.name].facts.nodes
+            )
+            for index in range(gap + 1, act.touch.event)
+        )
 
     def _losing(self, flow: Flow, read: Reached, act: Reached, parts: list[Reached]) -> frozenset[str]:
         """A second look shows that what was read is still there; that it is the same only when it is compared."""
