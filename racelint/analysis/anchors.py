@@ -24,6 +24,7 @@ from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
+from racelint.link.results import PASS_THROUGH, SNAPSHOT_TYPES
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -42,6 +43,7 @@ NOTHING: Found = frozenset()
 CONFINED: Found = frozenset((("confined", ""),))
 # Methods of mappings that give what is kept under their first argument.
 LOOK_UPS = frozenset(("get", "setdefault", "pop"))
+COPYING = PASS_THROUGH | SNAPSHOT_TYPES.keys()
 # The same, but tasks of one thread have it together.
 OF_THREAD: Found = frozenset((("confined", "thread"),))
 
@@ -294,6 +296,8 @@ class Anchors:
         if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
+        if call.args and any(name in COPYING for name in self._library(fid, event)):
+            return self._way(fid, state, call.args[0], steps + 1)  # a copy of a container has what that has
         for callee in self.world.callees.get((fid, event), ())[:SOME]:
             for target in targets(self.world, callee):
                 if callee.kind not in ("func", "bound"):
@@ -306,6 +310,10 @@ class Anchors:
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
+
+    def _library(self, fid: str, event: int) -> list[str]:
+        """The names of library functions that a call may be of."""
+        return [callee.name for callee in self.world.callees.get((fid, event), ()) if callee.kind == "symbol"]
 
     def _returned(self, fid: str) -> Iterator[int]:
         for event in self._facts(fid).events:
