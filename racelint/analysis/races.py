@@ -328,7 +328,10 @@ class Races:
                 pattern = "lazy-singleton"
             # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
             raises = act.touch.effect in INTOLERANT or act.touch.effect == "read"
-            tolerated = flow.caught(act.touch.event) if raises else self.harmless.spare(act)
+            if raises:  # with another exception, where the code itself raises one
+                tolerated = flow.caught(act.touch.event) or flow.refused(check.touch.event, act.touch.event)
+            else:
+                tolerated = self.harmless.spare(act)
             severe = hit[0].state.entry.feed is None and not tolerated
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
