@@ -205,9 +205,10 @@ class Races:
                     found[key] = race
         yield from found.values()
 
-    def _weight(self, race: Race) -> tuple[bool, bool]:
+    def _weight(self, race: Race) -> tuple[bool, bool, bool]:
         """Which of several ways to one race is shown."""
-        return race.severe, self.overlap.rooted(race.first, race.second)
+        first, second = race.first, race.second
+        return race.severe, not self.overlap.supposed(first, second), self.overlap.rooted(first, second)
 
     def _function_compounds(
         self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None, settled: set[tuple[str, int]]
@@ -222,7 +223,8 @@ class Races:
             race = self._modify(name, flow, parts, act) or self._check(name, flow, parts, act)
             if race is None:
                 continue
-            settled.add((fid, act.touch.event))
+            if not self.overlap.supposed(race.first, race.second):  # else another way may leave less doubt
+                settled.add((fid, act.touch.event))
             if guard is not None and not any(same_lock(guard.lock, lock) for lock in race.first.locks):
                 if any(same_lock(guard.lock, lock) for lock in race.second.locks):
                     yield Race("guard", name, race.first, race.act, race.second, race.why, guard)
