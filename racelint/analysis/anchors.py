@@ -16,6 +16,7 @@ from typing import TypeAlias
 from racelint.analysis.effects import touched
 from racelint.analysis.flow import declared
 from racelint.analysis.handed import passed_on
+from racelint.analysis.identified import Identified
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
@@ -39,6 +40,10 @@ ONCE: Found = frozenset((("once", ""),))
 NOTHING: Found = frozenset()
 # It comes out of what each thread (or task) has a value of its own in.
 CONFINED: Found = frozenset((("confined", ""),))
+# Methods of mappings that give what is kept under their first argument.
+LOOK_UPS = frozenset(("get", "setdefault", "pop"))
+# The same, but tasks of one thread have it together.
+OF_THREAD: Found = frozenset((("confined", "thread"),))
 
 
 class Once:
@@ -137,13 +142,17 @@ class Anchors:
         self.evaluator = provenance.evaluator
         self.sites = sites
         self.once = Once(world, sites, entries)
+        self.identified = Identified(world, sites)
         self._found: dict[tuple[State, int], Found] = {}
         self._attributes: dict[tuple[tuple[str, ...], str], bool] = {}
         self._asked: list[tuple[tuple[str, ...], str]] = []
 
     def confined(self, access: Reached) -> bool:
         """Whether an access is to what its thread or task has for itself: ``current.get()`` of a context variable."""
-        return access.touch.base is not None and self.of(access) >= CONFINED
+        if access.touch.base is None:
+            return False
+        found = self.of(access)
+        return found >= CONFINED or (access.group.kind != "event-loop" and found >= OF_THREAD)
 
     def shared(self, a: Reached, b: Reached) -> bool:
         """Whether something says that two accesses, which may be to one object, are."""
@@ -178,10 +187,9 @@ class Anchors:
         if found is None:
             base = access.touch.base
             node = touched(self._facts(access.touch.fid), access.touch)
+            found = self._way(access.state.fid, access.state, node, 0) if node >= 0 else NOTHING
             if base is not None and self.once.object(base):
-                found = ONCE
-            else:
-                found = self._way(access.state.fid, access.state, node, 0) if node >= 0 else NOTHING
+                found = ONCE | (found & (CONFINED | OF_THREAD))
             if base is not None and base.whole.kind == "inst":
                 found |= {("has", base.whole.name)}
             self._found[key] = found
@@ -202,6 +210,8 @@ class Anchors:
             case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base):
                 if self._confines(fid, base):
                     return CONFINED
+                if isinstance(value, f.Item) and (own := self.identified.key(fid, state, value.key)):
+                    return CONFINED if own == "task" else OF_THREAD
                 if self._single(fid, base):
                     return ONCE | self._classes(fid, base)
                 kept = self._kept(fid, base, value.name, steps) if isinstance(value, f.Attr) else NOTHING
@@ -275,6 +285,10 @@ class Anchors:
         func = facts.nodes[call.func]
         if isinstance(func, f.Attr) and self._confines(fid, func.base):
             return CONFINED
+        if isinstance(func, f.Attr) and func.name in LOOK_UPS and call.args:
+            own = self.identified.key(fid, state, call.args[0])
+            if own:
+                return CONFINED if own == "task" else OF_THREAD
         if self._single(fid, call.result):
             return ONCE
         if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
@@ -284,9 +298,10 @@ class Anchors:
             for target in targets(self.world, callee):
                 if callee.kind not in ("func", "bound"):
                     continue
+                inside = None if state is None or fid != state.fid else state.called(target.name, event)
                 for value in self._returned(target.name):
-                    ways = self._way(target.name, None, value, steps + 1)
-                    if any(kind == "self" for kind, _ in ways) and isinstance(func, f.Attr):
+                    ways = self._way(target.name, inside, value, steps + 1)
+                    if inside is None and any(kind == "self" for kind, _ in ways) and isinstance(func, f.Attr):
                         inner = frozenset(anchor for anchor in ways if anchor[0] not in ("self", "call"))
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
@@ -303,7 +318,7 @@ class Anchors:
         if state is None:
             return frozenset((("self", str(info.cls)),)) if me else self._handed(fid, name, steps)
         if state.parent is not None:
-            given = self._argument(state, name, me)
+            given = self.sites.handed((state.parent.fid, state.event), fid, name)
             return self._way(state.parent.fid, state.parent, given, steps + 1)
         owner = state.entry.target.owner
         if me and owner is not None and owner.kind == "inst":
@@ -338,18 +353,6 @@ class Anchors:
             return isinstance(value, f.New) and not in_loop(facts, call.block)
         made = facts.events[value.event]
         return isinstance(made, f.Call) and not in_loop(facts, made.block)
-
-    def _argument(self, state: State, name: str, me: bool) -> int:
-        assert state.parent is not None
-        caller = self._facts(state.parent.fid)
-        call = caller.events[state.event]
-        if not isinstance(call, f.Call):
-            return call.target if me and isinstance(call, f.Access) else -1
-        given = self.sites.argument((state.parent.fid, state.event), state.fid, name)
-        if given >= 0 or not me:
-            return given
-        func = caller.nodes[call.func]
-        return func.base if isinstance(func, f.Attr) else call.func
 
 
 def _named(found: Found, kind: str) -> frozenset[str]:

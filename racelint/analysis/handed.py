@@ -86,8 +86,39 @@ class Handed:
         receiver = entry.target.owner
         if obj.kind != "inst" or (receiver is not None and self.world.heap.plain(receiver) is obj):
             return False
-        return all(
+        return self._remembered(entry, obj) or all(
             self._handed_over(begin, obj, coroutines=self._is_coroutine(entry)) for begin in sorted(entry.begins)
+        )
+
+    def _remembered(self, entry: EntryPoint, obj: Obj) -> bool:
+        """Whether the entry point is a closure that is made anew for each such object, and started once.
+
+        ``def run_in_thread(worker): def run(): worker.loop() ...; Thread(target=run)``, called with another worker
+        each time.
+        """
+        info = self.world.symbols.functions[entry.target.name]
+        if not entry.once or info.parent is None:
+            return False
+        outer = self.world.symbols.functions[info.parent]
+        evaluator = Evaluator(self.world, info)
+        names = {
+            node.name
+            for index, node in enumerate(info.facts.nodes)
+            if isinstance(node, f.Captured)
+            and any(self.world.heap.plain(found) is obj for found in evaluator.eval(index))
+        }
+        captured = {name: nodes for name, nodes in outer.facts.exports if name in names}
+        return (
+            bool(names)
+            and names == set(captured)
+            and all(outer.facts.nodes[node] == f.Param(name) for name, nodes in captured.items() for node in nodes)
+            and all(any(self.sites.given(outer.id, name)) for name in names)
+            and all(
+                self._changes(where, made, given, 0)
+                for name in names
+                for (where, at), given in self.sites.given(outer.id, name)
+                if isinstance(made := self.world.symbols.functions[where].facts.events[at], f.Call)
+            )
         )
 
     def _handed_over(self, begin: Event, obj: Obj, *, coroutines: bool) -> bool:

@@ -98,6 +98,14 @@ class Receivers:
             classes &= self._reached_on(fid)
         return self._stored(classes, holder.name, receiver.name)
 
+    def _receiver(self, state: State) -> Obj | None:
+        """The instance a method was called on."""
+        info = self.world.symbols.functions[state.fid]
+        if not info.is_method or not info.facts.params:
+            return None
+        objs = dict(state.params).get(info.facts.params[0].name, ())
+        return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
+
     def _stored(self, classes: frozenset[str], name: str, cid: str) -> bool:
         """Whether instances of some classes may hold one of class ``cid`` in an attribute."""
         for fid, owner, value in self.provenance.stores.get(name, ()):
@@ -112,14 +120,6 @@ class Receivers:
             if not made and not isinstance(info.facts.nodes[value], f.Const):
                 return True
         return not self.provenance.stores.get(name)
-
-    def _receiver(self, state: State) -> Obj | None:
-        """The instance a method was called on."""
-        info = self.world.symbols.functions[state.fid]
-        if not info.is_method or not info.facts.params:
-            return None
-        objs = dict(state.params).get(info.facts.params[0].name, ())
-        return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
 
     def _is_receiver(self, access: Reached) -> bool:
         """Whether what is touched is the receiver of the function, or in its attributes."""
@@ -143,19 +143,22 @@ class Receivers:
         while True:
             yield state.fid
             parent = state.parent
-            if parent is None or not self._goes_on(parent, state.event):
+            if parent is None or not self._goes_on(parent, state):
                 return
             state = parent
 
-    def _goes_on(self, state: State, event: int) -> bool:
+    def _goes_on(self, state: State, inner: State) -> bool:
         """Whether a method calls another one on its own receiver: ``self.m()``, ``super().m()``, ``Base.m(self)``."""
-        facts = self.world.symbols.functions[state.fid].facts
-        call = facts.events[event]
+        functions = self.world.symbols.functions
+        facts = functions[state.fid].facts
+        call = facts.events[inner.event]
         func = facts.nodes[call.func] if isinstance(call, f.Call) else None
         if not isinstance(func, f.Attr) or not isinstance(call, f.Call):
             return False
+        if functions[inner.fid].facts.name != func.name:
+            return False  # what is kept under that name has a receiver of its own
         base = facts.nodes[func.base]
-        if self._is_super(state.fid, base):
+        if _is_super(facts, base):
             return True
         return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
 
@@ -182,15 +185,9 @@ class Receivers:
         """Method -> the methods that call it by ``super()``."""
         found: dict[str, set[str]] = defaultdict(set)
         for caller, target, base in self._calls:
-            if self._is_super(caller, base):
+            if _is_super(self.world.symbols.functions[caller].facts, base):
                 found[target].add(caller)
         return found
-
-    def _is_super(self, fid: str, node: f.Node) -> bool:
-        """Whether a node is ``super()`` or ``super(Class, self)``."""
-        if isinstance(node, f.Result):
-            return any(callee.name == "super" for callee in self.world.callees.get((fid, node.event), ()))
-        return isinstance(node, f.SuperOf)
 
     @cached_property
     def _by_class(self) -> frozenset[str]:
@@ -235,9 +232,15 @@ class Receivers:
         return any(
             isinstance(node, f.Attr)
             and node.name == name
-            and (facts.nodes[node.base] == me or self._is_super(fid, facts.nodes[node.base]))
+            and (facts.nodes[node.base] == me or _is_super(facts, facts.nodes[node.base]))
             for node in facts.nodes
         )
+
+
+def _is_super(facts: f.Function, node: f.Node) -> bool:
+    """Whether a value is ``super()`` or ``super(Class, self)``."""
+    call = facts.events[node.event] if isinstance(node, f.Result) else None
+    return isinstance(node, f.SuperOf) or (isinstance(call, f.Call) and facts.nodes[call.func] == f.Global("super"))
 
 
 def _twins(name: str) -> tuple[str, ...]:

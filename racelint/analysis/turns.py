@@ -110,9 +110,12 @@ class Turns(Overlap):
 class LoopGuards(Guards):
     """Locks that keep other tasks out: those of asyncio too."""
 
-    def excludes(self, lock: Lock) -> bool:
-        """Every lock that is held over an await, but those that let in whoever runs in the thread of their holder."""
-        return lock.tasks
+    def excludes(self, lock: Lock, access: Reached) -> bool:
+        """Every lock that is held over an await, but those that let in whoever runs in the thread of their holder.
+
+        A green thread is taken for a thread by the locks of threads, when these are green as well.
+        """
+        return lock.tasks or (access.state.entry.green and lock.threads)
 
 
 class TaskRaces(Races):
@@ -163,7 +166,8 @@ class TaskRaces(Races):
         events = flow.facts.events
         end = len(events) if race.act is None else race.act.touch.event
         gaps = (index for index in range(start + 1, end) if self._suspends(flow, race.first, index))
-        return next((event.line for event in (events[index] for index in gaps) if isinstance(event, f.Suspend)), 0)
+        waits = (f.Suspend, f.Call)
+        return next((event.line for event in (events[index] for index in gaps) if isinstance(event, waits)), 0)
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
@@ -225,12 +229,13 @@ class TaskRaces(Races):
         return any(
             self._suspends(flow, access, index) and loops.intersection(flow.ancestors(facts.events[index].block))
             for index in range(access.touch.event + 1, len(facts.events))
-            if isinstance(facts.events[index], f.Suspend)
         )
 
     def _suspends(self, flow: Flow, access: Reached, index: int) -> bool:
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
+        if isinstance(event, f.Call):
+            return access.state.entry.green and self.suspension.blocks(access.touch.fid, index)
         return isinstance(event, f.Suspend) and self.suspension.really(access.touch.fid, event)
 
 

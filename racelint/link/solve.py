@@ -10,8 +10,9 @@ from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.injected import injected
 from racelint.link.objects import Obj, Objs, Site
+from racelint.link.packed import Passed, by_custom, by_row
 from racelint.link.partials import unwrapped
-from racelint.link.passed import Passed, by_custom, by_row
+from racelint.link.passed import returned_otherwise
 from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
@@ -241,6 +242,9 @@ class Solver:
             self._call(evaluator, event, index)
         elif isinstance(event, f.Return):
             self._add(("r", evaluator.info.id), evaluator.eval(event.value))
+            if self.world.passed_back(evaluator.info.id):
+                for node in returned_otherwise(evaluator.info.facts, event.value):
+                    self._add(("s", evaluator.info.id), evaluator.eval(node))
         elif isinstance(event, f.Yield):
             value = evaluator.eval(event.value)
             self._add(("y", evaluator.info.id), evaluator.elements_of(value) if event.delegated else value)
