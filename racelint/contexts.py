@@ -20,9 +20,9 @@ from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
+from racelint.link.handed_back import by_parameter
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj, Objs
-from racelint.link.passed import by_parameter
 from racelint.link.results import CallResults
 from racelint.link.world import Feed, World
 from racelint.model import facts as f

@@ -14,8 +14,8 @@ from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
 from racelint.analysis.walk import CALLERS, Reached, State
+from racelint.link.handed_back import by_parameter
 from racelint.link.objects import Obj
-from racelint.link.passed import by_parameter
 from racelint.link.world import World
 from racelint.model import facts as f
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
+from racelint.link.handed_back import by_parameter
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
-from racelint.link.passed import by_parameter
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import EMPTY, Cell, World, const_text, literal_key
 from racelint.model import facts as f

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 from racelint.frameworks.schema import Container, Fed, Matcher, Tables
 from racelint.link import classes as hierarchy
+from racelint.link.handed_back import passed_back
 from racelint.link.objects import Heap, Obj, Objs, Site
-from racelint.link.passed import passed_back
 from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, Symbols
 from racelint.model import facts as f
 
@@ -208,7 +208,7 @@ class World:
         return "classmethod" in self.decorators(fid) or name in ("__new__", "__init_subclass__", "__class_getitem__")
 
     def passed_back(self, fid: str) -> frozenset[str]:
-        """The parameters that a function returns as they are (see ``passed``)."""
+        """The parameters that a function returns as they are (see ``handed_back``)."""
         found = self._passed.get(fid)
         if found is None:
             found = self._passed[fid] = passed_back(self.symbols.functions[fid].facts)
