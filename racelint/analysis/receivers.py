@@ -158,11 +158,7 @@ class Receivers:
         if functions[inner.fid].facts.name != func.name:
             return False  # what is kept under that name has a receiver of its own
         base = facts.nodes[func.base]
-<<<<<<< HEAD
-        if _is_super(facts, base):
-=======
         if self._is_super(state.fid, base):
->>>>>>> main
             return True
         return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
 
@@ -189,13 +185,15 @@ class Receivers:
         """Method -> the methods that call it by ``super()``."""
         found: dict[str, set[str]] = defaultdict(set)
         for caller, target, base in self._calls:
-<<<<<<< HEAD
-            if _is_super(self.world.symbols.functions[caller].facts, base):
-=======
             if self._is_super(caller, base):
->>>>>>> main
                 found[target].add(caller)
         return found
+
+    def _is_super(self, fid: str, node: f.Node) -> bool:
+        """Whether a node is ``super()`` or ``super(Class, self)``."""
+        if isinstance(node, f.Result):
+            return any(callee.name == "super" for callee in self.world.callees.get((fid, node.event), ()))
+        return isinstance(node, f.SuperOf)
 
     @cached_property
     def _by_class(self) -> frozenset[str]:
@@ -240,24 +238,11 @@ class Receivers:
         return any(
             isinstance(node, f.Attr)
             and node.name == name
-<<<<<<< HEAD
-            and (facts.nodes[node.base] == me or _is_super(facts, facts.nodes[node.base]))
-=======
             and (facts.nodes[node.base] == me or self._is_super(fid, facts.nodes[node.base]))
->>>>>>> main
             for node in facts.nodes
         )
 
 
-<<<<<<< HEAD
-def _is_super(facts: f.Function, node: f.Node) -> bool:
-    """Whether a value is ``super()`` or ``super(Class, self)``."""
-    call = facts.events[node.event] if isinstance(node, f.Result) else None
-    return isinstance(node, f.SuperOf) or (isinstance(call, f.Call) and facts.nodes[call.func] == f.Global("super"))
-
-
-=======
->>>>>>> main
 def _twins(name: str) -> tuple[str, ...]:
     """What the asynchronous form of a method is called."""
     if name.startswith("__"):

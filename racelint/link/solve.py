@@ -11,13 +11,8 @@ from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.handed_back import returned_otherwise
 from racelint.link.injected import injected
 from racelint.link.objects import Obj, Objs, Site
-from racelint.link.packed import Passed, by_custom, by_row
 from racelint.link.partials import unwrapped
-<<<<<<< HEAD
-from racelint.link.passed import returned_otherwise
-=======
 from racelint.link.passed import Passed, by_custom, by_row
->>>>>>> main
 from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
