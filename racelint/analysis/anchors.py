@@ -24,6 +24,7 @@ from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
+from racelint.link.results import PASS_THROUGH, SNAPSHOT_TYPES
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -42,6 +43,7 @@ NOTHING: Found = frozenset()
 CONFINED: Found = frozenset((("confined", ""),))
 # Methods of mappings that give what is kept under their first argument.
 LOOK_UPS = frozenset(("get", "setdefault", "pop"))
+COPYING = PASS_THROUGH | SNAPSHOT_TYPES.keys()
 # The same, but tasks of one thread have it together.
 OF_THREAD: Found = frozenset((("confined", "thread"),))
 
@@ -261,7 +263,13 @@ class Anchors:
     def _confines(self, fid: str, node: int) -> bool:
         """Whether a value is a context variable, a ``threading.local`` or the like."""
         objs = self.evaluator(fid).eval(node)
-        return bool(objs) and all(obj.kind == "ext" and self.world.confined.first(obj.name) for obj in objs)
+        return bool(objs) and all(any(self.world.confined.first(name) for name in self._types(obj)) for obj in objs)
+
+    def _types(self, obj: Obj) -> tuple[str, ...]:
+        """The library types that an object is of: its own, or those that its class is derived from."""
+        if obj.kind == "inst":
+            return self.world.class_of(obj.name).external
+        return (obj.name,) if obj.kind == "ext" else ()
 
     def _classes(self, fid: str, node: int) -> Found:
         return frozenset(("has", obj.name) for obj in self.evaluator(fid).eval(node) if obj.kind == "inst")
@@ -294,6 +302,8 @@ class Anchors:
         if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
+        if call.args and any(name in COPYING for name in self._library(fid, event)):
+            return self._way(fid, state, call.args[0], steps + 1)  # a copy of a container has what that has
         for callee in self.world.callees.get((fid, event), ())[:SOME]:
             for target in targets(self.world, callee):
                 if callee.kind not in ("func", "bound"):
@@ -306,6 +316,10 @@ class Anchors:
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
+
+    def _library(self, fid: str, event: int) -> list[str]:
+        """The names of library functions that a call may be of."""
+        return [callee.name for callee in self.world.callees.get((fid, event), ()) if callee.kind == "symbol"]
 
     def _returned(self, fid: str) -> Iterator[int]:
         for event in self._facts(fid).events:

@@ -329,7 +329,10 @@ class Races:
                 pattern = "lazy-singleton"
             # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
             raises = act.touch.effect in INTOLERANT or act.touch.effect == "read"
-            tolerated = flow.caught(act.touch.event) if raises else self.harmless.spare(act)
+            if raises:  # with another exception, where the code itself raises one
+                tolerated = flow.caught(act.touch.event) or flow.refused(check.touch.event, act.touch.event)
+            else:
+                tolerated = self.harmless.spare(act)
             severe = hit[0].state.entry.feed is None and not tolerated
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
@@ -554,7 +557,14 @@ class Races:
         Nobody else assigns it, so it stays what it is.
         """
         fid, event = access.touch.fid, access.touch.event
-        if access.touch.effect != "read" or access.touch.content:
+        writers = self.collisions.others(access, MUTATING)
+        if access.touch.content:
+            return (
+                access.touch.effect in ("item", "look")
+                and all(other.touch.effect == "insert" for other in writers)
+                and any(self._same_entry(other, access) for other in holders)
+            )
+        if access.touch.effect != "read":
             return False
         tested = any(
             other.touch.fid == fid
@@ -563,9 +573,20 @@ class Races:
             and self.flows[fid].tested(other.touch.event)
             for other in holders
         )
-        writers = self.collisions.others(access, MUTATING)
         return tested and all(
             other.touch.fid == fid and not self.flows[fid].is_none(other.touch.value) for other in writers
+        )
+
+    def _same_entry(self, test: Reached, read: Reached) -> bool:
+        """Whether the entry that is read has been asked for before by the same function."""
+        first, second = test.touch, read.touch
+        return (
+            first.fid == second.fid
+            and first.event < second.event
+            and first.effect == "look"
+            and first.key >= 0
+            and self.flows[first.fid].tested(first.event)
+            and self.flows[first.fid].same_value(first.key, second.key) is True
         )
 
     def _writes(self, name: str, accesses: list[Reached], done: set[tuple[str, int]]) -> Iterator[Race]:

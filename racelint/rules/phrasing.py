@@ -238,7 +238,8 @@ class Phrasing:
         notes: Sequence[str] = (),
     ) -> Finding:
         """The finished finding; it weighs less where only supposed callers meet, or on perhaps two objects."""
-        if race.supposed and self._left_out(race):
+        unsure = not race.rooted and self.confidence(race) != "high"
+        if unsure or (race.supposed and self._left_out(race)):
             severity = "note"
         elif severity == "error" and (race.supposed or not race.rooted):
             severity = "warning"
