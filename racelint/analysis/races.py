@@ -22,6 +22,7 @@ from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached, State
 from racelint.frameworks.schema import Fed
+from racelint.link.call_sites import in_loop
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -423,12 +424,28 @@ class Races:
                 if other.state.entry.exact
                 and other.state.entry.begins & access.started
                 and not other.late
+                and not self._made_later(access, other)
                 and not self.harmless.after_message(other)
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
                 found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
         yield from found.values()
+
+    def _made_later(self, access: Reached, reader: Reached) -> bool:
+        """Whether the way to a reader leads through a function that the constructor defines only further down."""
+        functions = self.world.symbols.functions
+        if in_loop(
+            functions[access.touch.fid].facts, functions[access.touch.fid].facts.events[access.touch.event].block
+        ):
+            return False
+        state: State | None = reader.state
+        while state is not None:
+            info = functions[state.fid]
+            if info.parent == access.touch.fid and info.facts.line > access.touch.line:
+                return True
+            state = state.parent
+        return False
 
     def _set_before(self, access: Reached) -> bool:
         """Whether the attribute has a value already: assigned earlier in this constructor, or on the class."""
