@@ -82,8 +82,8 @@ import store
 
 def sweep():
     for name in list(store.PODS):
-        if name in store.PODS:
-            del store.PODS[name]
+        if name.isupper():
+            store.PODS[name] = input()
 
 
 threading.Thread(target=sweep).start()
@@ -267,8 +267,8 @@ class TestCommand:
         ("name", "old", "new", "reported"),
         [
             ("store.py", "    PODS[name] = object()", "    PODS[name] = dict()", True),
-            ("more.py", "        if name in store.PODS:", "        if  name in store.PODS:", False),
-            ("more.py", "            del store.PODS[name]", "            del  store.PODS[name]", True),
+            ("more.py", "        if name.isupper():", "        if  name.isupper():", False),
+            ("more.py", "            store.PODS[name] = input()", "            store.PODS[name] =  input()", True),
             ("app.py", "        store.sync(name)", "        store.sync(name )", True),
             ("app.py", "threading.Thread(target=work)", "threading.Thread(target=work )", True),
             ("store.py", "    return len(PODS)", "    return len(PODS) + 1", False),
@@ -290,9 +290,10 @@ class TestCommand:
         locked = STORE.replace("PODS = {}", "import threading\n\nLOCK = threading.Lock()\nPODS = {}")
         held = "    made = object()\n    LOCK.acquire()\n    PODS[name] = made\n    LOCK.release()\n"
         locked = locked.replace("    PODS[name] = object()\n", held)
-        race = "        if name in store.PODS:\n            del store.PODS[name]\n"
-        pop = "        store.LOCK.acquire()\n        store.PODS.pop(name, None)\n        store.LOCK.release()\n"
-        guarded = MORE.replace(race, pop)
+        race = "        if name.isupper():\n            store.PODS[name] = input()\n"
+        store = "        row = input()\n        store.LOCK.acquire()\n        store.PODS[name] = row\n"
+        store += "        store.LOCK.release()\n"
+        guarded = MORE.replace(race, store)
         repository.write("store.py", locked)
         repository.write("more.py", guarded)
         repository.commit()
