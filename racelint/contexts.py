@@ -152,10 +152,11 @@ class Discovery:
     def _patch(self) -> Patch | None:
         """What turns the threads of this program into green ones while one of its modules is imported."""
         functions = self.world.symbols.functions
-        for (fid, _), callees in self.world.callees.items():
-            for callee in callees if functions[fid].facts.kind == "module" else ():
+        for (fid, index), callees in self.world.callees.items():
+            facts = functions[fid].facts
+            for callee in callees if facts.kind == "module" else ():
                 row = self.world.patches.first(callee.name) if callee.kind == "symbol" else None
-                if isinstance(row, Patch):
+                if isinstance(row, Patch) and _unless_refused(facts, facts.events[index].block):
                     return row
         return None
 
@@ -767,6 +768,17 @@ def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
 def _builtin(callees: Iterable[Obj]) -> bool:
     """Whether a call goes to a builtin: ``super(C, self)`` and ``isinstance(x, C)`` start nothing."""
     return any(callee.kind == "symbol" and "." not in callee.name for callee in callees)
+
+
+def _unless_refused(facts: f.Function, block: int) -> bool:
+    """Whether what is in a block is done as a rule: ``if not os.environ.get("NO_PATCH"):``, but not without the ``not``."""
+    while block > 0:
+        one = facts.blocks[block]
+        test = facts.nodes[one.test] if one.test >= 0 else None
+        if one.kind not in ("try", "with", "body") and not (isinstance(test, f.Derived) and test.op == "Not"):
+            return False
+        block = one.parent
+    return True
 
 
 def _turned_green(entry: EntryPoint, patch: Patch) -> EntryPoint:
