@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec import structs
 
 from racelint.frameworks.schema import Container, Effect
 from racelint.link.evaluate import Evaluator
@@ -49,8 +51,7 @@ SLOTS = ("load", "store", "unset")
 GENERIC_TYPES = ("dict", "list", "set")
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(msgspec.Struct, frozen=True):
     """One access to one place.
 
     ``place`` identifies it, ``base`` is the object it belongs to (None: a slot of a module or class), ``name`` is
@@ -77,7 +78,7 @@ class Touch:
 
     def on(self, base: Obj) -> Touch:
         """The same touch on another view of the object."""
-        return replace(self, base=base)
+        return structs.replace(self, base=base)
 
 
 def touched(facts: f.Function, touch: Touch) -> int:
@@ -305,7 +306,7 @@ class Effects:
                     if effect is not None:
                         for arg in call.args:
                             for touch in self._walked(evaluator, arg, index, call.line, effect):
-                                yield replace(touch, effect=effect) if row.counts else touch
+                                yield structs.replace(touch, effect=effect) if row.counts else touch
         if isinstance(node, f.Attr) and node.name in self.generic:
             for obj in evaluator.eval(node.base):
                 if obj.kind == "opaque":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec import structs
 
 from racelint.frameworks.schema import Argument, Guard, GuardDecorator
 from racelint.link.evaluate import Evaluator
@@ -15,8 +16,7 @@ READING = ("rlock", "acquire_read", "acquire_read_lock", "r_acquire")
 LOCK_WORDS = ("lock", "mutex", "semaphore", "monitor", "guard", "critical")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True, cache_hash=True):
     """One abstract lock. ``base`` is the object whose attribute it is (None: module, class or closure level).
 
     ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks, ``key``: its key
@@ -40,10 +40,6 @@ class Lock:
     key: str = ""
     unasked: bool = False
     mixin: Cell | None = None
-
-    def __hash__(self) -> int:
-        """Locks that differ in nothing else are rare."""
-        return hash((self.name, self.slot))
 
     @property
     def futile(self) -> bool:
@@ -114,7 +110,7 @@ class Locks:
                 if row is not None and func.name in (*row.read_side, *row.write_side):
                     lock = self.of_node(evaluator, func.base)
                     if lock is not None:
-                        return (replace(lock, reading=func.name in row.read_side),)
+                        return (structs.replace(lock, reading=func.name in row.read_side),)
         return None
 
     def of_node(self, evaluator: Evaluator, index: int, method: str = "") -> Lock | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+import msgspec
 import networkx as nx
+from msgspec import structs
 
 from racelint.analysis.effects import GENERIC_TYPES, Effects, Touch, touched
 from racelint.analysis.flow import declared
@@ -38,8 +39,7 @@ TAKING = frozenset(("item", "look", "delete", "discard"))
 PLAIN_DECORATORS = frozenset(("staticmethod", "classmethod", "property", "abstractmethod", "abc.abstractmethod"))
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """A call (or display) that makes the object: event (or node) ``index`` of function ``fid``.
 
     ``kept``: the object was in an attribute meanwhile, where others may have got it from as well. ``part``: it is in
@@ -54,16 +54,14 @@ class Origin:
     home: tuple[Frame, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(msgspec.Struct, frozen=True):
     """How often a way has led to a part of an object, and to what is kept in an attribute."""
 
     parts: int = 0
     kept: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, eq=False):
     """A function as it was called: in a state of the walk, by an event of ``caller``, or (``open``) by anybody."""
 
     fid: str
@@ -252,9 +250,9 @@ class Provenance:
         del self._active[key]
         again = self._again.pop(key, Steps())
         if found and again.parts:
-            found |= {replace(origin, part=True) for origin in found}
+            found |= {structs.replace(origin, part=True) for origin in found}
         if found and again.kept:
-            found |= {replace(origin, kept=True) for origin in found}
+            found |= {structs.replace(origin, kept=True) for origin in found}
         return found
 
     def _value(self, frame: Frame, node: int, depth: int) -> Origins:
@@ -297,7 +295,7 @@ class Provenance:
         self._steps = Steps(before.parts + 1, before.kept)
         found = self._of(frame, base, depth + 1)
         self._steps = before
-        return found and frozenset(replace(origin, part=True) for origin in found)
+        return found and frozenset(structs.replace(origin, part=True) for origin in found)
 
     def _all(self, values: list[tuple[Frame, int]], depth: int) -> Origins:
         if len(values) > MANY:
@@ -313,7 +311,7 @@ class Provenance:
             return self._outside(frame, event, depth)
         made = {self._made_inside(callee, depth + 1) for callee in callees}
         if None not in made:
-            return frozenset((replace(self._origin(frame, event, call=True), part="part" in made),))
+            return frozenset((structs.replace(self._origin(frame, event, call=True), part="part" in made),))
         values: list[tuple[Frame, int]] = []
         for callee in callees:
             if callee.kind == "class" or not self._transparent(callee.name):
@@ -340,7 +338,7 @@ class Provenance:
             return self._of(frame, func.base, depth + 1)
         called = [obj for arg in call.args for obj in evaluator.eval(arg) if obj.kind in PROJECT]
         inside = {self._made_inside(callee, depth + 1) for callee in called}
-        return None if not inside or None in inside else frozenset((replace(*made, part="part" in inside),))
+        return None if not inside or None in inside else frozenset((structs.replace(*made, part="part" in inside),))
 
     def _given(self, frame: Frame, name: str, depth: int) -> Origins:
         """What a parameter holds."""
@@ -404,7 +402,7 @@ class Provenance:
         self._steps = Steps(before.parts, before.kept + 1)
         found = self._all(values, depth)
         self._steps = before
-        return found and frozenset(replace(origin, kept=True) for origin in found)
+        return found and frozenset(structs.replace(origin, kept=True) for origin in found)
 
     @cached_property
     def stores(self) -> dict[str, list[tuple[str, int, int]]]:
