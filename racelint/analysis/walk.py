@@ -408,13 +408,14 @@ class Walker:
         evaluator = body.evaluator
         started = state.started
         published: set[Obj] = set()
-        outer: Held = tuple((lock, -1) for lock in state.held)
+        outer: Held = tuple([(lock, -1) for lock in state.held])
         for step in body.steps():
             event = step.event
-            before = self.starts.union(started, step.around)
+            before = self.starts.union(started, step.around) if step.around else started
             locks = (*outer, *step.locks) if step.locks else outer
+            held = (*locks, *step.last) if step.last else locks
             for watch in self._hearing:
-                if watch.event(self, evaluator, state, step, (*locks, *step.last), before):
+                if watch.event(self, evaluator, state, step, held, before):
                     step.needed = True
             if step.begins:
                 self.visited_sites[step.site].add(self.group.index)
@@ -428,7 +429,7 @@ class Walker:
             if isinstance(event, f.Access):
                 if step.touches is None:
                     step.touches = self._touched(self.effects.access(evaluator, event, step.index), *seen)
-                else:
+                elif step.touches:
                     self._touched(step.touches, *seen)
                 if step.stores:
                     step.stores = self.freshness.publish(evaluator, event, published)
@@ -447,9 +448,10 @@ class Walker:
                     started = started - step.ends
                 if step.gained is None:
                     self._gains(evaluator, step, event)
-                assert step.gained is not None
-                started = self.starts.union(started, step.gained)
-                published.update(step.shown)
+                if step.gained:
+                    started = self.starts.union(started, step.gained)
+                if step.shown:
+                    published.update(step.shown)
             elif isinstance(event, f.Return):
                 if self.group.kind in ("main", "any") and self._public(evaluator.info):
                     if step.handed_out is None:
@@ -482,7 +484,7 @@ class Walker:
     def _gains(self, evaluator: Evaluator, step: Step, call: f.Call) -> None:
         """What the callees of a call start, and which objects others can see by that."""
         gained, shown = set[Event](), set[Obj]()
-        for callee in evaluator.eval(call.func):
+        for callee in evaluator.eval(call.func) if self.starts.reach else ():
             for target in targets(self.world, callee):
                 begun = self.starts.reach.get(target.name)
                 if begun:
@@ -491,7 +493,9 @@ class Walker:
                     shown |= self.freshness.captured(evaluator, begun)
                     handed = self.freshness.handed(evaluator, call, callee)
                     shown.update(obj for obj in handed if self.freshness.seen(obj, begun))
-        step.gained, step.shown = frozenset(gained), frozenset(shown)
+        step.gained = frozenset(gained) if gained else NONE
+        if shown:
+            step.shown = frozenset(shown)
 
     def _ended(self, evaluator: Evaluator, event: f.Release) -> frozenset[Event]:
         """What has ended when the ``with`` of an executor is left."""
@@ -509,12 +513,11 @@ class Walker:
         published: Collection[Obj],
     ) -> tuple[Touch, ...]:
         """Tell what is touched; all of it is given back."""
-        told = []
+        touches = tuple(touches)
         for touch in touches:
-            told.append(touch)
             for watch in self._touching:
                 watch.touched(self, touch, state, held, started, published)
-        return tuple(told)
+        return touches
 
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
