@@ -90,7 +90,7 @@ class Once:
         if not in_loop(facts, call.block):
             return False
         return not any(
-            isinstance(other, f.Return) and isinstance(call, f.Call) and other.value == call.result
+            type(other) is f.Return and type(call) is f.Call and other.value == call.result
             for other in facts.events[event + 1 :]
         )
 
@@ -204,7 +204,7 @@ class Anchors:
                     return CONFINED
                 if self._single(fid, base):
                     return ONCE | self._classes(fid, base)
-                kept = self._kept(fid, base, value.name, steps) if isinstance(value, f.Attr) else NOTHING
+                kept = self._kept(fid, base, value.name, steps) if type(value) is f.Attr else NOTHING
                 return self._way(fid, state, base, steps + 1) | self._classes(fid, base) | kept
             case f.Awaited(base):
                 return self._way(fid, state, base, steps + 1)
@@ -273,11 +273,11 @@ class Anchors:
         call = facts.events[event]
         assert isinstance(call, f.Call)
         func = facts.nodes[call.func]
-        if isinstance(func, f.Attr) and self._confines(fid, func.base):
+        if type(func) is f.Attr and self._confines(fid, func.base):
             return CONFINED
         if self._single(fid, call.result):
             return ONCE
-        if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
+        if type(func) is f.Attr and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
         for callee in self.world.callees.get((fid, event), ())[:SOME]:
@@ -286,7 +286,7 @@ class Anchors:
                     continue
                 for value in self._returned(target.name):
                     ways = self._way(target.name, None, value, steps + 1)
-                    if any(kind == "self" for kind, _ in ways) and isinstance(func, f.Attr):
+                    if any(kind == "self" for kind, _ in ways) and type(func) is f.Attr:
                         inner = frozenset(anchor for anchor in ways if anchor[0] not in ("self", "call"))
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
@@ -294,7 +294,7 @@ class Anchors:
 
     def _returned(self, fid: str) -> Iterator[int]:
         for event in self._facts(fid).events:
-            if isinstance(event, f.Return) and event.value >= 0:
+            if type(event) is f.Return and event.value >= 0:
                 yield event.value
 
     def _param(self, fid: str, state: State | None, name: str, steps: int) -> Found:
@@ -313,7 +313,7 @@ class Anchors:
         found = {("has", obj.name) for obj in held if obj.kind == "inst"}
         for begin, event in sorted(state.entry.begins):
             call, evaluator = self._facts(begin).events[event], self.evaluator(begin)
-            if not isinstance(call, f.Call):
+            if type(call) is not f.Call:
                 continue
             for node in passed_on(self._facts(begin), call, coroutines=True):
                 if any(plain(obj) in held for obj in evaluator.eval(node)):
@@ -334,22 +334,22 @@ class Anchors:
         """Whether a function makes an object once that it passes on to everything it starts at a call."""
         facts = self._facts(fid)
         value = facts.nodes[node]
-        if not isinstance(value, f.Result):
-            return isinstance(value, f.New) and not in_loop(facts, call.block)
+        if type(value) is not f.Result:
+            return type(value) is f.New and not in_loop(facts, call.block)
         made = facts.events[value.event]
-        return isinstance(made, f.Call) and not in_loop(facts, made.block)
+        return type(made) is f.Call and not in_loop(facts, made.block)
 
     def _argument(self, state: State, name: str, me: bool) -> int:
         assert state.parent is not None
         caller = self._facts(state.parent.fid)
         call = caller.events[state.event]
-        if not isinstance(call, f.Call):
-            return call.target if me and isinstance(call, f.Access) else -1
+        if type(call) is not f.Call:
+            return call.target if me and type(call) is f.Access else -1
         given = self.sites.argument((state.parent.fid, state.event), state.fid, name)
         if given >= 0 or not me:
             return given
         func = caller.nodes[call.func]
-        return func.base if isinstance(func, f.Attr) else call.func
+        return func.base if type(func) is f.Attr else call.func
 
 
 def _named(found: Found, kind: str) -> frozenset[str]:

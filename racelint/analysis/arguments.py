@@ -123,9 +123,9 @@ class Arguments:
         value = caller.nodes[node]
         if node in caller.truths:
             return (self.world.heap.make("const", str(caller.truths[node])),)
-        if isinstance(value, f.Const):
+        if type(value) is f.Const:
             return (self.world.heap.make("const", value.text),) if value.text in TRUTH else ()
-        if isinstance(value, f.Param):
+        if type(value) is f.Param:
             given = caller.params.get(value.name)
             return given if given is None or all(obj.kind == "const" for obj in given) else None
         return None

@@ -84,17 +84,17 @@ class Touch(msgspec.Struct, frozen=True):
 def touched(facts: f.Function, touch: Touch) -> int:
     """The node of the object (or container) that is touched; -1 when it is not known."""
     event = facts.events[touch.event]
-    if isinstance(event, f.Call):
+    if type(event) is f.Call:
         func = facts.nodes[event.func]
-        if isinstance(func, f.Attr):
+        if type(func) is f.Attr:
             return func.base
         return event.args[0] if len(event.args) == 1 else -1
-    if not isinstance(event, f.Access):
+    if type(event) is not f.Access:
         return -1
     target = facts.nodes[event.target]
     if touch.content:
         return event.target
-    return target.base if isinstance(target, f.Attr) else -1
+    return target.base if type(target) is f.Attr else -1
 
 
 class Effects:
@@ -183,7 +183,7 @@ class Effects:
                 yield ("x", fid, name), None, f"{world.symbols.functions[fid].display}.{name}"
             case f.Phi(options):
                 for option in options:
-                    if not isinstance(evaluator.nodes[option], f.Phi):
+                    if type(evaluator.nodes[option]) is not f.Phi:
                         yield from self.slots(evaluator, option)
 
     def _is_constant(self, place: Cell) -> bool:
@@ -282,7 +282,7 @@ class Effects:
 
     def _path_name(self, evaluator: Evaluator, node: int) -> str:
         inner = evaluator.nodes[node]
-        if isinstance(inner, f.Param):
+        if type(inner) is f.Param:
             return f"{evaluator.info.display}.{inner.name}"
         if isinstance(inner, (f.Item, f.Elem)):
             for _, _, display in self.slots(evaluator, inner.base):
@@ -297,7 +297,7 @@ class Effects:
         node = evaluator.nodes[call.func]
         callees = evaluator.eval(call.func)
         for callee in callees:
-            if callee.kind == "member" and callee.owner is not None and isinstance(node, f.Attr):
+            if callee.kind == "member" and callee.owner is not None and type(node) is f.Attr:
                 yield from self._method(evaluator, call, index, callee, node)
             elif callee.kind == "symbol":
                 row = world.consumers.first(callee.name)
@@ -307,7 +307,7 @@ class Effects:
                         for arg in call.args:
                             for touch in self._walked(evaluator, arg, index, call.line, effect):
                                 yield structs.replace(touch, effect=effect) if row.counts else touch
-        if isinstance(node, f.Attr) and node.name in self.generic:
+        if type(node) is f.Attr and node.name in self.generic:
             for obj in evaluator.eval(node.base):
                 if obj.kind == "opaque":
                     yield from self._content(
@@ -356,13 +356,13 @@ class Effects:
     def handed_out(self, evaluator: Evaluator, event: f.Return, index: int) -> Iterator[Touch]:
         """Containers whose live views a function returns, alone or in a tuple: whoever called it will walk them."""
         given = evaluator.nodes[event.value]
-        for node in given.items if isinstance(given, f.New) and given.kind == "tuple" else (event.value,):
+        for node in given.items if type(given) is f.New and given.kind == "tuple" else (event.value,):
             for obj in evaluator.eval(node):
                 if obj.kind == "member" and obj.owner is not None and "()" in obj.name:
                     inner = evaluator.nodes[node]
-                    call = evaluator.info.facts.events[inner.event] if isinstance(inner, f.Result) else None
-                    func = evaluator.nodes[call.func] if isinstance(call, f.Call) else None
-                    base = func.base if isinstance(func, f.Attr) else node
+                    call = evaluator.info.facts.events[inner.event] if type(inner) is f.Result else None
+                    func = evaluator.nodes[call.func] if type(call) is f.Call else None
+                    base = func.base if type(func) is f.Attr else node
                     yield from self._content(evaluator, base, obj, index, event.line, "iterate")
 
     def _walked(
@@ -371,7 +371,7 @@ class Effects:
         """Containers a loop or a consuming function walks: directly, as views, or through lazy wrappers."""
         world = self.world
         inner = evaluator.nodes[node]
-        if isinstance(inner, f.Result) and depth < 3:
+        if type(inner) is f.Result and depth < 3:
             call = evaluator.info.facts.events[inner.event]
             assert isinstance(call, f.Call)
             for callee in evaluator.eval(call.func):
@@ -386,11 +386,11 @@ class Effects:
                 elif callee.kind == "opaque" or (callee.kind == "member" and callee.owner is None):
                     continue
             func = evaluator.nodes[call.func]
-            if isinstance(func, f.Attr) and func.name in ("items", "values", "keys"):
+            if type(func) is f.Attr and func.name in ("items", "values", "keys"):
                 for obj in evaluator.eval(func.base):
                     yield from self._content(evaluator, func.base, obj, index, line, effect)
                 return
-        if isinstance(inner, f.Phi) and depth < 3:
+        if type(inner) is f.Phi and depth < 3:
             for option in inner.options:
                 yield from self._walked(evaluator, option, index, line, effect, depth + 1)
             return

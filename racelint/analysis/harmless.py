@@ -70,7 +70,7 @@ class Harmless:
         state, event = access.state, access.touch.event
         while True:
             calls = self.flows[state.fid].facts.events[:event]
-            if any(self._takes(state.fid, call) for call in calls if isinstance(call, f.Call)):
+            if any(self._takes(state.fid, call) for call in calls if type(call) is f.Call):
                 return True
             if state.parent is None:
                 return False
@@ -80,7 +80,7 @@ class Harmless:
         """Whether a call takes something out of a queue, or is one of a function that does."""
         func = self.flows[fid].facts.nodes[call.func]
         objs = self.values.objects(fid, call.func)
-        if isinstance(func, f.Attr):
+        if type(func) is f.Attr:
             rows = [self.world.container_row(obj.owner.name) for obj in objs if obj.kind == "member" and obj.owner]
             if any(row is not None and row.safe and row.methods.get(func.name) == "delete" for row in rows):
                 return True
@@ -90,7 +90,7 @@ class Harmless:
         if fid not in self._asking:
             self._asking[fid] = False  # what calls itself asks no queue by that
             calls = self.flows[fid].facts.events
-            self._asking[fid] = any(self._takes(fid, call) for call in calls if isinstance(call, f.Call))
+            self._asking[fid] = any(self._takes(fid, call) for call in calls if type(call) is f.Call)
         return self._asking[fid]
 
     def spare(self, act: Reached) -> bool:
@@ -115,8 +115,8 @@ class Harmless:
         """Whether a decorator keeps what its function has returned: ``cache[key] = function(*args)``."""
         nodes = flow.facts.nodes
         value = nodes[touch.value] if touch.value >= 0 else None
-        call = flow.facts.events[value.event] if isinstance(value, f.Result) else None
-        return isinstance(call, f.Call) and isinstance(nodes[call.func], f.Captured)
+        call = flow.facts.events[value.event] if type(value) is f.Result else None
+        return type(call) is f.Call and type(nodes[call.func]) is f.Captured
 
     def _changing(self, obj: Obj) -> bool:
         """Whether an object has a state that is missed when another one takes its place: entries, attributes."""
@@ -133,7 +133,7 @@ class Harmless:
         touch = act.touch
         flow = self.flows[touch.fid]
         asked, done = check.touch.event, touch.event
-        if not isinstance(flow.facts.events[done], f.Access) or flow.is_constant(touch.value) or flow.completes(done):
+        if type(flow.facts.events[done]) is not f.Access or flow.is_constant(touch.value) or flow.completes(done):
             return False
         if touch.content and flow.constants(touch.key) is None:
             return self._answers(act)
@@ -156,7 +156,7 @@ class Harmless:
                 touch.content
                 and touch.effect == "insert"
                 and not touch.aug
-                and isinstance(flow.facts.events[touch.event], f.Access)
+                and type(flow.facts.events[touch.event]) is f.Access
                 and not flow.is_constant(touch.value)
                 and self._memo(flow, access)
                 and self._data(flow, touch)
@@ -175,9 +175,7 @@ class Harmless:
         container = flow.facts.events[act.touch.event]
         assert isinstance(container, f.Access)
         return any(
-            isinstance(event, f.Access)
-            and event.kind in ("get", "iter")
-            and flow.same_path(event.target, container.target)
+            type(event) is f.Access and event.kind in ("get", "iter") and flow.same_path(event.target, container.target)
             for event in (flow.facts.events[index] for index in flow.deps(act.touch.value))
         )
 
@@ -228,5 +226,5 @@ def _done_beside(flow: Flow, act: Reached) -> list[tuple[int, f.Call]]:
     return [
         (index, event)
         for index, event in enumerate(flow.facts.events)
-        if isinstance(event, f.Call) and event.block == block and not event.used
+        if type(event) is f.Call and event.block == block and not event.used
     ]

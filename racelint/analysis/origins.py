@@ -145,13 +145,13 @@ class Provenance:
 
     def _origin(self, frame: Frame, index: int, *, call: bool) -> Origin:
         event = self._facts(frame.fid).events[index] if call else None
-        node = event.result if isinstance(event, f.Call) else index
+        node = event.result if type(event) is f.Call else index
         home = self.homes.of(frame.fid, node) if node >= 0 else -1
         return Origin(frame.fid, index, call, home=None if home < 0 else (frame, home))
 
     def _objects(self, origin: Origin) -> Iterator[Obj]:
         event = self._facts(origin.fid).events[origin.index] if origin.call else None
-        node = event.result if isinstance(event, f.Call) else origin.index
+        node = event.result if type(event) is f.Call else origin.index
         return map(self.world.heap.plain, self.evaluator(origin.fid).eval(node))
 
     def _led_to(self, origin: Origin) -> frozenset[str]:
@@ -197,7 +197,7 @@ class Provenance:
         again = [
             event
             for event, made in enumerate(self._facts(frame.fid).events)
-            if isinstance(made, f.Call)
+            if type(made) is f.Call
             and any(
                 target.name == frame.fid
                 for callee in self.world.callees.get((frame.fid, event), ())
@@ -212,11 +212,11 @@ class Provenance:
             return None
         nodes = self._facts(frame.fid).nodes
         value = nodes[node]
-        if isinstance(value, f.Phi):
+        if type(value) is f.Phi:
             ways = [option for option in value.options if not declared(nodes[option]) and option != node]
             return _union(self._owner(frame, option, touch, depth + 1) for option in ways[:MANY])
         found = self._of(frame, node, 0)
-        if isinstance(value, f.Attr) and touch.base is not None:
+        if type(value) is f.Attr and touch.base is not None:
             whole = self._piece(frame, value.base, 0)
             # Of such an object nothing is known but the attribute that it is in.
             in_slot = touch.base.kind == "opaque" and touch.base.owner is not None
@@ -331,10 +331,10 @@ class Provenance:
         if not result:
             return NOWHERE
         func = evaluator.nodes[call.func]
-        if isinstance(func, f.Attr) and self.effects.generic.get(func.name) in TAKING:
+        if type(func) is f.Attr and self.effects.generic.get(func.name) in TAKING:
             values = [(frame, arg) for arg in call.args[1:]]
             return _union((self._part(frame, func.base, call.result, depth), self._all(values, depth)))
-        if isinstance(func, f.Attr) and func.name in VIEW_METHODS and all(obj.kind == "member" for obj in result):
+        if type(func) is f.Attr and func.name in VIEW_METHODS and all(obj.kind == "member" for obj in result):
             return self._of(frame, func.base, depth + 1)
         called = [obj for arg in call.args for obj in evaluator.eval(arg) if obj.kind in PROJECT]
         inside = {self._made_inside(callee, depth + 1) for callee in called}
@@ -355,7 +355,7 @@ class Provenance:
             for callee in self.world.callees.get((caller.fid, event), ())
             if any(target.name == fid for target in targets(self.world, callee))
         ]
-        if not isinstance(call, f.Call) or len(callees) != 1 or callees[0].kind not in ("func", "bound", "class"):
+        if type(call) is not f.Call or len(callees) != 1 or callees[0].kind not in ("func", "bound", "class"):
             return None
         offset = 0 if callees[0].kind == "func" else 1
         names = [param.name for param in facts.params if param.kind == "positional"]
@@ -367,13 +367,13 @@ class Provenance:
                     made = facts.name in ("__init__", "__post_init__")
                     return frozenset((self._origin(caller, event, call=True),)) if made else None
                 func = self._facts(caller.fid).nodes[call.func]
-                node = func.base if isinstance(func, f.Attr) else -1
+                node = func.base if type(func) is f.Attr else -1
             elif position < len(call.args):
                 node = call.args[position]
             elif not call.star:  # left out: a default is made once, for everybody
                 default = next(param.default for param in facts.params if param.name == name)
                 nodes = self._facts(self.world.scope_of(self.world.symbols.functions[fid])).nodes
-                return NOWHERE if default >= 0 and isinstance(nodes[default], f.Const) else None
+                return NOWHERE if default >= 0 and type(nodes[default]) is f.Const else None
         return self._of(caller, node, depth + 1)
 
     def _kept(self, frame: Frame, base: int, name: str, depth: int) -> Origins:
@@ -411,9 +411,9 @@ class Provenance:
         for fid, info in self.world.symbols.functions.items():
             nodes = info.facts.nodes
             for event in info.facts.events:
-                if isinstance(event, f.Access) and event.kind == "store":
+                if type(event) is f.Access and event.kind == "store":
                     target = nodes[event.target]
-                    if isinstance(target, f.Attr):
+                    if type(target) is f.Attr:
                         found[target.name].append((fid, target.base, event.value))
         return found
 
@@ -447,14 +447,14 @@ class Provenance:
         call = facts.events[event]
         assert isinstance(call, f.Call)
         func = facts.nodes[call.func]
-        return (isinstance(func, f.Attr) and func.name == "__new__") or any(
+        return (type(func) is f.Attr and func.name == "__new__") or any(
             callee.kind == "symbol" and callee.name in GENERIC_TYPES
             for callee in self.world.callees.get((fid, event), ())
         )
 
     def _returned(self, frame: Frame) -> list[tuple[Frame, int]]:
         events = self._facts(frame.fid).events
-        return [(frame, event.value) for event in events if isinstance(event, f.Return) and event.value >= 0]
+        return [(frame, event.value) for event in events if type(event) is f.Return and event.value >= 0]
 
     def _transparent(self, fid: str) -> bool:
         """Whether what a function returns is what its callers get."""

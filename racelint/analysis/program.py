@@ -489,13 +489,11 @@ class Analysis:
             facts = self.world.symbols.functions[current].facts
             me = f.Param(facts.params[0].name) if facts.params and owner in self.world.symbols.classes else None
             for event in facts.events:
-                target = (
-                    event.func if isinstance(event, f.Call) else event.target if isinstance(event, f.Access) else -1
-                )
+                target = event.func if type(event) is f.Call else event.target if type(event) is f.Access else -1
                 named = facts.nodes[target] if target >= 0 else None
-                if not isinstance(named, f.Attr) or facts.nodes[named.base] != me:
+                if type(named) is not f.Attr or facts.nodes[named.base] != me:
                     continue
-                setter = isinstance(event, f.Access) and event.kind == "store"
+                setter = type(event) is f.Access and event.kind == "store"
                 method = self.world.method(owner, f"{named.name}.setter" if setter else named.name)
                 if method is not None and method not in seen:
                     seen.add(method)

@@ -86,9 +86,9 @@ class Receivers:
             return True
         facts = self.world.symbols.functions[parent.fid].facts
         call = facts.events[state.event]
-        func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-        holder = facts.nodes[func.base] if isinstance(func, f.Attr) else None
-        if not isinstance(holder, f.Attr) or not self._me(parent, facts.nodes[holder.base]):
+        func = facts.nodes[call.func] if type(call) is f.Call else None
+        holder = facts.nodes[func.base] if type(func) is f.Attr else None
+        if type(holder) is not f.Attr or not self._me(parent, facts.nodes[holder.base]):
             return True
         owner = _receiver(parent)
         if owner is None:
@@ -109,7 +109,7 @@ class Receivers:
             made = [obj for obj in stored if obj.kind != "const"]
             if not own or any(obj.kind != "inst" or related(self.world.symbols, obj.name, cid) for obj in made):
                 return True
-            if not made and not isinstance(info.facts.nodes[value], f.Const):
+            if not made and type(info.facts.nodes[value]) is not f.Const:
                 return True
         return not self.provenance.stores.get(name)
 
@@ -120,7 +120,7 @@ class Receivers:
         obj = access.touch.base
         while node >= 0 and obj is not None:
             value = facts.nodes[node]
-            if isinstance(value, f.Attr) and obj.owner is not None:
+            if type(value) is f.Attr and obj.owner is not None:
                 node, obj = value.base, obj.owner
                 continue
             return obj.owner is None and self._me(access.state, value)
@@ -143,11 +143,11 @@ class Receivers:
         """Whether a method calls another one on its own receiver: ``self.m()``, ``super().m()``, ``Base.m(self)``."""
         facts = self.world.symbols.functions[state.fid].facts
         call = facts.events[event]
-        func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-        if not isinstance(func, f.Attr) or not isinstance(call, f.Call):
+        func = facts.nodes[call.func] if type(call) is f.Call else None
+        if type(func) is not f.Attr or type(call) is not f.Call:
             return False
         base = facts.nodes[func.base]
-        if isinstance(base, f.SuperOf):
+        if type(base) is f.SuperOf:
             return True
         return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
 
@@ -174,7 +174,7 @@ class Receivers:
         """Method -> the methods that call it by ``super()``."""
         found: dict[str, set[str]] = defaultdict(set)
         for caller, target, base in self._calls:
-            if isinstance(base, f.SuperOf):
+            if type(base) is f.SuperOf:
                 found[target].add(caller)
         return found
 
@@ -190,8 +190,8 @@ class Receivers:
         for (fid, event), callees in self.world.callees.items():
             facts = self.world.symbols.functions[fid].facts
             call = facts.events[event]
-            func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-            if isinstance(func, f.Attr):
+            func = facts.nodes[call.func] if type(call) is f.Call else None
+            if type(func) is f.Attr:
                 base = facts.nodes[func.base]
                 kinds = ("func",) if isinstance(base, f.Global | f.Imported) else ("bound",)
                 found.extend((fid, callee.name, base) for callee in callees if callee.kind in kinds)
@@ -219,9 +219,9 @@ class Receivers:
         facts = self.world.symbols.functions[fid].facts
         me = f.Param(facts.params[0].name) if facts.params else None
         return any(
-            isinstance(node, f.Attr)
+            type(node) is f.Attr
             and node.name == name
-            and (facts.nodes[node.base] == me or isinstance(facts.nodes[node.base], f.SuperOf))
+            and (facts.nodes[node.base] == me or type(facts.nodes[node.base]) is f.SuperOf)
             for node in facts.nodes
         )
 

@@ -155,7 +155,7 @@ class TaskRaces(Races):
         touch, nodes = act.touch, self.flows[act.touch.fid].facts.nodes
         if touch.effect != "rebind" or touch.content or touch.aug:
             return False
-        return not isinstance(nodes[touch.value], f.Derived)  # what is counted or added up is lost
+        return type(nodes[touch.value]) is not f.Derived  # what is counted or added up is lost
 
     def _gap(self, race: Race) -> int:
         """The line where the task of the first side gives way."""
@@ -163,7 +163,7 @@ class TaskRaces(Races):
         events = flow.facts.events
         end = len(events) if race.act is None else race.act.touch.event
         gaps = (index for index in range(start + 1, end) if self._suspends(flow, race.first, index))
-        return next((event.line for event in (events[index] for index in gaps) if isinstance(event, f.Suspend)), 0)
+        return next((event.line for event in (events[index] for index in gaps) if type(event) is f.Suspend), 0)
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
@@ -217,7 +217,7 @@ class TaskRaces(Races):
         """Whether the body of a loop over a container is suspended while the loop is under way."""
         facts = flow.facts
         event = facts.events[access.touch.event]
-        if not isinstance(event, f.Access):
+        if type(event) is not f.Access:
             return False
         loops = {
             index for index, block in enumerate(facts.blocks) if block.kind == "loop" and block.test == event.target
@@ -225,13 +225,13 @@ class TaskRaces(Races):
         return any(
             self._suspends(flow, access, index) and loops.intersection(flow.ancestors(facts.events[index].block))
             for index in range(access.touch.event + 1, len(facts.events))
-            if isinstance(facts.events[index], f.Suspend)
+            if type(facts.events[index]) is f.Suspend
         )
 
     def _suspends(self, flow: Flow, access: Reached, index: int) -> bool:
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
-        return isinstance(event, f.Suspend) and self.suspension.really(access.touch.fid, event)
+        return type(event) is f.Suspend and self.suspension.really(access.touch.fid, event)
 
 
 def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:

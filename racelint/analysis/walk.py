@@ -390,7 +390,7 @@ class Walker:
             if event.block in unreachable:
                 continue
             # Where a region ends is the only event in one without a body.
-            last = locks((event.region,)) if isinstance(event, f.Release) else ()
+            last = locks((event.region,)) if type(event) is f.Release else ()
             first = event.held not in seen
             if first:
                 seen[event.held] = locks(facts.held[event.held])
@@ -426,7 +426,7 @@ class Walker:
                 if step.publishes:
                     published.update(step.begun)
             seen = (state, locks, before, published)
-            if isinstance(event, f.Access):
+            if type(event) is f.Access:
                 if step.touches is None:
                     step.touches = self._touched(self.effects.access(evaluator, event, step.index), *seen)
                 elif step.touches:
@@ -438,7 +438,7 @@ class Walker:
                 for run in step.callees:
                     params = self._receiver(run, published)
                     self._call(state, step.index, run, params, run.bindings, locks, state.doubt, before)
-            elif isinstance(event, f.Call):
+            elif type(event) is f.Call:
                 if step.touches is None:
                     step.touches = self._touched(self.effects.call(evaluator, event, step.index), *seen)
                 elif step.touches:
@@ -452,15 +452,15 @@ class Walker:
                     started = self.starts.union(started, step.gained)
                 if step.shown:
                     published.update(step.shown)
-            elif isinstance(event, f.Return):
+            elif type(event) is f.Return:
                 if self.group.kind in ("main", "any") and self._public(evaluator.info):
                     if step.handed_out is None:
                         step.handed_out = tuple(self.effects.handed_out(evaluator, event, step.index))
                     self._touched(step.handed_out, state, (), before, published)
-            elif isinstance(event, f.Suspend):
+            elif type(event) is f.Suspend:
                 if step.ends:
                     started = started - step.ends
-            elif isinstance(event, f.Release) and self.starts.executors:
+            elif type(event) is f.Release and self.starts.executors:
                 if step.ends is None:
                     step.ends = self._ended(evaluator, event)
                 if step.ends:
@@ -471,10 +471,10 @@ class Walker:
     def _begins(self, evaluator: Evaluator, step: Step) -> None:
         """What is handed to something that begins."""
         event = step.event
-        callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
+        callees = tuple(evaluator.eval(event.func)) if type(event) is f.Call else ()
         site = frozenset((step.site,))
         begun = self.freshness.params(evaluator, site) | self.freshness.made(evaluator, step.index, site)
-        if isinstance(event, f.Call):
+        if type(event) is f.Call:
             for callee in callees:
                 begun |= self.freshness.handed(evaluator, event, callee)
         step.begun = frozenset(begun)
@@ -634,7 +634,7 @@ class Walker:
     def _stored(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> bool:
         """Whether a callee is a callback kept in an attribute: which of them an object has is not told apart."""
         node = evaluator.nodes[call.func]
-        if not isinstance(node, f.Attr) or callee.kind not in ("func", "bound"):
+        if type(node) is not f.Attr or callee.kind not in ("func", "bound"):
             return False
         receivers = [obj for obj in evaluator.eval(node.base) if obj.kind == "inst"]
         return bool(receivers) and all(self.world.method(obj.name, node.name) is None for obj in receivers)
@@ -644,7 +644,7 @@ class Walker:
         node = evaluator.nodes[call.func]
         parent = self.world.symbols.functions[target.name].parent
         outer = self.world.symbols.functions.get(parent or "")
-        if outer is None or outer.cls is None or not outer.facts.params or not isinstance(node, f.Attr):
+        if outer is None or outer.cls is None or not outer.facts.params or type(node) is not f.Attr:
             return target.bindings
         name = outer.facts.params[0].name
         if any(fid == outer.id and variable == name for fid, variable, _ in target.bindings):
@@ -658,7 +658,7 @@ class Walker:
 
     def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
         """A coroutine object kept in a local and awaited in the same function."""
-        return any(isinstance(node, f.Awaited) and node.base == call.result for node in evaluator.nodes)
+        return any(type(node) is f.Awaited and node.base == call.result for node in evaluator.nodes)
 
     def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
         world = self.world
@@ -696,7 +696,7 @@ class Walker:
     def _properties(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
         """Reading or writing a property runs its function."""
         node = evaluator.nodes[event.target]
-        if event.kind not in ("load", "store") or not isinstance(node, f.Attr):
+        if event.kind not in ("load", "store") or type(node) is not f.Attr:
             return
         world = self.world
         name = node.name if event.kind == "load" else f"{node.name}.setter"

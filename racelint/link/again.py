@@ -90,7 +90,7 @@ class Parts:
         displays = {
             index: seen(*node.items, *node.keys) | self.bit(self.shown)
             for index, node in enumerate(facts.nodes)
-            if isinstance(node, f.New) and node.items
+            if type(node) is f.New and node.items
         }
         # What a circle of nodes is depends on where it is entered first: those who look at one go together.
         together = sum_of(look for look in (*looks, *displays.values()) if look & cyclic)
@@ -98,7 +98,7 @@ class Parts:
         displays = {index: look | together if look & cyclic else look for index, look in displays.items()}
         hands_over: dict[int, int] = {}
         for index, event in enumerate(facts.events):
-            if isinstance(event, f.Call):
+            if type(event) is f.Call:
                 given = seen(*event.args, *(value for _, value in event.kwargs)) | self.bit(index)
                 hands_over[index] = given | together if given & cyclic else given
                 if event.decorates:

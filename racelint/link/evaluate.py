@@ -241,7 +241,7 @@ class Evaluator(Annotations, CallResults):
         """``base[key]``."""
         found: Objs = {}
         key_node = self.nodes[key] if key >= 0 else None
-        position = int(key_node.text) if isinstance(key_node, f.Const) and key_node.text.isdigit() else None
+        position = int(key_node.text) if type(key_node) is f.Const and key_node.text.isdigit() else None
         for obj in self.eval(base):
             if obj.kind == "pair" and obj.owner is not None:
                 if position == 1:
@@ -506,7 +506,7 @@ class Evaluator(Annotations, CallResults):
         """What this function's ``return`` statements outside the ``unreachable`` blocks give."""
         found: Objs = {}
         for event in self.info.facts.events:
-            if isinstance(event, f.Return) and event.block not in unreachable:
+            if type(event) is f.Return and event.block not in unreachable:
                 found.update(self.eval(event.value))
         return found
 
@@ -517,7 +517,7 @@ class Evaluator(Annotations, CallResults):
         inner = self._inside(info, generator.bindings)
         found: Objs = {}
         for event in info.facts.events:
-            if isinstance(event, f.Yield):
+            if type(event) is f.Yield:
                 value = inner.eval(event.value)
                 found.update(inner.elements_of(value) if event.delegated else value)
         return found

@@ -216,14 +216,14 @@ class Solver:
                 for node in nodes:
                     self._add(("x", info.id, name), evaluator.eval(node))
         for index, made in enumerate(facts.nodes):
-            if isinstance(made, f.New) and made.items:
+            if type(made) is f.New and made.items:
                 if everything or concerned(parts.shown, parts.displays[index]):
                     self.part = parts.bit(parts.shown)
                     self._display(evaluator, index, made)
         self.looking = None
 
     def _event(self, evaluator: Evaluator, event: f.Event, index: int) -> None:
-        if isinstance(event, f.Access):
+        if type(event) is f.Access:
             if event.kind == "store":
                 self._store(evaluator, event)
             elif event.kind == "set":
@@ -236,11 +236,11 @@ class Solver:
                 value = evaluator.elements_of(evaluator.eval(event.value))
                 for obj in tuple(evaluator.eval(event.target)):
                     self._put(obj, value, (evaluator.info.id, ELSEWHERE))
-        elif isinstance(event, f.Call):
+        elif type(event) is f.Call:
             self._call(evaluator, event, index)
-        elif isinstance(event, f.Return):
+        elif type(event) is f.Return:
             self._add(("r", evaluator.info.id), evaluator.eval(event.value))
-        elif isinstance(event, f.Yield):
+        elif type(event) is f.Yield:
             value = evaluator.eval(event.value)
             self._add(("y", evaluator.info.id), evaluator.elements_of(value) if event.delegated else value)
 
@@ -288,12 +288,12 @@ class Solver:
             case f.ClassVar(owner, name):
                 cid = f"{info.module}:{owner}"
                 result = evaluator.nodes[event.value] if event.value >= 0 else None
-                if isinstance(result, f.Phi) and result.options:
+                if type(result) is f.Phi and result.options:
                     result = evaluator.nodes[result.options[0]]
-                if isinstance(result, f.Const):
+                if type(result) is f.Const:
                     # `engine: Engine | None = None` says what instances will have, not what the class has.
                     self._add(("k", cid, name), {})
-                elif isinstance(result, f.Result) and self._is_field(evaluator, result.event):
+                elif type(result) is f.Result and self._is_field(evaluator, result.event):
                     world.class_of(cid).factory_attrs.add(name)
                     self._add(("a", cid, name), value)
                 else:
@@ -392,8 +392,8 @@ class Solver:
             return
         info = self.world.symbols.functions[callee.name]
         for event in info.facts.events:
-            node = info.facts.nodes[event.func] if isinstance(event, f.Call) and event.star else None
-            if not isinstance(node, f.Captured):
+            node = info.facts.nodes[event.func] if type(event) is f.Call and event.star else None
+            if type(node) is not f.Captured:
                 continue
             for target in held.get((f"{info.module}:{node.owner}", node.name), ()):
                 if target.kind == "func" and callee.kind == "bound":
@@ -554,11 +554,11 @@ class Solver:
                     params = params[1:]
                 if packed < 0 and position + 1 < len(call.args):
                     tuple_node = evaluator.nodes[call.args[position + 1]]
-                    if isinstance(tuple_node, f.New) and tuple_node.kind == "tuple" and len(call.args) == position + 2:
+                    if type(tuple_node) is f.New and tuple_node.kind == "tuple" and len(call.args) == position + 2:
                         packed = call.args[position + 1]
                 if packed >= 0:
                     display = evaluator.nodes[packed]
-                    if isinstance(display, f.New):
+                    if type(display) is f.New:
                         for name, item in zip(params, display.items, strict=False):
                             self._add(("p", obj.name, name), evaluator.eval(item))
                 for name, item in zip(params, call.args[position + 1 :], strict=False):
@@ -647,7 +647,7 @@ class Solver:
     def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
         """What the arguments of a decorator factory (``@guarded(lock)``) mean inside the decorator it returned."""
         node = evaluator.nodes[call.func]
-        if not isinstance(node, f.Result):
+        if type(node) is not f.Result:
             return ()
         factory_call = evaluator.info.facts.events[node.event]
         assert isinstance(factory_call, f.Call)

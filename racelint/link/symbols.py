@@ -127,9 +127,9 @@ def build(modules: Iterable[tuple[f.ModuleFacts, str]], aliases: Mapping[str, st
                 path,
             )
             for event in function.events:
-                if isinstance(event, f.Access) and event.kind == "store":
+                if type(event) is f.Access and event.kind == "store":
                     target = function.nodes[event.target]
-                    if isinstance(target, f.Global):
+                    if type(target) is f.Global:
                         info.variables.add(target.name)
     packages = {
         ".".join(parts[:count]) for name in infos for parts in [name.split(".")] for count in range(1, len(parts) + 1)

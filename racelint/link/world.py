@@ -218,7 +218,7 @@ class World:
         if info is None or obj.site is None or obj.name in DISPLAYS:
             return None
         event = info.facts.events[obj.site[1]] if 0 <= obj.site[1] < len(info.facts.events) else None
-        return (info, event) if isinstance(event, f.Call) else None
+        return (info, event) if type(event) is f.Call else None
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -352,12 +352,12 @@ class World:
 def literal_key(nodes: Sequence[f.Node], key: int) -> str | None:
     """The key of an item access, as source text, when it is written out as a literal."""
     node = nodes[key] if key >= 0 else None
-    return node.text if isinstance(node, f.Const) else None
+    return node.text if type(node) is f.Const else None
 
 
 def const_text(node: f.Node) -> str | None:
     """The value of a string literal node, or None."""
-    if isinstance(node, f.Const):
+    if type(node) is f.Const:
         text = node.text
         if len(text) >= 2 and text[0] in "'\"" and text[-1] == text[0]:
             return text.strip("'\"")
