@@ -97,15 +97,12 @@ class Step:
         """Whether it turned out to do nothing that a walk has to know."""
         if self.needed or self.last or self.ends or self.gained or self.shown:
             return False
-        match self.event:
-            case f.Access():
-                return not (self.touches or self.stores or self.callees)
-            case f.Call():
-                return not (self.touches or self.callees)
-            case f.Return():
-                return self.handed_out == ()
-            case _:
-                return True
+        event = self.event
+        if type(event) is f.Access:
+            return not (self.touches or self.stores or self.callees)
+        if type(event) is f.Call:
+            return not (self.touches or self.callees)
+        return type(event) is not f.Return or self.handed_out == ()
 
 
 class Body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import structs
@@ -49,6 +49,10 @@ FROM_EFFECT: dict[Effect, Kind] = {
 }
 SLOTS = ("load", "store", "unset")
 GENERIC_TYPES = ("dict", "list", "set")
+
+
+# (place, object it belongs to, display name)
+Slot: TypeAlias = tuple[Cell, Obj | None, str]
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ class Effects:
         self.steps = {row.access: row.effect for row in reversed(world.tables.operation) if row.access and row.effect}
         # What a framework hands out has the name it is handed out under, wherever else it may be kept.
         self.fed = {obj: feed.name for feed in world.feeds for obj in feed.objs}
+        self._slot: dict[tuple[Obj, str], Slot | None] = {}
+        self._constant: dict[Cell, bool] = {}
         self.generic: dict[str, Kind] = {}
         for name in GENERIC_TYPES:
             row = world.container_row(name)
@@ -145,51 +151,61 @@ class Effects:
                 place, base, name, effect, False, evaluator.info.id, index, event.line, -1, event.value, event.aug
             )
 
-    def slots(self, evaluator: Evaluator, index: int) -> Iterator[tuple[Cell, Obj | None, str]]:
+    def slots(self, evaluator: Evaluator, index: int) -> Iterator[Slot]:
         """The storage slots a node names: (place, object it belongs to, display name)."""
         world = self.world
         node = evaluator.nodes[index]
-        match node:
-            case f.Attr(base, name):
-                for obj in evaluator.eval(base):
-                    if obj.kind == "inst":
-                        if world.method(obj.name, name) is not None:
-                            continue
-                        info = world.class_of(obj.name)
-                        if any(world.confined.first(external) for external in info.external):
-                            continue
-                        home, class_level = world.home(obj.name, name)
-                        display = f"{world.class_of(home).display}.{name}"
-                        if class_level:
-                            yield ("k", home, name), None, display
-                        else:
-                            yield ("a", home, name), obj, display
-                    elif obj.kind == "class":
-                        if world.method(obj.name, name) is None:
-                            slot = world.class_slot(obj.name, name)
-                            yield slot, None, f"{world.class_of(str(slot[1])).display}.{name}"
-                    elif obj.kind == "module" and obj.name in world.symbols.modules:
-                        if name in world.symbols.modules[obj.name].variables:
-                            yield ("g", obj.name, name), None, f"{obj.name}.{name}"
-                    elif obj.kind == "func":
-                        info_f = world.symbols.functions[obj.name]
-                        yield ("o", obj, name), None, f"{info_f.display}.{name}"
-            case f.Global(name):
-                _, cell = world.resolve(evaluator.info.module, name)
-                if cell is not None:
-                    yield cell, None, f"{cell[1]}.{cell[2]}"
-            case f.Captured(owner, name):
-                fid = f"{evaluator.info.module}:{owner}"
-                yield ("x", fid, name), None, f"{world.symbols.functions[fid].display}.{name}"
-            case f.Phi(options):
-                for option in options:
-                    if type(evaluator.nodes[option]) is not f.Phi:
-                        yield from self.slots(evaluator, option)
+        if type(node) is f.Attr:
+            for obj in evaluator.eval(node.base):
+                slot = self._slot_of(obj, node.name)
+                if slot is not None:
+                    yield slot
+        elif type(node) is f.Global:
+            _, cell = world.resolve(evaluator.info.module, node.name)
+            if cell is not None:
+                yield cell, None, f"{cell[1]}.{cell[2]}"
+        elif type(node) is f.Captured:
+            fid = f"{evaluator.info.module}:{node.owner}"
+            yield ("x", fid, node.name), None, f"{world.symbols.functions[fid].display}.{node.name}"
+        elif type(node) is f.Phi:
+            for option in node.options:
+                if type(evaluator.nodes[option]) is not f.Phi:
+                    yield from self.slots(evaluator, option)
+
+    def _slot_of(self, obj: Obj, name: str) -> Slot | None:
+        """The slot of an attribute of an object, if it has one of its own."""
+        key = (obj, name)
+        if key not in self._slot:
+            self._slot[key] = self._find_slot(obj, name)
+        return self._slot[key]
+
+    def _find_slot(self, obj: Obj, name: str) -> Slot | None:
+        world = self.world
+        if obj.kind == "inst":
+            external = world.class_of(obj.name).external
+            if world.method(obj.name, name) is not None or any(world.confined.first(base) for base in external):
+                return None
+            home, class_level = world.home(obj.name, name)
+            display = f"{world.class_of(home).display}.{name}"
+            return (("k", home, name), None, display) if class_level else (("a", home, name), obj, display)
+        if obj.kind == "class" and world.method(obj.name, name) is None:
+            slot = world.class_slot(obj.name, name)
+            return slot, None, f"{world.class_of(str(slot[1])).display}.{name}"
+        if obj.kind == "module" and obj.name in world.symbols.modules:
+            if name in world.symbols.modules[obj.name].variables:
+                return ("g", obj.name, name), None, f"{obj.name}.{name}"
+        if obj.kind == "func":
+            return ("o", obj, name), None, f"{world.symbols.functions[obj.name].display}.{name}"
+        return None
 
     def _is_constant(self, place: Cell) -> bool:
         """Functions, classes and modules bound to a name are not state."""
-        objs = self.world.get(place)
-        return bool(objs) and all(obj.kind in ("func", "class", "module", "symbol") for obj in objs)
+        found = self._constant.get(place)
+        if found is None:
+            objs = self.world.get(place)
+            found = bool(objs) and all(obj.kind in ("func", "class", "module", "symbol") for obj in objs)
+            self._constant[place] = found
+        return found
 
     def _content(
         self,

@@ -126,7 +126,9 @@ class Solver:
         return Evaluator(self.world, info, on_read=self._read)
 
     def _read(self, cell: Cell) -> None:
-        readers = self.readers.setdefault(cell, {})
+        readers = self.readers.get(cell)
+        if readers is None:
+            readers = self.readers[cell] = {}
         active = self.looking.active if self.looking is not None else None
         reader = 1 << next(reversed(active)) if active else self.part
         readers[self.current] = readers.get(self.current, 0) | reader
@@ -215,11 +217,10 @@ class Solver:
             for name, nodes in facts.exports:
                 for node in nodes:
                     self._add(("x", info.id, name), evaluator.eval(node))
-        for index, made in enumerate(facts.nodes):
-            if type(made) is f.New and made.items:
-                if everything or concerned(parts.shown, parts.displays[index]):
-                    self.part = parts.bit(parts.shown)
-                    self._display(evaluator, index, made)
+        for index, made in parts.made:
+            if everything or concerned(parts.shown, parts.displays[index]):
+                self.part = parts.bit(parts.shown)
+                self._display(evaluator, index, made)
         self.looking = None
 
     def _event(self, evaluator: Evaluator, event: f.Event, index: int) -> None:
