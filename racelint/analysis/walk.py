@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from racelint.analysis.arguments import Arguments, Params
+from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import NONE, Body, Called, Held, Step
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
+from racelint.analysis.given import Given
 from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.regions import Regions
@@ -26,8 +27,7 @@ from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Bindings, Obj, Objs
-from racelint.link.results import CallResults
+from racelint.link.objects import Bindings, Obj
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -48,7 +48,6 @@ API_DEPTH = 6
 # How far calls are followed from a signal handler: what it does itself. It interrupts the main thread and ends before
 # that goes on, so the services it ends up in (logging, configuration) meet themselves half-way at worst.
 SIGNAL_DEPTH = 2
-RETURN_DEPTH = 3
 # Callees whose call does not list the arguments of the function that runs.
 INDIRECT = ("partial", "symbol", "member")
 Wrapped: TypeAlias = tuple[Obj, ...]
@@ -168,14 +167,16 @@ class Walker:
         required: Mapping[str, tuple[Lock, ...]],
         polled: Mapping[Event, tuple[Obj, ...]],
         identity: Identity,
+        given: Given,
         watches: Sequence[Watch],
     ) -> None:
         self.world = world
         self.locks = locks
         self.effects = effects
         self.sharing = sharing
-        self.arguments = Arguments(world)
-        self.regions = Regions(world, locks, self.arguments, self.evaluator)
+        self.given = given
+        self.arguments = given.arguments
+        self.regions = Regions(world, locks, given.arguments, given.evaluator)
         self.freshness = Freshness(world, sharing)
         self.starts = starts
         self.active = active
@@ -187,9 +188,7 @@ class Walker:
         self._touching = tuple(watch for watch in watches if type(watch).touched is not Watch.touched)
         self._entering = tuple(watch for watch in watches if type(watch).entered is not Watch.entered)
         self._bodies: dict[tuple[object, ...], Body] = {}
-        self._evaluators: dict[tuple[object, ...], Evaluator] = {}
         self._attempting: dict[str, bool] = {}
-        self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
     def walk(self, group: Group) -> None:
@@ -311,45 +310,11 @@ class Walker:
 
     # -- one function -------------------------------------------------------------------------------------------------
 
-    def evaluator(self, fid: str, params: Params, bindings: Bindings) -> Evaluator:
-        """An evaluator with what this state knows."""
-        return Evaluator(
-            self.world,
-            self.world.symbols.functions[fid],
-            dict(params),
-            bindings,
-            owners=True,
-            returns=self._returns,
-        )
-
-    def _returns(self, callee: Obj, caller: CallResults, call: f.Call) -> Objs | None:
-        """What a call returns, given its arguments; None when the function is too large to look into."""
-        assert isinstance(caller, Evaluator)
-        depth = caller.depth
-        facts = self.world.symbols.functions[callee.name].facts
-        if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:
-            return None
-        params = self.arguments.bind(callee, caller, call)
-        key = (callee.name, params, callee.bindings)
-        known = self.returned.get(key)
-        if known is not None:
-            return known
-        # Recursion meets what is known without arguments; the same question is not answered twice.
-        self.returned[key] = self.world.get(("r", callee.name))
-        inner = self.evaluator(callee.name, params, callee.bindings)
-        inner.depth = depth + 1
-        found = inner.returned(dead(facts, inner.params))
-        if found:
-            self.returned[key] = found
-        return self.returned[key]
-
     def _body(self, state: State) -> Body:
         """The function of a state with what its parameters hold, and what is known of its tests here."""
         fid = state.fid
         key: tuple[object, ...] = (fid, state.params, state.bindings)
-        evaluator = self._evaluators.get(key)
-        if evaluator is None:
-            evaluator = self._evaluators[key] = self.evaluator(fid, state.params, state.bindings)
+        evaluator = self.given.known(fid, state.params, state.bindings)
         truths = {**self.identity.truths(evaluator, self.group.entries)}
         if state.held and self._attempts(fid):
             truths.update(self.regions.refused(evaluator, state.held))
@@ -358,7 +323,7 @@ class Walker:
         body = self._bodies.get(key)
         if body is None:
             if truths:
-                evaluator = self.evaluator(fid, state.params, state.bindings)
+                evaluator = self.given.evaluator(fid, state.params, state.bindings)
                 evaluator.truths = truths
             body = self._bodies[key] = Body(evaluator, self._steps(evaluator))
         return body
