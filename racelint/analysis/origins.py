@@ -453,8 +453,8 @@ class Provenance:
         )
 
     def _returned(self, frame: Frame) -> list[tuple[Frame, int]]:
-        events = self._facts(frame.fid).events
-        return [(frame, event.value) for event in events if type(event) is f.Return and event.value >= 0]
+        returns = self.world.symbols.functions[frame.fid].returns
+        return [(frame, event.value) for event in returns if event.value >= 0]
 
     def _transparent(self, fid: str) -> bool:
         """Whether what a function returns is what its callers get."""

@@ -145,9 +145,10 @@ class Watcher(Watch):
         held: Held,
         started: frozenset[Event],
     ) -> bool:
-        if step not in self._used:
-            self._used[step] = self._uses(evaluator, state.fid, step.index, call)
-        runs, used = self._used[step]
+        known = self._used.get(step)
+        if known is None:
+            known = self._used[step] = self._uses(evaluator, state.fid, step.index, call)
+        runs, used = known
         if runs:
             self.hosts.add(id(state.entry))
         if used is not None:

@@ -70,7 +70,7 @@ class Evaluator(Annotations, CallResults):
         if self.on_read is not None:
             self.on_read(cell)
         if not self.owners:
-            return self.world.get(cell)
+            return self.world.cells.get(cell, EMPTY)
         key = (cell, handed)
         found = self.world.found.get(key)
         if found is None:
@@ -313,8 +313,8 @@ class Evaluator(Annotations, CallResults):
         """What container ``obj`` holds under a literal ``key`` (None: under any)."""
         if key is None or obj.kind not in ("ext", "opaque", "member"):
             return self.elements(obj)
-        cells = (self.world.value_cell(obj, key), self.world.value_cell(obj, None))
-        found = {held: None for cell in cells for held in self.cell(cell, handed=obj.promised)}
+        under_key = self.cell(self.world.value_cell(obj, key), handed=obj.promised)
+        found = {**under_key, **self.cell(self.world.value_cell(obj, None), handed=obj.promised)}
         if found:
             return self._adopt(found, obj)
         return self._opaque(obj, f"[{key}]") if obj.kind == "opaque" else EMPTY
@@ -505,8 +505,8 @@ class Evaluator(Annotations, CallResults):
     def returned(self, unreachable: Collection[int] = ()) -> Objs:
         """What this function's ``return`` statements outside the ``unreachable`` blocks give."""
         found: Objs = {}
-        for event in self.info.facts.events:
-            if type(event) is f.Return and event.block not in unreachable:
+        for event in self.info.returns:
+            if event.block not in unreachable:
                 found.update(self.eval(event.value))
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator
 
 from racelint.link import classes as hierarchy
@@ -40,7 +40,7 @@ class Solver:
     def __init__(self, world: World) -> None:
         self.world = world
         # Functions with the nodes and parts of them (see ``again``) that have read a cell.
-        self.readers: dict[Cell, dict[str, int]] = {}
+        self.readers: dict[Cell, dict[str, int]] = defaultdict(dict)
         # Nodes and parts of functions that have read what has grown since.
         self.grown: dict[str, int] = {}
         self.parts: dict[str, Parts] = {}
@@ -126,9 +126,7 @@ class Solver:
         return Evaluator(self.world, info, on_read=self._read)
 
     def _read(self, cell: Cell) -> None:
-        readers = self.readers.get(cell)
-        if readers is None:
-            readers = self.readers[cell] = {}
+        readers = self.readers[cell]
         active = self.looking.active if self.looking is not None else None
         reader = 1 << next(reversed(active)) if active else self.part
         readers[self.current] = readers.get(self.current, 0) | reader
@@ -406,10 +404,8 @@ class Solver:
         self, evaluator: Evaluator, call: f.Call, fid: str, receiver: Obj | None, bound: tuple[Objs, ...] = ()
     ) -> None:
         """Arguments to parameters."""
-        facts = self.world.symbols.functions[fid].facts
-        positional = [param.name for param in facts.params if param.kind == "positional"]
-        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        star = next((param.name for param in facts.params if param.kind == "star"), None)
+        signature = self.world.symbols.functions[fid].signature
+        positional, names, star = signature.positional, signature.names, signature.star
         values: list[Objs] = [evaluator.eval(arg) for arg in call.args]
         values = [*bound, *values]
         nodes = [*(ELSEWHERE for _ in bound), *call.args]
@@ -549,8 +545,7 @@ class Solver:
             for obj in tuple(evaluator.eval(node)):
                 if obj.kind not in ("func", "bound"):
                     continue
-                facts = self.world.symbols.functions[obj.name].facts
-                params = [param.name for param in facts.params if param.kind == "positional"]
+                params = self.world.symbols.functions[obj.name].signature.positional
                 if obj.kind == "bound":
                     params = params[1:]
                 if packed < 0 and position + 1 < len(call.args):
@@ -572,8 +567,7 @@ class Solver:
         spread: Objs = {}
         for arg in call.args:
             spread.update(evaluator.elements_of(evaluator.eval(arg)))
-        facts = self.world.symbols.functions[obj.name].facts
-        params = [param.name for param in facts.params if param.kind == "positional"]
+        params = self.world.symbols.functions[obj.name].signature.positional
         for param in params[1 if obj.kind == "bound" else 0 :]:
             self._add(("p", obj.name, param), spread)
 

@@ -92,9 +92,7 @@ class World:
 
     def container_row(self, dotted: str) -> Container | None:
         """The container row of an external type, or None."""
-        row = self.containers.first(dotted)
-        assert row is None or isinstance(row, Container)
-        return row
+        return self.containers.first(dotted)
 
     # -- classes ------------------------------------------------------------------------------------------------------
 
