@@ -11,6 +11,7 @@ from msgspec import structs
 from racelint.frameworks.schema import Container, Effect
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj, Objs
+from racelint.link.symbols import FunctionInfo
 from racelint.link.world import Cell, World, const_text
 from racelint.model import facts as f
 
@@ -197,6 +198,14 @@ class Effects:
         if obj.kind == "func":
             return ("o", obj, name), None, f"{world.symbols.functions[obj.name].display}.{name}"
         return None
+
+    def no_variable(self, info: FunctionInfo, index: int) -> bool:
+        """Whether a node is a name that is bound to a function, a class or a module, or to nothing of the project."""
+        node = info.facts.nodes[index]
+        if type(node) is not f.Global:
+            return False
+        _, cell = self.world.resolve(info.module, node.name)
+        return cell is None or self._is_constant(cell)
 
     def _is_constant(self, place: Cell) -> bool:
         """Functions, classes and modules bound to a name are not state."""

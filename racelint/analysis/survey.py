@@ -62,7 +62,7 @@ class UnderLocks(Survey):
             walk.given,
             watches,
         )
-        self._bodies, self.freshness = walk._bodies, walk.freshness
+        self._bodies, self._silences, self.freshness = walk._bodies, walk._silences, walk.freshness
         functions = self.world.symbols.functions
         self.takers = frozenset(fid for fid, info in functions.items() if info.facts.regions and self._takes(fid))
         self.ahead = _leading(graph, self.takers)

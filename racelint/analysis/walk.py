@@ -189,6 +189,7 @@ class Walker:
         self._entering = tuple(watch for watch in watches if type(watch).entered is not Watch.entered)
         self._bodies: dict[tuple[object, ...], Body] = {}
         self._attempting: dict[str, bool] = {}
+        self._silences: dict[str, frozenset[int]] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
     def walk(self, group: Group) -> None:
@@ -340,6 +341,7 @@ class Walker:
         info = evaluator.info
         facts = info.facts
         loops = self.starts.in_loops(self.world, info.id)
+        silent = self._silent(info)
         unreachable = dead(facts, evaluator.params, evaluator.truths)
         of_region: dict[int, Held] = {}
 
@@ -359,14 +361,37 @@ class Walker:
             first = event.held not in seen
             if first:
                 seen[event.held] = locks(facts.held[event.held])
+            elif index in silent:
+                continue
             step = Step(index, event, (info.id, index), seen[event.held], last)
             step.begins = step.site in self.starts.begins
             step.needed = first or step.begins
             if loops and event.block:
                 step.around = around(facts, event.block, loops)
-            if isinstance(event, (f.Call, f.Suspend)):
+            if type(event) is f.Access:
+                step.stores = event.value >= 0
+            elif type(event) is f.Call or type(event) is f.Suspend:
                 step.ends = self.starts.ends.get(step.site, NONE)
             yield step
+
+    def _silent(self, info: FunctionInfo) -> frozenset[int]:
+        """The events of a function that do nothing a walk has to know, whatever its parameters hold.
+
+        They read names that are no variables, wait for nothing that was begun, or give something back to the project.
+        """
+        found = self._silences.get(info.id)
+        if found is None:
+            starts, public, ends = self.starts, self._public(info), self.starts.ends
+            found = self._silences[info.id] = frozenset(
+                index
+                for index, event in enumerate(info.facts.events)
+                if (type(event) is f.Access and event.kind == "load" and self.effects.no_variable(info, event.target))
+                or (type(event) is f.Return and not public)
+                or (type(event) is f.Suspend and (info.id, index) not in ends)
+                or type(event) is f.Yield
+                if (info.id, index) not in starts.begins
+            )
+        return found
 
     def _visit(self, state: State) -> None:
         body = self._body(state)

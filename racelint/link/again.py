@@ -33,6 +33,12 @@ def children(facts: f.Function, node: f.Node) -> tuple[int, ...]:
     return ()
 
 
+def _flows(event: f.Event) -> bool:
+    if type(event) is f.Access:
+        return event.kind in ("store", "set", "grow")
+    return type(event) is f.Call or type(event) is f.Return or type(event) is f.Yield
+
+
 def _of_call(call: f.Call) -> tuple[int, ...]:
     return (call.func, *call.args, *(value for _, value in call.kwargs))
 
@@ -55,6 +61,8 @@ class Parts:
 
     def __init__(self, facts: f.Function) -> None:
         self.facts = facts
+        # The events that let values flow.
+        self.flows = tuple((i, event) for i, event in enumerate(facts.events) if _flows(event))
         self.made = tuple((i, node) for i, node in enumerate(facts.nodes) if type(node) is f.New and node.items)
         self.exports, self.shown, self.defaults = range(len(facts.events), len(facts.events) + 3)
         self._nodes = len(facts.nodes)

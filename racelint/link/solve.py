@@ -206,7 +206,7 @@ class Solver:
         self.anew = -1
         if concerned(parts.defaults, parts.bit(parts.defaults)):
             self._defaults(info)
-        for index, event in enumerate(facts.events):
+        for index, event in parts.flows if everything else enumerate(facts.events):
             if everything or concerned(index, parts.looks[index]):
                 self.part = parts.bit(index)
                 self._event(evaluator, event, index)
