@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
+
 from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import NONE, Body, Called, Held, Step
 from racelint.analysis.branches import dead
@@ -71,8 +73,7 @@ class Group:
     initially: Mapping[str, frozenset[Event]] = field(default_factory=dict, hash=False)
 
 
-@dataclass(slots=True, eq=False)
-class State:
+class State(msgspec.Struct, eq=False):
     """A function being walked: arguments, locks held by callers, and where it was called from.
 
     ``doubt`` counts the steps on the way that were not resolved by name or exact type. ``also``: further calls of the
@@ -89,7 +90,7 @@ class State:
     depth: int
     doubt: int
     started: frozenset[Event]
-    also: list[tuple[State | None, int]] = field(default_factory=list)
+    also: list[tuple[State | None, int]] = []
 
 
 @dataclass(slots=True, eq=False)
