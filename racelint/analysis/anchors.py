@@ -19,6 +19,7 @@ from racelint.analysis.handed import passed_on
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
+from racelint.link.again import children
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
@@ -196,29 +197,29 @@ class Anchors:
             return NOTHING
         facts = self._facts(fid)
         value = facts.nodes[node]
-        match value:
-            case f.Global() | f.ClassVar() | f.Imported():
-                return ONCE
-            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base):
-                if self._confines(fid, base):
-                    return CONFINED
-                if self._single(fid, base):
-                    return ONCE | self._classes(fid, base)
-                kept = self._kept(fid, base, value.name, steps) if type(value) is f.Attr else NOTHING
-                return self._way(fid, state, base, steps + 1) | self._classes(fid, base) | kept
-            case f.Awaited(base):
-                return self._way(fid, state, base, steps + 1)
-            case f.Phi(options) | f.Derived(options, "and" | "or"):
-                ways = [option for option in options if not declared(facts.nodes[option])]
-                return NOTHING.union(*(self._way(fid, state, option, steps + 1) for option in ways[:SOME]))
-            case f.Captured(owner, name):
-                return self._captured(f"{self.world.symbols.functions[fid].module}:{owner}", name)
-            case f.Result(event):
-                return self._result(fid, state, event, steps)
-            case f.Param(name):
-                return self._param(fid, state, name, steps)
-            case _:
-                return NOTHING
+        if type(value) is f.Param:
+            return self._param(fid, state, value.name, steps)
+        if type(value) is f.Result:
+            return self._result(fid, state, value.event, steps)
+        if type(value) is f.Attr or type(value) is f.Item or type(value) is f.Elem or type(value) is f.Part:
+            base = value.base
+            if self._confines(fid, base):
+                return CONFINED
+            if self._single(fid, base):
+                return ONCE | self._classes(fid, base)
+            kept = self._kept(fid, base, value.name, steps) if type(value) is f.Attr else NOTHING
+            return self._way(fid, state, base, steps + 1) | self._classes(fid, base) | kept
+        if type(value) is f.Global or type(value) is f.ClassVar or type(value) is f.Imported:
+            return ONCE
+        if type(value) is f.Captured:
+            return self._captured(f"{self.world.symbols.functions[fid].module}:{value.owner}", value.name)
+        if type(value) is f.Awaited:
+            return self._way(fid, state, value.base, steps + 1)
+        if type(value) is f.Phi or (type(value) is f.Derived and value.op in ("and", "or")):
+            options = children(facts, value)
+            ways = [option for option in options if not declared(facts.nodes[option])]
+            return NOTHING.union(*(self._way(fid, state, option, steps + 1) for option in ways[:SOME]))
+        return NOTHING
 
     def _kept(self, fid: str, base: int, name: str, steps: int) -> Found:
         """Whether whatever is stored in an attribute is something that there is one of."""
@@ -293,8 +294,8 @@ class Anchors:
         return frozenset(found)
 
     def _returned(self, fid: str) -> Iterator[int]:
-        for event in self._facts(fid).events:
-            if type(event) is f.Return and event.value >= 0:
+        for event in self.world.symbols.functions[fid].returns:
+            if event.value >= 0:
                 yield event.value
 
     def _param(self, fid: str, state: State | None, name: str, steps: int) -> Found:

@@ -256,29 +256,27 @@ class Provenance:
         return found
 
     def _value(self, frame: Frame, node: int, depth: int) -> Origins:
-        value = self._facts(frame.fid).nodes[node]
-        match value:
-            case f.Const():
-                return NOWHERE
-            case f.Phi(options):
-                nodes = self._facts(frame.fid).nodes
-                return self._all([(frame, option) for option in options if not declared(nodes[option])], depth)
-            case f.Derived(parts, "and" | "or"):
-                return self._all([(frame, part) for part in parts], depth)
-            case f.New() | f.Derived() if not declared(value):
-                return frozenset((self._origin(frame, node, call=False),))
-            case f.Awaited(base):
-                return self._of(frame, base, depth + 1)
-            case f.Result(event):
-                return self._called(frame, event, depth)
-            case f.Param(name):
-                return self._given(frame, name, depth)
-            case f.Attr(base, name):
-                return self._kept(frame, base, name, depth)
-            case f.Item(base, _) | f.Elem(base) | f.Part(base, _):
-                return self._part(frame, base, node, depth)
-            case _:
-                return None if self.evaluator(frame.fid).eval(node) else NOWHERE
+        nodes = self._facts(frame.fid).nodes
+        value = nodes[node]
+        if type(value) is f.Param:
+            return self._given(frame, value.name, depth)
+        if type(value) is f.Attr:
+            return self._kept(frame, value.base, value.name, depth)
+        if type(value) is f.Result:
+            return self._called(frame, value.event, depth)
+        if type(value) is f.Const:
+            return NOWHERE
+        if type(value) is f.Phi:
+            return self._all([(frame, option) for option in value.options if not declared(nodes[option])], depth)
+        if type(value) is f.Derived and value.op in ("and", "or"):
+            return self._all([(frame, part) for part in value.parts], depth)
+        if (type(value) is f.New or type(value) is f.Derived) and not declared(value):
+            return frozenset((self._origin(frame, node, call=False),))
+        if type(value) is f.Awaited:
+            return self._of(frame, value.base, depth + 1)
+        if type(value) is f.Item or type(value) is f.Elem or type(value) is f.Part:
+            return self._part(frame, value.base, node, depth)
+        return None if self.evaluator(frame.fid).eval(node) else NOWHERE
 
     def _part(self, frame: Frame, base: int, node: int, depth: int) -> Origins:
         """What a container has was made where that was, when it is at home there, and else perhaps."""
