@@ -12,14 +12,18 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import pairwise
 
-from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
+from msgspec.structs import replace as replace_fields
+
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, Patch, table_of
 from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
+from racelint.link.handed_back import by_parameter
 from racelint.link.kept import Kept
-from racelint.link.objects import Obj
+from racelint.link.objects import Obj, Objs
+from racelint.link.results import CallResults
 from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
@@ -37,10 +41,12 @@ class EntryPoint:
     ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
     ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
     calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``kept``: the attribute of its receiver that a task is kept in (see ``link.kept``). ``row`` is the
-    name by which a row of ``table`` matched. ``server`` is the kind of server that calls it, ``serves`` the calls that
-    run it (see ``serving``).
+    run and no more. ``passes``: the calls that say what each run is given; empty when not all are known. ``made_in``:
+    the function that makes what is started. ``kept``: the attribute of its receiver that a task is kept in (see
+    ``link.kept``). ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that calls
+    it, ``serves`` the calls that run it (see ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
+    ``green``: others have their turn at its calls that block, not where it awaits.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
     ``perhaps``: it overlaps itself only if the function that begins it does.
     ``confidence``: ``low`` where one call may begin it in different contexts.
@@ -66,11 +72,14 @@ class EntryPoint:
     perhaps: bool = False
     exact: bool = True
     once: bool = False
+    passes: frozenset[Event] = frozenset()
     kept: str = ""
     server: str = ""
     serves: frozenset[Event] = frozenset()
+    made_in: str = ""
     on_loop_of: frozenset[Event] = frozenset()
     foreign_loop: bool = False
+    green: bool = False
     table: str = ""
     feed: Feed | None = None
 
@@ -101,8 +110,29 @@ class Discovery:
         """A (cached) evaluator of a function without particular arguments."""
         found = self.evaluators.get(fid)
         if found is None:
-            found = self.evaluators[fid] = Evaluator(self.world, self.world.symbols.functions[fid])
+            info = self.world.symbols.functions[fid]
+            found = self.evaluators[fid] = Evaluator(self.world, info, returns=self._returns)
         return found
+
+    def _returns(self, callee: Obj, caller: CallResults, call: f.Call) -> Objs | None:
+        """What a function that returns functions of its own gives this call: they remember what it was given."""
+        info = self.world.symbols.functions[callee.name]
+        if (
+            callee.bindings
+            or not info.facts.exports
+            or not isinstance(caller, Evaluator)
+            or caller.depth >= MAX_WRAPPERS
+        ):
+            return None
+        handed = by_parameter(info.facts, call, bound=callee.kind == "bound" and not self.world.is_static(callee.name))
+        if handed is None:
+            return None
+        params = {name: tuple(_generic(list(caller.eval(node)))) for name, node in handed.items()}
+        inner = Evaluator(
+            self.world, info, {name: objs for name, objs in params.items() if objs}, returns=self._returns
+        )
+        inner.depth = caller.depth + 1
+        return inner.returned()
 
     def run(self) -> tuple[EntryPoint, ...]:
         """All entry points, in a stable order."""
@@ -115,7 +145,19 @@ class Discovery:
                 self._call(fid, index, call, callees)
         self._bases()
         self._assignments()
-        return tuple(self.found.values())
+        patch = self._patch()
+        found = tuple(self.found.values())
+        return found if patch is None else tuple(_turned_green(entry, patch) for entry in found)
+
+    def _patch(self) -> Patch | None:
+        """What turns the threads of this program into green ones while one of its modules is imported."""
+        functions = self.world.symbols.functions
+        for (fid, _), callees in self.world.callees.items():
+            for callee in callees if functions[fid].facts.kind == "module" else ():
+                row = self.world.patches.first(callee.name) if callee.kind == "symbol" else None
+                if isinstance(row, Patch):
+                    return row
+        return None
 
     def _where(self, fid: str, line: int) -> tuple[str, int]:
         return self.world.symbols.functions[fid].path, line
@@ -124,20 +166,21 @@ class Discovery:
 
     def _call(self, fid: str, index: int, call: f.Call, callees: Iterable[Obj]) -> None:
         world = self.world
-        matched: list[tuple[Entry, str, Obj | None]] = []
+        matched: list[tuple[Entry, str, Obj | None, f.Call]] = []
         contexts: list[frozenset[str]] = []
         for callee in callees:
             found = [
-                (row, name, receiver)
-                for name, receiver in self.called_names(callee)
+                (row, name, receiver, made)
+                for called, made in self._as_method(fid, call, callee)
+                for name, receiver in self.called_names(called)
                 for row in self.rows["call"].all(name)
             ]
             matched.extend(found)
-            contexts.extend([frozenset(row.context for row, _, _ in found)] if found else [])
+            contexts.extend([frozenset(row.context for row, *_ in found)] if found else [])
         # Of what may be one of several types (``Future | concurrent.futures.Future``) the context is not known.
         confidence = "high" if not contexts or frozenset.intersection(*contexts) else "low"
-        for row, name, receiver in matched:
-            self._call_entry(fid, index, call, row, name, receiver, confidence)
+        for row, name, receiver, made in matched:
+            self._call_entry(fid, index, made, row, name, receiver, confidence)
         for callee in callees:
             if callee.kind == "symbol":
                 self._reconcilers(fid, index, call, callee.name)
@@ -148,6 +191,17 @@ class Discovery:
                 row = self.loose[node.name]
                 sure = "low" if row.vague else "medium"
                 self._call_entry(fid, index, call, row, f"*.{node.name}", None, confidence=sure)
+
+    def _as_method(self, fid: str, call: f.Call, callee: Obj) -> Iterator[tuple[Obj, f.Call]]:
+        """A call with its callee; ``Thread.__init__(self, target=f)`` is taken for ``super().__init__(target=f)``."""
+        found: list[Obj] = []
+        if callee.kind == "symbol" and callee.name.endswith(".__init__") and call.args:
+            receivers = [obj for obj in self.evaluator(fid).eval(call.args[0]) if obj.kind == "inst"]
+            found = [self.world.heap.make("member", callee.name, owner=obj) for obj in receivers]
+        if not found:
+            yield callee, call
+        for member in found:
+            yield member, replace_fields(call, args=call.args[1:])
 
     def called_names(self, callee: Obj) -> Iterator[tuple[str, Obj | None]]:
         """Dotted names under which tables may know a callee."""
@@ -269,16 +323,24 @@ class Discovery:
                 found.update(dict.fromkeys(self.callables(evaluator, option, depth=depth + 1)))
         elif isinstance(inner, (f.Awaited, f.Elem)) and depth < 3:
             found.update(dict.fromkeys(self.callables(evaluator, inner.base, depth=depth + 1)))
-        # A thread is given one object: what an annotation promises is then some instance that others may have as well.
-        heap = world.heap
-        return list(
-            dict.fromkeys(
-                heap.make("bound", obj.name, owner=heap.anyone(obj.owner), func=obj.func, bindings=obj.bindings)
-                if obj.kind == "bound" and obj.owner is not None
-                else obj
-                for obj in found
-            )
-        )
+        return list(dict.fromkeys(self._one_object(obj) for obj in found))
+
+    def _one_object(self, target: Obj) -> Obj:
+        """A target with what it runs on: a thread is given one object.
+
+        What an annotation promises is then some instance that others may have as well. A closure that was made for a
+        method (``wrap(self.loop)``) works on the object of that.
+        """
+        heap = self.world.heap
+        owner = target.owner
+        if target.kind == "bound" and owner is not None:
+            return heap.make("bound", target.name, owner=heap.anyone(owner), func=target.func, bindings=target.bindings)
+        if target.kind == "func" and owner is None:
+            made_for = {obj.owner for *_, objs in target.bindings for obj in objs if obj.kind == "bound"}
+            owner = made_for.pop() if len(made_for) == 1 else None
+            if owner is not None and owner.kind == "inst":
+                return heap.make("func", target.name, owner=owner, bindings=target.bindings)
+        return target
 
     def _spawned(
         self,
@@ -297,7 +359,7 @@ class Discovery:
         world = self.world
         info = world.symbols.functions[fid]
         made = world.heap.make("ext", name, (fid, index))
-        begins = {(fid, index)}
+        begins, exact = {(fid, index)}, True
         if row.begins:
             starts = {event for method in row.begins for event in self.sites.on(made, method)}
             if receiver is not None and receiver.kind == "inst":
@@ -307,6 +369,10 @@ class Discovery:
                 starts |= {event for method in row.begins for event in self.sites.on(holder, method)}
             if row.begun and not starts:
                 return
+            if receiver is not None and receiver.kind == "inst" and not starts:
+                # Somebody starts the object once it has been made.
+                made_at = (receiver.name, *world.class_of(receiver.name).subclasses)
+                begins, exact = {event for cid in made_at for event in self.sites.instantiated.get(cid, ())}, False
             begins = starts or begins
         if handed and all(where == fid for where, _ in begins):
             begins = set(handed)
@@ -325,7 +391,7 @@ class Discovery:
             and not over_beside(world.symbols.functions[where].facts, (where, at), ends)
             for where, at in begins
         ) or (not handed and in_loop(info.facts, call.block) and begins != {(fid, index)})
-        own_receiver = target.kind == "bound" and self._is_self(fid, target)
+        own_receiver = self._is_self(fid, target)
         outer = any(self.sites.often(where) for where in ({where for where, _ in handed} or {fid})) or len(handed) > 1
         overlap = {
             "yes": True,
@@ -341,7 +407,9 @@ class Discovery:
             distinct = True
         single = executor is not None and self._single_worker(executor)
         kept = self.kept.slot(fid, index) if once and own_receiver and not repeated else ""
-        if kept or (once and own_receiver and not repeated and info.facts.name == "__init__"):
+        # So has a thread that runs a method of its own; and each is started once, wherever that is.
+        own_thread = info.facts.name == "__init__" or (receiver is not None and receiver is target.owner)
+        if kept or (once and own_receiver and own_thread and not in_loop(info.facts, call.block)):
             distinct = True
         if kept:
             ends |= self.kept.awaited(fid, kept)
@@ -367,11 +435,15 @@ class Discovery:
                 executor=executor,
                 confidence=confidence,
                 perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
+                exact=exact,
                 once=once,
+                passes=frozenset({(fid, index)} if row.self_overlap.startswith("per-") else ()),
                 kept=kept,
+                made_in=fid,
                 server=row.server,
                 on_loop_of=frozenset({(fid, index)} if row.callers_loop and kind == "event-loop" else ()),
                 foreign_loop=row.foreign_loop,
+                green=row.green,
                 table=table_of(row),
             )
         )
@@ -622,6 +694,7 @@ class Discovery:
             ends=ends,
             perhaps=known.perhaps and entry.perhaps and not again,
             once=known.once and entry.once,
+            passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
             kept=known.kept if known.kept == entry.kept else "",
@@ -687,6 +760,13 @@ def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
 def _builtin(callees: Iterable[Obj]) -> bool:
     """Whether a call goes to a builtin: ``super(C, self)`` and ``isinstance(x, C)`` start nothing."""
     return any(callee.kind == "symbol" and "." not in callee.name for callee in callees)
+
+
+def _turned_green(entry: EntryPoint, patch: Patch) -> EntryPoint:
+    """An entry point in a program whose threads are green."""
+    if entry.kind not in ("thread", "pool"):
+        return entry
+    return replace(entry, kind="event-loop", green=True, why=patch.why)
 
 
 def _generic(found: list[Obj]) -> list[Obj]:

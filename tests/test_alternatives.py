@@ -57,3 +57,16 @@ def test_a_counter_of_several_contexts(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(source, "utf-8")
     findings = pipeline.analyse(tmp_path, config.load(tmp_path)).findings
     assert any("queue.Queue" in note for finding in findings for note in finding.notes)
+
+
+@pytest.mark.parametrize(
+    ("made", "advice"),
+    [("{}", "such as `list(STATE)`"), ("weakref.WeakValueDictionary()", "or walk what `valuerefs()` or `keyrefs()`")],
+)
+def test_a_copy_is_advised_where_it_helps(made: str, advice: str, tmp_path: Path) -> None:
+    source = "import weakref\n" + HEAD.replace("{}", made)
+    source += "def work(key):\n    for name in STATE.values():\n        print(name)\n    STATE[key] = work\n"
+    (tmp_path / "main.py").write_text(source, "utf-8")
+    findings = pipeline.analyse(tmp_path, config.load(tmp_path)).findings
+    (finding,) = (finding for finding in findings if finding.rule == "mutate-while-iterating")
+    assert advice in finding.help

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from racelint.analysis.effects import touched
 from racelint.analysis.flow import declared
 from racelint.analysis.handed import passed_on
+from racelint.analysis.identified import Identified
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
@@ -24,6 +25,7 @@ from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
+from racelint.link.results import PASS_THROUGH, SNAPSHOT_TYPES
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -40,6 +42,11 @@ ONCE: Found = frozenset((("once", ""),))
 NOTHING: Found = frozenset()
 # It comes out of what each thread (or task) has a value of its own in.
 CONFINED: Found = frozenset((("confined", ""),))
+# Methods of mappings that give what is kept under their first argument.
+LOOK_UPS = frozenset(("get", "setdefault", "pop"))
+COPYING = PASS_THROUGH | SNAPSHOT_TYPES.keys()
+# The same, but tasks of one thread have it together.
+OF_THREAD: Found = frozenset((("confined", "thread"),))
 
 
 class Once:
@@ -138,13 +145,17 @@ class Anchors:
         self.evaluator = provenance.evaluator
         self.sites = sites
         self.once = Once(world, sites, entries)
+        self.identified = Identified(world, sites)
         self._found: dict[tuple[State, int], Found] = {}
         self._attributes: dict[tuple[tuple[str, ...], str], bool] = {}
         self._asked: list[tuple[tuple[str, ...], str]] = []
 
     def confined(self, access: Reached) -> bool:
         """Whether an access is to what its thread or task has for itself: ``current.get()`` of a context variable."""
-        return access.touch.base is not None and self.of(access) >= CONFINED
+        if access.touch.base is None:
+            return False
+        found = self.of(access)
+        return found >= CONFINED or (access.group.kind != "event-loop" and found >= OF_THREAD)
 
     def shared(self, a: Reached, b: Reached) -> bool:
         """Whether something says that two accesses, which may be to one object, are."""
@@ -179,10 +190,9 @@ class Anchors:
         if found is None:
             base = access.touch.base
             node = touched(self._facts(access.touch.fid), access.touch)
+            found = self._way(access.state.fid, access.state, node, 0) if node >= 0 else NOTHING
             if base is not None and self.once.object(base):
-                found = ONCE
-            else:
-                found = self._way(access.state.fid, access.state, node, 0) if node >= 0 else NOTHING
+                found = ONCE | (found & (CONFINED | OF_THREAD))
             if base is not None and base.whole.kind == "inst":
                 found |= {("has", base.whole.name)}
             self._found[key] = found
@@ -205,6 +215,8 @@ class Anchors:
             base = value.base
             if self._confines(fid, base):
                 return CONFINED
+            if type(value) is f.Item and (own := self.identified.key(fid, state, value.key)):
+                return CONFINED if own == "task" else OF_THREAD
             if self._single(fid, base):
                 return ONCE | self._classes(fid, base)
             kept = self._kept(fid, base, value.name, steps) if type(value) is f.Attr else NOTHING
@@ -276,22 +288,33 @@ class Anchors:
         func = facts.nodes[call.func]
         if type(func) is f.Attr and self._confines(fid, func.base):
             return CONFINED
+        if type(func) is f.Attr and func.name in LOOK_UPS and call.args:
+            own = self.identified.key(fid, state, call.args[0])
+            if own:
+                return CONFINED if own == "task" else OF_THREAD
         if self._single(fid, call.result):
             return ONCE
         if type(func) is f.Attr and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
+        if call.args and any(name in COPYING for name in self._library(fid, event)):
+            return self._way(fid, state, call.args[0], steps + 1)  # a copy of a container has what that has
         for callee in self.world.callees.get((fid, event), ())[:SOME]:
             for target in targets(self.world, callee):
                 if callee.kind not in ("func", "bound"):
                     continue
+                inside = None if state is None or fid != state.fid else state.called(target.name, event)
                 for value in self._returned(target.name):
-                    ways = self._way(target.name, None, value, steps + 1)
-                    if any(kind == "self" for kind, _ in ways) and type(func) is f.Attr:
+                    ways = self._way(target.name, inside, value, steps + 1)
+                    if inside is None and any(kind == "self" for kind, _ in ways) and type(func) is f.Attr:
                         inner = frozenset(anchor for anchor in ways if anchor[0] not in ("self", "call"))
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
+
+    def _library(self, fid: str, event: int) -> list[str]:
+        """The names of library functions that a call may be of."""
+        return [callee.name for callee in self.world.callees.get((fid, event), ()) if callee.kind == "symbol"]
 
     def _returned(self, fid: str) -> Iterator[int]:
         for event in self.world.symbols.functions[fid].returns:
@@ -304,7 +327,7 @@ class Anchors:
         if state is None:
             return frozenset((("self", str(info.cls)),)) if me else self._handed(fid, name, steps)
         if state.parent is not None:
-            given = self._argument(state, name, me)
+            given = self.sites.handed((state.parent.fid, state.event), fid, name)
             return self._way(state.parent.fid, state.parent, given, steps + 1)
         owner = state.entry.target.owner
         if me and owner is not None and owner.kind == "inst":
@@ -339,18 +362,6 @@ class Anchors:
             return type(value) is f.New and not in_loop(facts, call.block)
         made = facts.events[value.event]
         return type(made) is f.Call and not in_loop(facts, made.block)
-
-    def _argument(self, state: State, name: str, me: bool) -> int:
-        assert state.parent is not None
-        caller = self._facts(state.parent.fid)
-        call = caller.events[state.event]
-        if type(call) is not f.Call:
-            return call.target if me and type(call) is f.Access else -1
-        given = self.sites.argument((state.parent.fid, state.event), state.fid, name)
-        if given >= 0 or not me:
-            return given
-        func = caller.nodes[call.func]
-        return func.base if type(func) is f.Attr else call.func
 
 
 def _named(found: Found, kind: str) -> frozenset[str]:

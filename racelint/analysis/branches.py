@@ -12,7 +12,7 @@ from racelint.link.objects import Obj
 from racelint.model import facts as f
 
 # Constants whose truth decides tests, as source text.
-TRUTH = {"None": False, "False": False, "True": True}
+TRUTH = {"None": False, "False": False, "True": True, '""': False, "''": False, "0": False}
 NOTHING: Mapping[int, bool] = {}
 
 

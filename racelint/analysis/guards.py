@@ -72,13 +72,13 @@ class Guards:
             for other, region in access.held
         )
 
-    def excludes(self, lock: Lock) -> bool:
+    def excludes(self, lock: Lock, access: Reached) -> bool:
         """Whether a lock keeps others out at all: those of asyncio do not keep out threads."""
         return lock.threads
 
     def effective(self, lock: Lock, access: Reached) -> bool:
         """Whether a lock can guard this place: a lock of each instance does not guard what all instances share."""
-        if not self.excludes(lock):
+        if not self.excludes(lock, access):
             return False
         touch = access.touch
         if lock.keyed and (touch.effect == "iterate" or touch.key < 0 or self._of_all_keys(lock, access)):

@@ -17,7 +17,7 @@ from racelint.analysis.keeping import Keeping
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Reached
 from racelint.contexts import EntryPoint
-from racelint.link.call_sites import CallSites, Event, in_loop
+from racelint.link.call_sites import CallSites, Event, in_loop, loops
 from racelint.link.calls import led_to
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
@@ -86,8 +86,38 @@ class Handed:
         receiver = entry.target.owner
         if obj.kind != "inst" or (receiver is not None and self.world.heap.plain(receiver) is obj):
             return False
-        return all(
+        return self._remembered(entry, obj) or all(
             self._handed_over(begin, obj, coroutines=self._is_coroutine(entry)) for begin in sorted(entry.begins)
+        )
+
+    def _remembered(self, entry: EntryPoint, obj: Obj) -> bool:
+        """Whether the entry point is a closure that is made anew for each such object, and started once.
+
+        ``def run_in_thread(worker): def run(): worker.loop() ...; Thread(target=run)``, called with another worker
+        each time.
+        """
+        info = self.world.symbols.functions[entry.target.name]
+        if not entry.once or info.parent is None:
+            return False
+        outer = self.world.symbols.functions[info.parent]
+        evaluator = Evaluator(self.world, info)
+        names = {
+            node.name
+            for index, node in enumerate(info.facts.nodes)
+            if type(node) is f.Captured and any(self.world.heap.plain(found) is obj for found in evaluator.eval(index))
+        }
+        captured = {name: nodes for name, nodes in outer.facts.exports if name in names}
+        return (
+            bool(names)
+            and names == set(captured)
+            and all(outer.facts.nodes[node] == f.Param(name) for name, nodes in captured.items() for node in nodes)
+            and all(any(self.sites.given(outer.id, name)) for name in names)
+            and all(
+                self._changes(where, made, given, 0)
+                for name in names
+                for (where, at), given in self.sites.given(outer.id, name)
+                if isinstance(made := self.world.symbols.functions[where].facts.events[at], f.Call)
+            )
         )
 
     def _handed_over(self, begin: Event, obj: Obj, *, coroutines: bool) -> bool:
@@ -116,7 +146,7 @@ class Handed:
             case f.Result(event):
                 made = facts.events[event]
                 assert isinstance(made, f.Call)
-                return (not again or in_loop(facts, made.block)) and not self._kept_result(facts, node, call)
+                return loops(facts, call.block) <= loops(facts, made.block) and not self._kept_result(facts, node, call)
             case f.Awaited(base):
                 return self._changes(fid, call, base, far)
             case f.Phi(options):
@@ -150,17 +180,17 @@ class Handed:
         facts = made[0].facts
         if facts.kind == "module":
             return False
-        if in_loop(facts, facts.events[index].block) and not in_loop(facts, made[1].block):
+        if not loops(facts, facts.events[index].block) <= loops(facts, made[1].block):
             return False
         return self.world.heap.plain(obj) not in self.sharing.beside(entry).objects
 
 
 def passed_on(facts: f.Function, call: f.Call, *, coroutines: bool) -> Iterator[int]:
-    """The nodes that a start passes on: its arguments, those in a tuple of them, those of the coroutine it is given."""
+    """The nodes that a start passes on: arguments, those in a display of them, those of the coroutine it is given."""
     for node in (*call.args, *(value for _, value in call.kwargs)):
         yield node
         match facts.nodes[node]:
-            case f.New(kind, items, _, _) if kind in ("tuple", "list"):
+            case f.New(kind, items, _, _) if kind in ("tuple", "list", "dict"):
                 yield from items
             case f.Result(event):
                 inner = facts.events[event]

@@ -13,10 +13,14 @@ from racelint.analysis.effects import Touch
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
-from racelint.analysis.walk import Reached
+from racelint.analysis.walk import CALLERS, Reached, State
+from racelint.link.handed_back import by_parameter
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
+
+# Functions that hand a key on.
+HANDED_ON = 3
 
 
 class Harmless:
@@ -66,7 +70,10 @@ class Harmless:
         return bool(done) and all(self.values.report(touch.fid, event) for _, event in done)
 
     def after_message(self, access: Reached) -> bool:
-        """Whether a queue is asked for something first, on the way to an access: who puts it there has been made."""
+        """Whether a queue is asked for something first, or an event waited for, on the way to an access.
+
+        Who puts it there, or sets the event, has been made.
+        """
         state, event = access.state, access.touch.event
         while True:
             calls = self.flows[state.fid].facts.events[:event]
@@ -77,10 +84,12 @@ class Harmless:
             state, event = state.parent, state.event
 
     def _takes(self, fid: str, call: f.Call) -> bool:
-        """Whether a call takes something out of a queue, or is one of a function that does."""
+        """Whether a call waits for something out of a queue or for an event, or is one of a function that does."""
         func = self.flows[fid].facts.nodes[call.func]
         objs = self.values.objects(fid, call.func)
         if type(func) is f.Attr:
+            if objs and not (call.args or call.kwargs) and all(self.world.latches.first(obj.name) for obj in objs):
+                return True
             rows = [self.world.container_row(obj.owner.name) for obj in objs if obj.kind == "member" and obj.owner]
             if any(row is not None and row.safe and row.methods.get(func.name) == "delete" for row in rows):
                 return True
@@ -208,7 +217,40 @@ class Harmless:
     def _keys(self, access: Reached) -> frozenset[str] | None:
         """The constant keys an access may be to; None when they are not known."""
         flow, touch = self.flows[access.touch.fid], access.touch
-        return flow.keys_of(touch.key) if touch.effect == "update" else flow.constants(touch.key)
+        if touch.effect == "update":
+            return flow.keys_of(touch.key)
+        return self._constants([access.state, *access.alike], touch.key, 0)
+
+    def _constants(self, states: Iterable[State], node: int, depth: int) -> frozenset[str] | None:
+        """The literals a node may be in some states of its function, also when their callers hand them over."""
+        found: set[str] = set()
+        for state in dict.fromkeys(states):
+            flow = self.flows[state.fid]
+            known = flow.constants(node)
+            value = flow.facts.nodes[node] if node >= 0 else None
+            if known is None and type(value) is f.Param and depth < HANDED_ON:
+                known = self._handed_over(state, value.name, depth)
+            if known is None:
+                return None
+            found |= known
+        return frozenset(found)
+
+    def _handed_over(self, state: State, name: str, depth: int) -> frozenset[str] | None:
+        facts = self.flows[state.fid].facts
+        calls = [(state.parent, state.event), *state.also]
+        found: set[str] = set()
+        for parent, event in calls if len(calls) <= CALLERS else ():
+            call = self.flows[parent.fid].facts.events[event] if parent is not None else None
+            callees = self.world.callees.get((parent.fid, event), ()) if parent is not None else ()
+            kinds = {callee.kind for callee in callees if callee.name == state.fid}
+            if parent is None or type(call) is not f.Call or kinds not in ({"func"}, {"bound"}):
+                return None
+            given = by_parameter(facts, call, bound=kinds == {"bound"} and not self.world.is_static(state.fid))
+            known = self._constants((parent,), given[name], depth + 1) if given and name in given else None
+            if known is None:
+                return None
+            found |= known
+        return frozenset(found) or None
 
     def fills_first(self, fill: Reached, walk: Reached) -> bool:
         """Whether a loop comes after an update with keys that are the same in every call: done again it adds none."""

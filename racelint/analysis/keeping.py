@@ -36,7 +36,7 @@ class Keeping:
             inside = one.site is not None and one.site[0] in made
             if one is obj and not inside:
                 return False
-            for cell in self._cells.get(one, ()):
+            for cell in self.cells(one):
                 holders = self._holders(cell)
                 if holders is None or len(seen) > MANY:
                     return False
@@ -45,6 +45,10 @@ class Keeping:
                 work.extend(holder for holder in holders if holder not in seen)
                 seen.update(holders)
         return owned
+
+    def cells(self, obj: Obj) -> tuple[Cell, ...]:
+        """The places that an object is kept in."""
+        return self._cells.get(obj, ())
 
     def _holders(self, cell: Cell) -> tuple[Obj, ...] | None:
         """The objects that a place is in; none for a variable of a call, None for what everybody gets at."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from racelint.analysis.anchors import Anchors
+from racelint.analysis.choices import Choices
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
@@ -14,7 +15,9 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
+from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
+from racelint.analysis.taken import Taken
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts import SELF_SITE, EntryPoint
 from racelint.link.awaited import over_beside
@@ -50,9 +53,11 @@ class Overlap:
         self.symbols = world.symbols
         keeping = Keeping(world)
         self.handed = Handed(world, sharing, keeping, calls, provenance.plain)
+        self.shares = Shares(world, keeping)
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
+        self.taken = Taken(world, calls)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
@@ -60,6 +65,7 @@ class Overlap:
         self.api_threads = api_threads
         self.made = made
         self.callers = calls.callers
+        self.choices = Choices(self.symbols, calls.callers)
         self.active = active
         self.loops = loops
         self.provenance = provenance
@@ -101,8 +107,13 @@ class Overlap:
             and any(self._of_owner(access, owner.name) or self._part_of(access, owner.name) for access in (a, b))
         ):
             return True
-        own = entry.distinct_self and self.own(a) and self.own(b)
-        return own or (self.handed.alone(a) and self.handed.alone(b)) or (self.handed.given(a) and self.handed.given(b))
+        own = self._on_own(entry, a) and self._on_own(entry, b)
+        told = (self.handed.alone, self.handed.given, self.shares.given)
+        return own or any(has(a) and has(b) for has in told)
+
+    def _on_own(self, entry: EntryPoint, access: Reached) -> bool:
+        """Whether an access is to the object that this run of its entry point alone has."""
+        return entry.distinct_self and self.own(access)
 
     def _part_of(self, access: Reached, owner: str) -> bool:
         """Whether an access is to an instance of a class that only methods of ``owner`` make instances of."""
@@ -146,11 +157,17 @@ class Overlap:
             target = reached.state.entry.target
             if obj.kind == "inst" and (
                 (obj.site is not None and obj.site[0] == SELF_SITE)
-                or (target.owner is not None and obj is target.owner)
+                or (target.owner is not None and self._overrides(obj, target.owner))
             ):
                 return True
             obj = obj.owner
         return False
+
+    def _overrides(self, obj: Obj, receiver: Obj) -> bool:
+        """Whether an object is the receiver, or what that is in a method which a subclass overrides."""
+        if obj is receiver or receiver.kind != "inst" or obj.site != receiver.site or obj.owner is not receiver.owner:
+            return obj is receiver
+        return receiver.name in self.symbols.classes[obj.name].mro
 
     def _across(self, a: Reached, b: Reached) -> str | None:
         first, second = a.state.entry, b.state.entry
@@ -158,7 +175,11 @@ class Overlap:
             return None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
             return None
-        if _one_of_them(first, second):
+        if _one_of_them(first, second) or (
+            _one_start(first, second) and self._on_own(first, a) and self._on_own(second, b)
+        ):
+            return None
+        if self.choices.exclude(first.made_in, second.made_in):
             return None
         kinds = {first.kind, second.kind}
         if kinds in ({"main"}, {"signal"}) or (kinds <= {"event-loop", "main"} and self._one_thread(first, second)):
@@ -359,6 +380,8 @@ class Overlap:
             self.receivers.apart(a, b)
             or self.anchors.confined(a)
             or self.anchors.confined(b)
+            or self.anchors.identified.apart(a, b)
+            or self.taken.apart(a, b)
             or self.provenance.apart(a, b)
             or self.parts.apart(a, b)
         )
@@ -392,14 +415,13 @@ class Overlap:
 
 def _one_of_them(first: EntryPoint, second: EntryPoint) -> bool:
     """Whether one call starts one of two functions, which depends on the class of the object it is given."""
-    return (
-        first.begins == second.begins
-        and len(first.begins) == 1
-        and first.once
-        and second.once
-        and not (first.self_overlap or second.self_overlap)
-        and first.row == second.row
-    )
+    return len(first.begins) == 1 and _one_start(first, second) and not (first.self_overlap or second.self_overlap)
+
+
+def _one_start(first: EntryPoint, second: EntryPoint) -> bool:
+    """Whether each start of two functions is of one or of the other."""
+    same = first.begins == second.begins and (first.path, first.line) == (second.path, second.line)
+    return same and first.once and second.once and first.row == second.row
 
 
 def _own_frame(reached: Reached) -> bool:

@@ -156,7 +156,6 @@ class Parts:
     def _argument(self, state: State, name: str) -> int:
         """The node in the caller that a parameter holds; -1 when it is not known."""
         assert state.parent is not None
-        info = self.world.symbols.functions[state.fid]
         caller = self.world.symbols.functions[state.parent.fid].facts
         call = caller.events[state.event]
         callees = [
@@ -166,11 +165,10 @@ class Parts:
         ]
         if type(call) is not f.Call or len({callee.kind for callee in callees}) != 1:
             return -1
-        given = self.sites.argument((state.parent.fid, state.event), state.fid, name)
-        if given >= 0 or callees[0].kind != "bound" or not info.facts.params or name != info.facts.params[0].name:
-            return given
-        func = caller.nodes[call.func]
-        return func.base if type(func) is f.Attr else call.func  # a method that was handed over knows its own
+        site = (state.parent.fid, state.event)
+        if callees[0].kind != "bound":
+            return self.sites.argument(site, state.fid, name)
+        return self.sites.handed(site, state.fid, name)
 
     def _evaluator(self, fid: str) -> Evaluator:
         if fid not in self._evaluators:

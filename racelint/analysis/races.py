@@ -62,8 +62,9 @@ class Race:
     """Two accesses that can collide. ``first`` is where to act; for compounds ``act`` is its second step.
 
     ``split``: check and act hold one lock, but not throughout. ``gap``: the line where a task gives way in between.
-    ``mild``: a single read of a slot, which sees what was there before a change or after it, and of which nothing is
-    looked into. ``supposed`` and ``rooted``: see ``Overlap``.
+    ``mild``: one adds an entry, the other takes one out, and nothing says that their order matters; or a single read of
+    a slot, which sees what was there before a change or after it, and of which nothing is looked into. ``supposed`` and
+    ``rooted``: see ``Overlap``.
     """
 
     pattern: Pattern
@@ -248,6 +249,7 @@ class Races:
                 continue
             wanted = self._losing(flow, read, act, parts)
             candidates = self._rivals_of(act, wanted) or (act,) if wanted else ()
+            candidates = tuple(other for other in candidates if not self.harmless.other_key(act, other))
             if not any(access.touch.effect in REPLACING or access.touch.place != touch.place for access in candidates):
                 continue
             covering = self.guards.covering(read, act)
@@ -563,7 +565,7 @@ class Races:
                 candidates = tuple(
                     other
                     for other in self.collisions.others(access, REORDERING, "harmful")
-                    if not self.harmless.other_closure(access, other)
+                    if not self.harmless.other_key(access, other)
                     and not self._same_memo(access, other)
                     and not self.harmless.commute(access, other)
                 )
@@ -577,10 +579,30 @@ class Races:
                 candidates = _without(access, candidates)
             if access.state.entry.kind == "signal":  # a handler runs to its end before what it has interrupted goes on
                 candidates = tuple(other for other in candidates if other.state.entry.kind != "signal")
-            hit = self.collisions.first(list(access.locks), access, candidates)
+            # An entry is lost to another one that takes its place; who takes it out usually comes for this very entry.
+            # Where a lock is held, somebody wanted an order.
+            storing = tuple(
+                other
+                for other in candidates
+                if not touch.atomic or access.locks or other.locks or self._overwrite(access, other, accesses)
+            )
+            locks = list(access.locks)
+            hit = self.collisions.first(locks, access, storing) or self.collisions.first(locks, access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
-                found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic)
+                mild = hit[0] not in storing
+                found[touch.fid] = Race("write", name, access, None, hit[0], hit[1], severe=not touch.atomic, mild=mild)
         yield from found.values()
+
+    def _overwrite(self, a: Reached, b: Reached, accesses: Iterable[Reached]) -> bool:
+        """Whether both store something, or one of them empties a container that it fills again."""
+        return all(
+            access.touch.effect not in REMOVING
+            or (
+                access.touch.effect == "clear"
+                and any(other.touch.fid == access.touch.fid and other.touch.effect in ADDING for other in accesses)
+            )
+            for access in (a, b)
+        )
 
 
 def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, ...]:

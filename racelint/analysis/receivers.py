@@ -81,7 +81,7 @@ class Receivers:
 
     def _holds(self, state: State) -> bool:
         """Whether the attribute ``self.name`` that a method is called on may hold its receiver."""
-        parent, receiver = state.parent, _receiver(state)
+        parent, receiver = state.parent, self._receiver(state)
         if parent is None or receiver is None:
             return True
         facts = self.world.symbols.functions[parent.fid].facts
@@ -90,13 +90,21 @@ class Receivers:
         holder = facts.nodes[func.base] if type(func) is f.Attr else None
         if type(holder) is not f.Attr or not self._me(parent, facts.nodes[holder.base]):
             return True
-        owner = _receiver(parent)
+        owner = self._receiver(parent)
         if owner is None:
             return True
         classes = frozenset((owner.name, *self.world.class_of(owner.name).subclasses))
         for fid in self._methods(parent):
             classes &= self._reached_on(fid)
         return self._stored(classes, holder.name, receiver.name)
+
+    def _receiver(self, state: State) -> Obj | None:
+        """The instance a method was called on."""
+        info = self.world.symbols.functions[state.fid]
+        if not info.is_method or not info.facts.params:
+            return None
+        objs = dict(state.params).get(info.facts.params[0].name, ())
+        return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
 
     def _stored(self, classes: frozenset[str], name: str, cid: str) -> bool:
         """Whether instances of some classes may hold one of class ``cid`` in an attribute."""
@@ -135,19 +143,22 @@ class Receivers:
         while True:
             yield state.fid
             parent = state.parent
-            if parent is None or not self._goes_on(parent, state.event):
+            if parent is None or not self._goes_on(parent, state):
                 return
             state = parent
 
-    def _goes_on(self, state: State, event: int) -> bool:
+    def _goes_on(self, state: State, inner: State) -> bool:
         """Whether a method calls another one on its own receiver: ``self.m()``, ``super().m()``, ``Base.m(self)``."""
-        facts = self.world.symbols.functions[state.fid].facts
-        call = facts.events[event]
+        functions = self.world.symbols.functions
+        facts = functions[state.fid].facts
+        call = facts.events[inner.event]
         func = facts.nodes[call.func] if type(call) is f.Call else None
         if type(func) is not f.Attr or type(call) is not f.Call:
             return False
+        if functions[inner.fid].facts.name != func.name:
+            return False  # what is kept under that name has a receiver of its own
         base = facts.nodes[func.base]
-        if type(base) is f.SuperOf:
+        if self._is_super(state.fid, base):
             return True
         return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
 
@@ -174,9 +185,15 @@ class Receivers:
         """Method -> the methods that call it by ``super()``."""
         found: dict[str, set[str]] = defaultdict(set)
         for caller, target, base in self._calls:
-            if type(base) is f.SuperOf:
+            if self._is_super(caller, base):
                 found[target].add(caller)
         return found
+
+    def _is_super(self, fid: str, node: f.Node) -> bool:
+        """Whether a node is ``super()`` or ``super(Class, self)``."""
+        if type(node) is f.Result:
+            return any(callee.name == "super" for callee in self.world.callees.get((fid, node.event), ()))
+        return type(node) is f.SuperOf
 
     @cached_property
     def _by_class(self) -> frozenset[str]:
@@ -221,17 +238,9 @@ class Receivers:
         return any(
             type(node) is f.Attr
             and node.name == name
-            and (facts.nodes[node.base] == me or type(facts.nodes[node.base]) is f.SuperOf)
+            and (facts.nodes[node.base] == me or self._is_super(fid, facts.nodes[node.base]))
             for node in facts.nodes
         )
-
-
-def _receiver(state: State) -> Obj | None:
-    """The instance a method was called on."""
-    if not state.params:
-        return None
-    _, objs = state.params[0]
-    return objs[0] if len(objs) == 1 and objs[0].kind == "inst" else None
 
 
 def _twins(name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
+from racelint.analysis.ended import ended_by_calls
 from racelint.contexts import EntryPoint
 from racelint.link.awaited import over_beside
 from racelint.link.call_sites import Event
@@ -95,7 +96,9 @@ def starts(
             ends[site] |= entry.begins
         if entry.executor is not None:
             executors[entry.executor] |= entry.begins
-    return Starts(begins, dict(ends), dict(executors), _reach(graph, begins), _waited(world, ends))
+    reach = _reach(graph, begins)
+    over = ended_by_calls(world, begins, ends, reach)
+    return Starts(begins, over, dict(executors), reach, _waited(world, ends))
 
 
 def _waited(world: World, ends: Mapping[Event, frozenset[Event]]) -> frozenset[Event]:

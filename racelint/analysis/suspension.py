@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from racelint.link.calls import targets
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -12,6 +13,7 @@ class Suspension:
     def __init__(self, world: World) -> None:
         self.world = world
         self._real: dict[str, bool] = {}
+        self._blocking: dict[str, bool] = {}
 
     def really(self, fid: str, event: f.Suspend) -> bool:
         """``await f()`` on a coroutine of the project that never waits for anything does not give way."""
@@ -25,6 +27,25 @@ class Suspension:
         if len(names) != len(callees) or not names:
             return True
         return any(self._waits(name) for name in names)
+
+    def blocks(self, fid: str, index: int) -> bool:
+        """Whether a call waits for something, itself or in what it leads to: a green thread gives way there."""
+        for callee in self.world.callees.get((fid, index), ()):
+            if callee.kind in ("symbol", "member"):
+                if self.world.blocking.first(callee.name) is not None:
+                    return True
+            elif any(self._blocks(target.name) for target in targets(self.world, callee)):
+                return True
+        return False
+
+    def _blocks(self, fid: str) -> bool:
+        if fid not in self._blocking:
+            self._blocking[fid] = False  # what only calls itself never gets to wait
+            events = self.world.symbols.functions[fid].facts.events
+            self._blocking[fid] = any(
+                isinstance(event, f.Call) and self.blocks(fid, index) for index, event in enumerate(events)
+            )
+        return self._blocking[fid]
 
     def _waits(self, fid: str) -> bool:
         if fid not in self._real:

@@ -19,9 +19,10 @@ from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
 from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
-from racelint.analysis.walk import Reached
+from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import either
+from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
@@ -55,6 +56,8 @@ class Turns(Overlap):
             return self._of_callers(a, b)
         if self.at_startup(a, b) or self.at_startup(b, a):
             return None
+        if first.kept and self._cancels(b.state, first.kept):
+            return None  # the task does not go on after that
         if first is second:
             return first.why if self._several(first, frozenset()) and not self._apart(first, a, b) else None
         if first.exclusive and second.exclusive and first.lane == second.lane and first.lane:
@@ -62,6 +65,18 @@ class Turns(Overlap):
         if self.loops.apart(first, second) or self.before(a, second) or self.before(b, first):
             return None
         return reason(first, second)
+
+    def _cancels(self, state: State | None, kept: str) -> bool:
+        """Whether whoever makes an access cancels the task that is kept in an attribute."""
+        while state is not None:
+            facts = self.symbols.functions[state.fid].facts
+            funcs = (facts.nodes[event.func] for event in facts.events if type(event) is f.Call)
+            for func in funcs:
+                base = facts.nodes[func.base] if type(func) is f.Attr and func.name == "cancel" else None
+                if type(base) is f.Attr and base.name == kept:
+                    return True
+            state = state.parent
+        return False
 
     def _of_callers(self, a: Reached, b: Reached) -> str | None:
         """The reason when a public function is on one side: a class that counts on several callers, or its own task."""
@@ -110,9 +125,12 @@ class Turns(Overlap):
 class LoopGuards(Guards):
     """Locks that keep other tasks out: those of asyncio too."""
 
-    def excludes(self, lock: Lock) -> bool:
-        """Every lock that is held over an await, but those that let in whoever runs in the thread of their holder."""
-        return lock.tasks
+    def excludes(self, lock: Lock, access: Reached) -> bool:
+        """Every lock that is held over an await, but those that let in whoever runs in the thread of their holder.
+
+        A green thread is taken for a thread by the locks of threads, when these are green as well.
+        """
+        return lock.tasks or (access.state.entry.green and lock.threads)
 
 
 class TaskRaces(Races):
@@ -163,12 +181,30 @@ class TaskRaces(Races):
         events = flow.facts.events
         end = len(events) if race.act is None else race.act.touch.event
         gaps = (index for index in range(start + 1, end) if self._suspends(flow, race.first, index))
-        return next((event.line for event in (events[index] for index in gaps) if type(event) is f.Suspend), 0)
+        waits = (f.Suspend, f.Call)
+        return next((event.line for event in (events[index] for index in gaps) if isinstance(event, waits)), 0)
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
         gaps = self._open(flow, first, last, parts)
-        return bool(gaps) and not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+        if not gaps or self._asks_again(flow, gaps[-1], last):
+            return False
+        return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+
+    def _asks_again(self, flow: Flow, gap: int, act: Reached) -> bool:
+        """Whether a method that reads the same attribute is asked after a gap: ``if self.is_closed(): return``."""
+        attribute = act.touch.place[-1]
+        return any(
+            type(flow.facts.events[index]) is f.Call
+            and flow.controls(index, act.touch.event)
+            and any(
+                isinstance(node, f.Attr | f.Global) and node.name == attribute
+                for callee in self.world.callees.get((act.touch.fid, index), ())
+                for target in targets(self.world, callee)
+                for node in self.flows[target.name].facts.nodes
+            )
+            for index in range(gap + 1, act.touch.event)
+        )
 
     def _losing(self, flow: Flow, read: Reached, act: Reached, parts: list[Reached]) -> frozenset[str]:
         """A second look shows that what was read is still there; that it is the same only when it is compared."""
@@ -225,12 +261,13 @@ class TaskRaces(Races):
         return any(
             self._suspends(flow, access, index) and loops.intersection(flow.ancestors(facts.events[index].block))
             for index in range(access.touch.event + 1, len(facts.events))
-            if type(facts.events[index]) is f.Suspend
         )
 
     def _suspends(self, flow: Flow, access: Reached, index: int) -> bool:
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
+        if type(event) is f.Call:
+            return access.state.entry.green and self.suspension.blocks(access.touch.fid, index)
         return type(event) is f.Suspend and self.suspension.really(access.touch.fid, event)
 
 

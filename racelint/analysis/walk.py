@@ -92,6 +92,10 @@ class State(msgspec.Struct, eq=False):
     started: frozenset[Event]
     also: list[tuple[State | None, int]] = []
 
+    def called(self, fid: str, event: int) -> State:
+        """A function as one of this state's events calls it, whatever it is given."""
+        return State(fid, (), (), self.held, self.entry, self, event, self.depth + 1, self.doubt, self.started)
+
 
 @dataclass(slots=True, eq=False)
 class Reached:

@@ -80,6 +80,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     called from then on.
     ``callers_loop``: it is run by the event loop of the thread that makes the call, or that runs the server.
     ``foreign_loop``: it is run by an event loop in another thread than the caller's.
+    ``green``: it gives way to others at calls that block (see ``Blocking``), and not at ``await``.
     ``before_all``: runs before every other entry of the same framework, but for those that it starts itself.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function;
     ``vague``: other libraries use that name too, so that nothing sure follows.
@@ -109,6 +110,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclusive: bool = False
     callers_loop: bool = False
     foreign_loop: bool = False
+    green: bool = False
     before_all: bool = False
     server: str = ""
     loose: bool = False
@@ -237,11 +239,17 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``)."""
+    """A call that runs a function it is given, in the same thread, before it returns (``map``, ``sorted(key=)``).
+
+    ``arguments`` and ``keywords``: where the tuple and the dictionary are that it passes on to the function. Without
+    them the function gets elements of the other arguments.
+    """
 
     name: list[str]
     function: Argument
     why: str
+    arguments: Argument | None = None
+    keywords: Argument | None = None
     source: str = ""
 
 
@@ -266,6 +274,30 @@ class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Waiter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call whose result, once awaited, says that all tasks and futures it was given have ended."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
+class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that returns, when it is given no time limit, once another thread has said that it may go on."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
+class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that turns the threads of a program into green ones, when a module makes it while it is imported."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
+class Blocking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls that wait for something, so that another green thread has its turn. A name may end in ``.*``."""
 
     name: list[str]
     why: str
@@ -364,10 +396,13 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that says which thread runs (``current``), or which one is the main thread, by object or by number."""
+    """A call that says which thread runs (``current``), or which one is the main thread, by object or by number.
+
+    Others say which event loop runs (``loop``), or which task or greenlet does (``task``).
+    """
 
     name: list[str]
-    who: Literal["current", "main"]
+    who: Literal["current", "main", "loop", "task"]
     why: str
     source: str = ""
 
@@ -434,6 +469,9 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook: list[Hook] = []
     polled: list[Polled] = []
     waiter: list[Waiter] = []
+    latch: list[Latch] = []
+    patch: list[Patch] = []
+    blocking: list[Blocking] = []
     injection: list[Injection] = []
     result: list[Result_] = []
     confined: list[Confined] = []

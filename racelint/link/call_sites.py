@@ -26,6 +26,11 @@ def in_loop(function: f.Function, block: int) -> bool:
     return False
 
 
+def loops(function: f.Function, block: int) -> frozenset[int]:
+    """The loops around a block."""
+    return frozenset(one for one in _around(function, block) if function.blocks[one].kind == "loop")
+
+
 def either(function: f.Function, first: int, second: int) -> bool:
     """Whether two events stand in different branches of one test, so that one run has one of them only."""
     blocks = function.blocks
@@ -89,6 +94,21 @@ class CallSites:
         node = dict(call.kwargs).get(parameter, -1)
         position = names.index(parameter) - bound if parameter in names else -1
         return call.args[position] if node < 0 and 0 <= position < len(call.args) else node
+
+    def handed(self, site: Event, fid: str, parameter: str) -> int:
+        """The node in the caller of what a parameter holds: an argument, or the object of the method; -1: unknown."""
+        functions, (where, at) = self.world.symbols.functions, site
+        info, caller = functions[fid], functions[where].facts
+        params = info.facts.params
+        receiver = info.is_method and bool(params) and params[0].name == parameter
+        call = caller.events[at]
+        if not isinstance(call, f.Call):
+            return call.target if receiver and isinstance(call, f.Access) else -1  # a property
+        given = self.argument(site, fid, parameter)
+        if given >= 0 or not receiver:
+            return given
+        func = caller.nodes[call.func]
+        return func.base if isinstance(func, f.Attr) else call.func  # a method that was handed over knows its own
 
     def given(self, fid: str, parameter: str) -> Iterator[tuple[Event, int]]:
         """The calls of a function that hand something to one of its parameters, with the caller's node of it."""

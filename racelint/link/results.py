@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
+from racelint.link.handed_back import by_parameter
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import FunctionInfo
@@ -97,7 +98,8 @@ class CallResults(ABC):
                         return precise
                 if callee.bindings:
                     return self.closure_result(callee)
-                return self.function_result(callee.name)
+                passed = self._passed_back(callee, call)
+                return self.function_result(callee.name) if passed is None else passed
             case "class":
                 return self._instantiated(callee, event)
             case "symbol":
@@ -107,7 +109,9 @@ class CallResults(ABC):
             case "partial":
                 found: Objs = {}
                 for target, _ in unwrapped(callee, self.cell):
-                    found.update(self.call_result(target, call, event))
+                    # What the partial holds comes before the arguments of the call: these are not by themselves all.
+                    known = target.kind in ("func", "bound") and not target.bindings
+                    found.update(self.function_result(target.name) if known else self.call_result(target, call, event))
                 return found
             case "inst":
                 method = world.method(callee.name, "__call__")
@@ -123,6 +127,27 @@ class CallResults(ABC):
         if facts.is_generator:
             return {self.world.heap.make("ext", "generator", (fid, -1)): None}
         return self.cell(("r", fid))
+
+    def _passed_back(self, callee: Obj, call: f.Call) -> Objs | None:
+        """What a function that returns its own arguments gives this call, and not what it gives others.
+
+        None when it returns none of them, or when it is not seen which it was given.
+        """
+        names = self.world.passed_back(callee.name)
+        if not names:
+            return None
+        facts = self.world.symbols.functions[callee.name].facts
+        bound = callee.kind == "bound" and callee.owner is not None and not self.world.is_static(callee.name)
+        handed = by_parameter(facts, call, bound=bound)
+        if handed is None:
+            return None
+        found = dict(self.cell(("s", callee.name)))
+        if bound and callee.owner is not None and facts.params[0].name in names:
+            found[callee.owner] = None
+        for name in names:
+            if name in handed:
+                found.update(self.eval(handed[name]))
+        return found
 
     def _instantiated(self, callee: Obj, event: int) -> Objs:
         world = self.world

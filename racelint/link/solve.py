@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from racelint.link import classes as hierarchy
 from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
+from racelint.link.handed_back import returned_otherwise
 from racelint.link.injected import injected
 from racelint.link.objects import Obj, Objs, Site
 from racelint.link.partials import unwrapped
+from racelint.link.passed import Passed, by_custom, by_row
 from racelint.link.symbols import ClassInfo, FunctionInfo
 from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
@@ -239,6 +241,9 @@ class Solver:
             self._call(evaluator, event, index)
         elif type(event) is f.Return:
             self._add(("r", evaluator.info.id), evaluator.eval(event.value))
+            if self.world.passed_back(evaluator.info.id):
+                for node in returned_otherwise(evaluator.info.facts, event.value):
+                    self._add(("s", evaluator.info.id), evaluator.eval(node))
         elif type(event) is f.Yield:
             value = evaluator.eval(event.value)
             self._add(("y", evaluator.info.id), evaluator.elements_of(value) if event.delegated else value)
@@ -511,7 +516,10 @@ class Solver:
         row = world.calls.first(dotted)
         if row is not None:
             for obj in evaluator.argument(call, row.function.position, row.function.keyword):
-                self._callback(evaluator, call, obj)
+                if row.arguments is not None:
+                    self._pass(evaluator, by_row(world, evaluator, call, obj, row))
+                else:
+                    self._callback(evaluator, call, obj)
 
     def _fill(self, evaluator: Evaluator, call: f.Call, made: Obj) -> None:
         """A container made from other containers holds their elements; one with a factory, what the factory makes."""
@@ -538,27 +546,11 @@ class Solver:
         if self.handed_over:
             return
         self.handed_over = True
-        packed = next((value for name, value in call.kwargs if name == "args"), -1)
-        for position, node in enumerate(
-            (*call.args, *(v for k, v in call.kwargs if k in ("target", "function", "func")))
-        ):
-            for obj in tuple(evaluator.eval(node)):
-                if obj.kind not in ("func", "bound"):
-                    continue
-                params = self.world.symbols.functions[obj.name].signature.positional
-                if obj.kind == "bound":
-                    params = params[1:]
-                if packed < 0 and position + 1 < len(call.args):
-                    tuple_node = evaluator.nodes[call.args[position + 1]]
-                    if type(tuple_node) is f.New and tuple_node.kind == "tuple" and len(call.args) == position + 2:
-                        packed = call.args[position + 1]
-                if packed >= 0:
-                    display = evaluator.nodes[packed]
-                    if type(display) is f.New:
-                        for name, item in zip(params, display.items, strict=False):
-                            self._add(("p", obj.name, name), evaluator.eval(item))
-                for name, item in zip(params, call.args[position + 1 :], strict=False):
-                    self._add(("p", obj.name, name), evaluator.eval(item))
+        self._pass(evaluator, by_custom(self.world, evaluator, call))
+
+    def _pass(self, evaluator: Evaluator, passed: Passed) -> None:
+        for cell, node in passed:
+            self._add(cell, evaluator.eval(node))
 
     def _callback(self, evaluator: Evaluator, call: f.Call, obj: Obj) -> None:
         """A function handed to a library call that runs it at once gets elements of the other arguments."""

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from racelint.frameworks.schema import Container, Fed, Matcher, Tables
 from racelint.link import classes as hierarchy
+from racelint.link.handed_back import passed_back
 from racelint.link.objects import Heap, Obj, Objs, Site
 from racelint.link.symbols import BUILTINS, ClassInfo, FunctionInfo, Symbols
 from racelint.model import facts as f
@@ -63,6 +64,9 @@ class World:
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
         self.waiters = Matcher.of(tables.waiter)
+        self.latches = Matcher.of(tables.latch)
+        self.patches = Matcher.of(tables.patch)
+        self.blocking = Matcher.of(tables.blocking)
         self.injections = Matcher.of(tables.injection)
         self.carriers = {name: row.name[0] for row in tables.carrier for name in (*row.name, *row.found)}
         self._carried = frozenset(name for row in tables.carrier for name in row.found)
@@ -78,6 +82,7 @@ class World:
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
         self._class_slots: dict[tuple[str, str], Cell] = {}
         self._methods: dict[tuple[str, str], str | None] = {}
+        self._passed: dict[str, frozenset[str]] = {}
         self._properties: dict[str, bool] = {}
         self._receivers: dict[tuple[Obj, str], tuple[tuple[str, Obj], ...]] = {}
         self._members: dict[tuple[Obj, str], tuple[Obj | None, Cell, Obj | None]] = {}
@@ -209,6 +214,13 @@ class World:
         """``@classmethod``, or a method Python treats as one."""
         name = self.symbols.functions[fid].facts.name
         return "classmethod" in self.decorators(fid) or name in ("__new__", "__init_subclass__", "__class_getitem__")
+
+    def passed_back(self, fid: str) -> frozenset[str]:
+        """The parameters that a function returns as they are (see ``handed_back``)."""
+        found = self._passed.get(fid)
+        if found is None:
+            found = self._passed[fid] = passed_back(self.symbols.functions[fid].facts)
+        return found
 
     def made_by(self, obj: Obj) -> tuple[FunctionInfo, f.Call] | None:
         """The call that made an object, in its function; None for what a display, an annotation or a caller made."""

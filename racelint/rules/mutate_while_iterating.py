@@ -40,6 +40,8 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         advice = race.fed.instead
     elif handed_out:
         advice = "return a copy, such as `list(...)` of the view"
+    elif steps := _steps(phrasing, kind):
+        advice = steps
     elif others:
         advice = f"iterate over a copy taken under `{others[0]}`, which the other side holds"
     else:
@@ -55,6 +57,16 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         consequence=consequence,
         advice=advice,
     )
+
+
+def _steps(phrasing: Phrasing, kind: str) -> str:
+    """What to do where even a copy of the container walks it step by step; empty where a copy helps."""
+    row = phrasing.world.container_row(kind)
+    if row is None or row.snapshot_safe:
+        return ""
+    whole = [f"`{name}()`" for name, effect in row.methods.items() if effect == "snapshot"]
+    other = f", or walk what {' or '.join(whole)} gives" if whole else ""
+    return f"hold one lock over the walk and over every change{other}: a copy is taken step by step, too"
 
 
 RULE = Rule(

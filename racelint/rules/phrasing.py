@@ -59,7 +59,8 @@ CONTEXT_WORDS = {
     "process": "process",
 }
 
-MANY = "nothing says that both sides have the same object: the line that makes it may make many"
+# A lock that is held at less than one in so many places that touch something is not there for it.
+FEW = 3
 
 
 class Phrasing:
@@ -237,7 +238,10 @@ class Phrasing:
         notes: Sequence[str] = (),
     ) -> Finding:
         """The finished finding; it weighs less where only supposed callers meet, or on perhaps two objects."""
-        if severity == "error" and (race.supposed or not race.rooted):
+        unsure = not race.rooted and self.confidence(race) != "high"
+        if unsure or (race.supposed and self._left_out(race)):
+            severity = "note"
+        elif severity == "error" and (race.supposed or not race.rooted):
             severity = "warning"
         elif severity == "warning" and not race.rooted:
             severity = "note"
@@ -269,6 +273,15 @@ class Phrasing:
                 ),
             ),
         )
+
+    def _left_out(self, race: Race) -> bool:
+        """Whether the lock of a class alone speaks for several callers, and is hardly ever held for this place."""
+        first, second = race.first.group, race.second.group
+        if first is not second or first.kind != "any":
+            return False
+        every = {(access.touch.fid, access.touch.event) for access in self._accesses[race.name]}
+        held = {(access.touch.fid, access.touch.event) for access in self._accesses[race.name] if access.locks}
+        return len(held) * FEW < len(every)
 
     def breach(
         self,

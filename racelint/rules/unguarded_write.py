@@ -30,7 +30,7 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         race,
         RULE.name,
         RULE.code,
-        "error" if race.severe else "warning",
+        "error" if race.severe else "note" if race.mild else "warning",
         message,
         first=phrasing.side(race.first),
         second=phrasing.side(phrasing.other(race)),
