@@ -264,7 +264,13 @@ class Anchors:
     def _confines(self, fid: str, node: int) -> bool:
         """Whether a value is a context variable, a ``threading.local`` or the like."""
         objs = self.evaluator(fid).eval(node)
-        return bool(objs) and all(obj.kind == "ext" and self.world.confined.first(obj.name) for obj in objs)
+        return bool(objs) and all(any(self.world.confined.first(name) for name in self._types(obj)) for obj in objs)
+
+    def _types(self, obj: Obj) -> tuple[str, ...]:
+        """The library types that an object is of: its own, or those that its class is derived from."""
+        if obj.kind == "inst":
+            return self.world.class_of(obj.name).external
+        return (obj.name,) if obj.kind == "ext" else ()
 
     def _classes(self, fid: str, node: int) -> Found:
         return frozenset(("has", obj.name) for obj in self.evaluator(fid).eval(node) if obj.kind == "inst")
