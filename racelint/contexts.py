@@ -248,7 +248,8 @@ class Discovery:
             for target in _generic(found):
                 handed = self._handed_by(fid, node, target)
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
-                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed)
+                each = once and _of_each(world.symbols.functions[fid].facts, call, node)
+                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
             for (where, at), target in self._coroutines(fid, node):
                 started = world.symbols.functions[where].facts.events[at]
                 assert isinstance(started, f.Call)
@@ -354,8 +355,13 @@ class Discovery:
         confidence: str,
         once: bool,
         handed: frozenset[Event] = frozenset(),
+        *,
+        each: bool = False,
     ) -> None:
-        """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one."""
+        """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one.
+
+        ``each``: it is a method of another object each time.
+        """
         world = self.world
         info = world.symbols.functions[fid]
         made = world.heap.make("ext", name, (fid, index))
@@ -411,6 +417,7 @@ class Discovery:
         own_thread = info.facts.name == "__init__" or (receiver is not None and receiver is target.owner)
         if kept or (once and own_receiver and own_thread and not in_loop(info.facts, call.block)):
             distinct = True
+        distinct = distinct or each
         if kept:
             ends |= self.kept.awaited(fid, kept)
         path, line = self._where(fid, call.line)
@@ -767,6 +774,18 @@ def _turned_green(entry: EntryPoint, patch: Patch) -> EntryPoint:
     if entry.kind not in ("thread", "pool"):
         return entry
     return replace(entry, kind="event-loop", green=True, why=patch.why)
+
+
+def _of_each(facts: f.Function, call: f.Call, node: int) -> bool:
+    """Whether a value is a method of what the loop around a call meets: ``for w in workers: Thread(target=w.run)``."""
+    method = facts.nodes[node]
+    met = facts.nodes[method.base] if isinstance(method, f.Attr) else None
+    if not isinstance(met, f.Elem) or isinstance(facts.nodes[met.base], f.Attr):
+        return False  # what is kept in an attribute may be met once more when the function is called again
+    block = call.block
+    while block > 0 and facts.blocks[block].kind != "loop":
+        block = facts.blocks[block].parent
+    return block > 0 and facts.blocks[block].test == met.base
 
 
 def _generic(found: list[Obj]) -> list[Obj]:

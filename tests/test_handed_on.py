@@ -65,3 +65,9 @@ def test_a_function_that_is_handed_to_itself(tmp_path: Path, program: str) -> No
     result = pipeline.analyse(tmp_path, Settings())
     assert result.problems == ()
     assert {finding.place for finding in result.findings} == {"main.seen"}
+
+
+def test_what_is_called_is_passed_to_itself(tmp_path: Path) -> None:
+    source = "def other():\n    pass\n\n\ndef run(func):\n    func(run, func=other)\n\n\nrun(print)\n"
+    (tmp_path / "main.py").write_text(source, "utf-8")
+    assert not pipeline.analyse(tmp_path, Settings()).problems

@@ -348,6 +348,29 @@ def main():
     for name in "ab":
         threading.Thread(target=ask, args=(name,)).start()
 """
+REFUSED = """
+import threading
+
+NODES = {}
+
+
+def node(name):
+    if name in NODES:
+        return NODES[name]
+    raise LookupError(name)
+
+
+def forget(name):
+    NODES.pop(name, None)
+
+
+def main():
+    for name in "ab":
+        NODES[name] = object()
+        threading.Thread(target=forget, args=(name,)).start()
+        print(node(name))
+"""
+MADE_INSTEAD = REFUSED.replace("raise LookupError(name)", "return object()")
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -357,6 +380,8 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(ONE_JOB, "error", id="made once, in the main program"),
         pytest.param(REGISTRY, "error", id="found in a container that there is one of"),
         pytest.param(OWN_THREAD, "error", id="an instance and the thread that it has started"),
+        pytest.param(REFUSED, "warning", id="who asks for what is not there gets an exception as well"),
+        pytest.param(MADE_INSTEAD, "error", id="who asks for what is not there gets something else"),
         pytest.param(SOME_JOBS, "note", id="made by one line, for each request, and found somewhere"),
         pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
         pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),

@@ -100,6 +100,20 @@ class Flow:
                     return True
         return False
 
+    def refused(self, check: int, act: int) -> bool:
+        """Whether an exception is raised where what ``check`` asks for is not as ``act`` needs it."""
+        blocks = self.facts.blocks
+        tests = {
+            (blocks[index].test, blocks[index].kind == "then")
+            for index in self.ancestors(self.facts.events[act].block)
+            if blocks[index].test >= 0 and check in self.deps(blocks[index].test)
+        }
+        return any(
+            (blocks[index].test, blocks[index].kind != "then") in tests
+            for raising in self.facts.raising
+            for index in self.ancestors(raising)
+        )
+
     def constructs(self, index: int) -> bool:
         """Whether an event is a constructor's assignment to an attribute of the object it makes."""
         event = self.facts.events[index]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from racelint.analysis.anchors import Anchors
 from racelint.analysis.choices import Choices
 from racelint.analysis.dedicated import Dedicated
+from racelint.analysis.detached import Detached
 from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
@@ -58,6 +59,7 @@ class Overlap:
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
         self.taken = Taken(world, calls)
+        self.detached = Detached(world)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
@@ -382,6 +384,8 @@ class Overlap:
             or self.anchors.confined(b)
             or self.anchors.identified.apart(a, b)
             or self.taken.apart(a, b)
+            or self.detached.has(a)
+            or self.detached.has(b)
             or self.provenance.apart(a, b)
             or self.parts.apart(a, b)
         )

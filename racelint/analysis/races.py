@@ -22,6 +22,7 @@ from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached, State
 from racelint.frameworks.schema import Fed
+from racelint.link.call_sites import in_loop
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -205,9 +206,10 @@ class Races:
                     found[key] = race
         yield from found.values()
 
-    def _weight(self, race: Race) -> tuple[bool, bool]:
+    def _weight(self, race: Race) -> tuple[bool, bool, bool]:
         """Which of several ways to one race is shown."""
-        return race.severe, self.overlap.rooted(race.first, race.second)
+        first, second = race.first, race.second
+        return race.severe, not self.overlap.supposed(first, second), self.overlap.rooted(first, second)
 
     def _function_compounds(
         self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None, settled: set[tuple[str, int]]
@@ -222,7 +224,8 @@ class Races:
             race = self._modify(name, flow, parts, act) or self._check(name, flow, parts, act)
             if race is None:
                 continue
-            settled.add((fid, act.touch.event))
+            if not self.overlap.supposed(race.first, race.second):  # else another way may leave less doubt
+                settled.add((fid, act.touch.event))
             if guard is not None and not any(same_lock(guard.lock, lock) for lock in race.first.locks):
                 if any(same_lock(guard.lock, lock) for lock in race.second.locks):
                     yield Race("guard", name, race.first, race.act, race.second, race.why, guard)
@@ -328,7 +331,10 @@ class Races:
                 pattern = "lazy-singleton"
             # Who looked for an entry that a framework takes out meanwhile is late: what the entry stood for is gone.
             raises = act.touch.effect in INTOLERANT or act.touch.effect == "read"
-            tolerated = flow.caught(act.touch.event) if raises else self.harmless.spare(act)
+            if raises:  # with another exception, where the code itself raises one
+                tolerated = flow.caught(act.touch.event) or flow.refused(check.touch.event, act.touch.event)
+            else:
+                tolerated = self.harmless.spare(act)
             severe = hit[0].state.entry.feed is None and not tolerated
             return Race(pattern, name, check, act, hit[0], hit[1], split=self._split(check, act), severe=severe)
         return None
@@ -418,12 +424,28 @@ class Races:
                 if other.state.entry.exact
                 and other.state.entry.begins & access.started
                 and not other.late
+                and not self._made_later(access, other)
                 and not self.harmless.after_message(other)
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
                 found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
         yield from found.values()
+
+    def _made_later(self, access: Reached, reader: Reached) -> bool:
+        """Whether the way to a reader leads through a function that the constructor defines only further down."""
+        functions = self.world.symbols.functions
+        if in_loop(
+            functions[access.touch.fid].facts, functions[access.touch.fid].facts.events[access.touch.event].block
+        ):
+            return False
+        state: State | None = reader.state
+        while state is not None:
+            info = functions[state.fid]
+            if info.parent == access.touch.fid and info.facts.line > access.touch.line:
+                return True
+            state = state.parent
+        return False
 
     def _set_before(self, access: Reached) -> bool:
         """Whether the attribute has a value already: assigned earlier in this constructor, or on the class."""
@@ -537,7 +559,14 @@ class Races:
         Nobody else assigns it, so it stays what it is.
         """
         fid, event = access.touch.fid, access.touch.event
-        if access.touch.effect != "read" or access.touch.content:
+        writers = self.collisions.others(access, MUTATING)
+        if access.touch.content:
+            return (
+                access.touch.effect in ("item", "look")
+                and all(other.touch.effect == "insert" for other in writers)
+                and any(self._same_entry(other, access) for other in holders)
+            )
+        if access.touch.effect != "read":
             return False
         tested = any(
             other.touch.fid == fid
@@ -546,9 +575,20 @@ class Races:
             and self.flows[fid].tested(other.touch.event)
             for other in holders
         )
-        writers = self.collisions.others(access, MUTATING)
         return tested and all(
             other.touch.fid == fid and not self.flows[fid].is_none(other.touch.value) for other in writers
+        )
+
+    def _same_entry(self, test: Reached, read: Reached) -> bool:
+        """Whether the entry that is read has been asked for before by the same function."""
+        first, second = test.touch, read.touch
+        return (
+            first.fid == second.fid
+            and first.event < second.event
+            and first.effect == "look"
+            and first.key >= 0
+            and self.flows[first.fid].tested(first.event)
+            and self.flows[first.fid].same_value(first.key, second.key) is True
         )
 
     def _writes(self, name: str, accesses: list[Reached], done: set[tuple[str, int]]) -> Iterator[Race]:

@@ -337,7 +337,7 @@ class Solver:
     def _call(self, evaluator: Evaluator, call: f.Call, index: int) -> None:
         world = self.world
         info = evaluator.info
-        callees = evaluator.eval(call.func)
+        callees = dict(evaluator.eval(call.func))  # what it passes on may be called here as well
         known = world.callees.get((info.id, index), ())
         world.callees[info.id, index] = tuple(callees)
         if call.decorates:

@@ -309,7 +309,7 @@ class Function(msgspec.Struct, frozen=True, array_like=True):
 
     ``held`` is a table of tuples of region indices; events point into it. ``exports`` lists local variables that
     nested functions capture, with every node assigned to them. ``decorators`` are nodes of the enclosing scope's
-    table, ``returns`` the annotation node (own table).
+    table, ``returns`` the annotation node (own table). ``raising`` are the blocks that a ``raise`` stands in.
     """
 
     qualname: str
@@ -330,6 +330,7 @@ class Function(msgspec.Struct, frozen=True, array_like=True):
     returns: int
     is_async: bool
     is_generator: bool
+    raising: tuple[int, ...] = ()
 
 
 class Class(msgspec.Struct, frozen=True, array_like=True):

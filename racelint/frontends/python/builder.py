@@ -30,6 +30,7 @@ class Builder:
     nodes: list[f.Node] = field(default_factory=list)
     events: list[f.Event] = field(default_factory=list)
     blocks: list[f.Block] = field(default_factory=lambda: [f.Block(-1, "body")])
+    raising: dict[int, None] = field(default_factory=dict)
     regions: list[f.Region] = field(default_factory=list)
     held_table: dict[tuple[int, ...], int] = field(default_factory=lambda: {(): 0})
     held: tuple[int, ...] = ()
@@ -194,4 +195,5 @@ class Builder:
             returns=self.returns,
             is_async=self.is_async,
             is_generator=self.is_generator,
+            raising=tuple(self.raising),
         )

@@ -312,6 +312,7 @@ class Statements(Expressions, ABC):
             self.space(node.cause.whitespace_before_from)
             self.space(node.cause.whitespace_after_from)
             self.read(node.cause.item)
+        self.b.raising[self.b.block] = None
         return False
 
     def _assert(self, node: cst.Assert) -> bool:
