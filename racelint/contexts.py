@@ -186,7 +186,7 @@ class Discovery:
             if callee.kind == "symbol":
                 self._reconcilers(fid, index, call, callee.name)
         node = world.symbols.functions[fid].facts.nodes[call.func]
-        if not matched and isinstance(node, f.Attr) and node.name in self.loose:
+        if not matched and type(node) is f.Attr and node.name in self.loose:
             unknown = all(callee.kind in ("opaque", "member", "ext") for callee in callees)
             if unknown and not any(callee.kind in ("func", "bound", "class") for callee in callees):
                 row = self.loose[node.name]
@@ -262,7 +262,7 @@ class Discovery:
         Empty when it is not handed over, or when not every call of the function is known to hand something over.
         """
         value = self.world.symbols.functions[fid].facts.nodes[node]
-        if not isinstance(value, f.Param) or depth > MAX_WRAPPERS:
+        if type(value) is not f.Param or depth > MAX_WRAPPERS:
             return frozenset()
         found: set[Event] = set()
         for site, given in self.sites.given(fid, value.name):
@@ -280,12 +280,12 @@ class Discovery:
         """
         world = self.world
         value = world.symbols.functions[fid].facts.nodes[node]
-        if not isinstance(value, f.Param) or depth > MAX_WRAPPERS:
+        if type(value) is not f.Param or depth > MAX_WRAPPERS:
             return
         for site, given in self.sites.given(fid, value.name):
             evaluator = self.evaluator(site[0])
             made = evaluator.nodes[given]
-            for target in _generic(self.callables(evaluator, given)) if isinstance(made, f.Result) else ():
+            for target in _generic(self.callables(evaluator, given)) if type(made) is f.Result else ():
                 if _is_coroutine(world, made, target):
                     yield site, target
             yield from self._coroutines(site[0], given, depth + 1)
@@ -314,7 +314,7 @@ class Discovery:
             if obj.kind in ("func", "bound", "partial") or (obj.kind == "inst" and world.method(obj.name, "__call__")):
                 found.update(dict.fromkeys(targets(world, obj)))
         inner = evaluator.nodes[node]
-        if isinstance(inner, f.Result):
+        if type(inner) is f.Result:
             for callee in evaluator.eval(evaluator.info.facts.events[inner.event].func):  # type: ignore[union-attr]
                 for target in targets(world, callee):
                     if world.symbols.functions[target.name].facts.is_async:
@@ -486,7 +486,7 @@ class Discovery:
         if not given:
             return False
         node = info.facts.nodes[given[0]]
-        return isinstance(node, f.Const) and node.text == "1"
+        return type(node) is f.Const and node.text == "1"
 
     def _decorator(self, fid: str, call: f.Call) -> None:
         world = self.world
@@ -495,7 +495,7 @@ class Discovery:
         evaluator = self.evaluator(fid)
         node = evaluator.nodes[call.func]
         objs = dict(evaluator.eval(call.func))
-        if isinstance(node, f.Result):
+        if type(node) is f.Result:
             inner = evaluator.info.facts.events[node.event]
             assert isinstance(inner, f.Call)
             objs.update(evaluator.eval(inner.func))
@@ -606,7 +606,7 @@ class Discovery:
             info, evaluator = self.world.symbols.functions[fid], self.evaluator(fid)
             named = {index for index in wanted if any(obj.name == cid for obj in evaluator.eval(index))}
             for index, event in enumerate(info.facts.events):
-                if isinstance(event, f.Call) and not event.decorates:
+                if type(event) is f.Call and not event.decorates:
                     if named & {*event.args, *(value for _, value in event.kwargs)} and not _builtin(
                         evaluator.eval(event.func)
                     ):
@@ -620,10 +620,10 @@ class Discovery:
             return
         for fid, info in world.symbols.functions.items():
             for index, event in enumerate(info.facts.events):
-                if not isinstance(event, f.Access) or event.kind != "store":
+                if type(event) is not f.Access or event.kind != "store":
                     continue
                 node = info.facts.nodes[event.target]
-                if not isinstance(node, f.Attr) or node.name not in attributes:
+                if type(node) is not f.Attr or node.name not in attributes:
                     continue
                 evaluator = self.evaluator(fid)
                 for obj in evaluator.eval(node.base):
@@ -749,20 +749,20 @@ def _asked(row: Entry, evaluator: Evaluator, call: f.Call | None) -> bool:
     if not row.when and not row.unless:
         return True
     nodes = {key: evaluator.nodes[value] for key, value in call.kwargs} if call is not None else {}
-    given = {(key, node.text) for key, node in nodes.items() if isinstance(node, f.Const)}
+    given = {(key, node.text) for key, node in nodes.items() if type(node) is f.Const}
     return (not row.when or not given.isdisjoint(row.when.items())) and given.isdisjoint(row.unless.items())
 
 
 def _arguments_of(evaluator: Evaluator, call: f.Call) -> f.Call | None:
     """The call that makes a decorator, in ``@decorator(...)``."""
     node = evaluator.nodes[call.func]
-    inner = evaluator.info.facts.events[node.event] if isinstance(node, f.Result) else None
-    return inner if isinstance(inner, f.Call) else None
+    inner = evaluator.info.facts.events[node.event] if type(node) is f.Result else None
+    return inner if type(inner) is f.Call else None
 
 
 def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
     """Whether what is started is a coroutine object: it runs once, however often its function is called."""
-    return isinstance(node, f.Result) and world.symbols.functions[target.name].facts.is_async
+    return type(node) is f.Result and world.symbols.functions[target.name].facts.is_async
 
 
 def _builtin(callees: Iterable[Obj]) -> bool:

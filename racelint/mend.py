@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -421,6 +422,7 @@ class _Proof:
             )
             problems = {item.problem for item in extracted if item.problem is not None}
             loaded = replace(self.loaded, extracted=extracted, problems=tuple({*self.loaded.problems, *problems}))
+            gc.collect()  # the program of an earlier attempt
             program, result = judge(loaded, self.settings)
             self._states[key], self._reached[key] = (loaded, result), (*program.reached, *program.declared)
         return self._states[key]

@@ -160,6 +160,8 @@ def without_collecting() -> Iterator[None]:
     try:
         yield
     finally:
+        # What was made is old by now, and not the young that the next allocation would have it search.
+        gc.freeze()
         gc.unfreeze()
         if collecting:
             gc.enable()

@@ -213,14 +213,18 @@ def test_a_broken_statement_moves_nothing(text: str) -> None:
             # LibCST takes a few of the odder breaks for errors; it says so, and no line is wrong.
             assert variant != text
             continue
-        rendered = cst.parse_module(source).code
+        (after,) = (function for function in facts.functions if function.name == "after")
+        try:
+            rendered = cst.parse_module(source).code
+        except (cst.CSTValidationError, AttributeError):  # what is checked there is not checked for reading
+            rendered = ""
+            assert after.line == source.count("\n")
         if rendered.count("\n") != source.count("\n"):
             # It forgets a newline after the stars of patterns and type parameters, and before the colon of a handler.
             assert variant != text
             with pytest.raises(NotPlaced):
                 edit(source.encode(), "m.py", ())
             continue
-        (after,) = (function for function in facts.functions if function.name == "after")
         assert (variant, after.line, facts.lines) == (variant, source.count("\n"), source.count("\n"))
         assert spliced(source.encode(), rendered.encode(), rendered.encode()) == source.encode()
     assert tried

@@ -20,6 +20,7 @@ from racelint.analysis.identified import Identified
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
+from racelint.link.again import children
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
@@ -97,7 +98,7 @@ class Once:
         if not in_loop(facts, call.block):
             return False
         return not any(
-            isinstance(other, f.Return) and isinstance(call, f.Call) and other.value == call.result
+            type(other) is f.Return and type(call) is f.Call and other.value == call.result
             for other in facts.events[event + 1 :]
         )
 
@@ -206,31 +207,31 @@ class Anchors:
             return NOTHING
         facts = self._facts(fid)
         value = facts.nodes[node]
-        match value:
-            case f.Global() | f.ClassVar() | f.Imported():
-                return ONCE
-            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base):
-                if self._confines(fid, base):
-                    return CONFINED
-                if isinstance(value, f.Item) and (own := self.identified.key(fid, state, value.key)):
-                    return CONFINED if own == "task" else OF_THREAD
-                if self._single(fid, base):
-                    return ONCE | self._classes(fid, base)
-                kept = self._kept(fid, base, value.name, steps) if isinstance(value, f.Attr) else NOTHING
-                return self._way(fid, state, base, steps + 1) | self._classes(fid, base) | kept
-            case f.Awaited(base):
-                return self._way(fid, state, base, steps + 1)
-            case f.Phi(options) | f.Derived(options, "and" | "or"):
-                ways = [option for option in options if not declared(facts.nodes[option])]
-                return NOTHING.union(*(self._way(fid, state, option, steps + 1) for option in ways[:SOME]))
-            case f.Captured(owner, name):
-                return self._captured(f"{self.world.symbols.functions[fid].module}:{owner}", name)
-            case f.Result(event):
-                return self._result(fid, state, event, steps)
-            case f.Param(name):
-                return self._param(fid, state, name, steps)
-            case _:
-                return NOTHING
+        if type(value) is f.Param:
+            return self._param(fid, state, value.name, steps)
+        if type(value) is f.Result:
+            return self._result(fid, state, value.event, steps)
+        if type(value) is f.Attr or type(value) is f.Item or type(value) is f.Elem or type(value) is f.Part:
+            base = value.base
+            if self._confines(fid, base):
+                return CONFINED
+            if type(value) is f.Item and (own := self.identified.key(fid, state, value.key)):
+                return CONFINED if own == "task" else OF_THREAD
+            if self._single(fid, base):
+                return ONCE | self._classes(fid, base)
+            kept = self._kept(fid, base, value.name, steps) if type(value) is f.Attr else NOTHING
+            return self._way(fid, state, base, steps + 1) | self._classes(fid, base) | kept
+        if type(value) is f.Global or type(value) is f.ClassVar or type(value) is f.Imported:
+            return ONCE
+        if type(value) is f.Captured:
+            return self._captured(f"{self.world.symbols.functions[fid].module}:{value.owner}", value.name)
+        if type(value) is f.Awaited:
+            return self._way(fid, state, value.base, steps + 1)
+        if type(value) is f.Phi or (type(value) is f.Derived and value.op in ("and", "or")):
+            options = children(facts, value)
+            ways = [option for option in options if not declared(facts.nodes[option])]
+            return NOTHING.union(*(self._way(fid, state, option, steps + 1) for option in ways[:SOME]))
+        return NOTHING
 
     def _kept(self, fid: str, base: int, name: str, steps: int) -> Found:
         """Whether whatever is stored in an attribute is something that there is one of."""
@@ -291,15 +292,15 @@ class Anchors:
         call = facts.events[event]
         assert isinstance(call, f.Call)
         func = facts.nodes[call.func]
-        if isinstance(func, f.Attr) and self._confines(fid, func.base):
+        if type(func) is f.Attr and self._confines(fid, func.base):
             return CONFINED
-        if isinstance(func, f.Attr) and func.name in LOOK_UPS and call.args:
+        if type(func) is f.Attr and func.name in LOOK_UPS and call.args:
             own = self.identified.key(fid, state, call.args[0])
             if own:
                 return CONFINED if own == "task" else OF_THREAD
         if self._single(fid, call.result):
             return ONCE
-        if isinstance(func, f.Attr) and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
+        if type(func) is f.Attr and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
         if call.args and any(name in COPYING for name in self._library(fid, event)):
@@ -311,7 +312,7 @@ class Anchors:
                 inside = None if state is None or fid != state.fid else state.called(target.name, event)
                 for value in self._returned(target.name):
                     ways = self._way(target.name, inside, value, steps + 1)
-                    if inside is None and any(kind == "self" for kind, _ in ways) and isinstance(func, f.Attr):
+                    if inside is None and any(kind == "self" for kind, _ in ways) and type(func) is f.Attr:
                         inner = frozenset(anchor for anchor in ways if anchor[0] not in ("self", "call"))
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
@@ -322,8 +323,8 @@ class Anchors:
         return [callee.name for callee in self.world.callees.get((fid, event), ()) if callee.kind == "symbol"]
 
     def _returned(self, fid: str) -> Iterator[int]:
-        for event in self._facts(fid).events:
-            if isinstance(event, f.Return) and event.value >= 0:
+        for event in self.world.symbols.functions[fid].returns:
+            if event.value >= 0:
                 yield event.value
 
     def _param(self, fid: str, state: State | None, name: str, steps: int) -> Found:
@@ -342,7 +343,7 @@ class Anchors:
         found = {("has", obj.name) for obj in held if obj.kind == "inst"}
         for begin, event in sorted(state.entry.begins):
             call, evaluator = self._facts(begin).events[event], self.evaluator(begin)
-            if not isinstance(call, f.Call):
+            if type(call) is not f.Call:
                 continue
             for node in passed_on(self._facts(begin), call, coroutines=True):
                 if any(plain(obj) in held for obj in evaluator.eval(node)):
@@ -363,10 +364,10 @@ class Anchors:
         """Whether a function makes an object once that it passes on to everything it starts at a call."""
         facts = self._facts(fid)
         value = facts.nodes[node]
-        if not isinstance(value, f.Result):
-            return isinstance(value, f.New) and not in_loop(facts, call.block)
+        if type(value) is not f.Result:
+            return type(value) is f.New and not in_loop(facts, call.block)
         made = facts.events[value.event]
-        return isinstance(made, f.Call) and not in_loop(facts, made.block)
+        return type(made) is f.Call and not in_loop(facts, made.block)
 
 
 def _named(found: Found, kind: str) -> frozenset[str]:

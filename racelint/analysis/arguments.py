@@ -34,15 +34,15 @@ class Arguments:
     def bind(self, callee: Obj, caller: Evaluator, call: f.Call, published: Collection[Obj] = ()) -> Params:
         """Parameters of a project function (or bound method) that hold something worth telling apart."""
         world = self.world
-        facts = world.symbols.functions[callee.name].facts
+        info = world.symbols.functions[callee.name]
+        facts = info.facts
         found = dict(self.receiver(callee, published))
         offset = len(found)
-        positional = [param.name for param in facts.params if param.kind == "positional"]
         given = self.handed(callee, call)
         for name, arg in given:
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
-                found[name] = tuple(sorted(objs, key=lambda obj: obj.uid))
+                found[name] = tuple(sorted(objs, key=lambda obj: obj.uid)) if len(objs) > 1 else tuple(objs)
             elif not objs and name[0] == HIDDEN[0]:
                 found[name] = ()
             elif not objs:
@@ -52,7 +52,7 @@ class Arguments:
                 if constant is not None and self._matters(callee.name, name):
                     found[name] = constant
         if any(name == "*" for name, _ in call.kwargs):
-            others = positional[len(call.args) + offset :]
+            others = info.signature.positional[len(call.args) + offset :]
             found.update(self._passed_on(callee.name, caller, call, others))
         elif not call.star:
             told = {name for name, _ in given}
@@ -60,7 +60,7 @@ class Arguments:
             found.update((name, objs) for name, objs in defaults.items() if name not in told and name not in found)
         if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
             found[HIDDEN_SELF] = (current(world, callee.owner, published),)
-        return tuple(sorted(found.items()))
+        return tuple(sorted(found.items())) if len(found) > 1 else tuple(found.items())
 
     def _passed_on(
         self, fid: str, caller: Evaluator, call: f.Call, names: Sequence[str]
@@ -87,14 +87,13 @@ class Arguments:
 
     def handed(self, callee: Obj, call: f.Call) -> list[tuple[str, int]]:
         """The parameters of a function to which a call hands something, with the caller's nodes of that."""
-        facts = self.world.symbols.functions[callee.name].facts
-        offset = len(self.receiver(callee))
-        positional = [param.name for param in facts.params if param.kind == "positional"]
-        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        given = [(positional[i + offset], arg) for i, arg in enumerate(call.args) if i + offset < len(positional)]
-        given += [(name, arg) for name, arg in call.kwargs if name in names]
-        rest = call.args[max(len(positional) - offset, 0) :]
-        if any(param.kind == "star" for param in facts.params) and not call.star:
+        signature = self.world.symbols.functions[callee.name].signature
+        positional = signature.positional[len(self.receiver(callee)) :]
+        given = list(zip(positional, call.args, strict=False))
+        if call.kwargs:
+            given += [(name, arg) for name, arg in call.kwargs if name in signature.names]
+        if signature.star is not None and not call.star:
+            rest = call.args[len(positional) :]
             given += [(HIDDEN.format(position), arg) for position, arg in enumerate(rest)]
         return given
 
@@ -123,9 +122,9 @@ class Arguments:
         value = caller.nodes[node]
         if node in caller.truths:
             return (self.world.heap.make("const", str(caller.truths[node])),)
-        if isinstance(value, f.Const):
+        if type(value) is f.Const:
             return (self.world.heap.make("const", value.text),) if value.text in TRUTH else ()
-        if isinstance(value, f.Param):
+        if type(value) is f.Param:
             given = caller.params.get(value.name)
             return given if given is None or all(obj.kind == "const" for obj in given) else None
         return None

@@ -8,8 +8,9 @@ walks (summaries of procedures: Sharir and Pnueli, "Two approaches to interproce
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from racelint.analysis.arguments import Params
 from racelint.analysis.effects import Touch
@@ -25,8 +26,7 @@ NONE: frozenset[Event] = frozenset()
 NOTHING: frozenset[Obj] = frozenset()
 
 
-@dataclass(slots=True, eq=False)
-class Called:
+class Called(msgspec.Struct, eq=False):
     """A function ``fid`` that an event runs.
 
     ``doubt``: the steps to it that are not resolved exactly. ``target`` is it as it was found through ``callee``; with
@@ -44,7 +44,7 @@ class Called:
     captures: bool = False
 
 
-class Step:
+class Step(msgspec.Struct, eq=False):
     """An event of a function. What nobody asked for yet is None.
 
     ``locks``: those of the regions around it, ``last``: of one that ends with it. ``around``: what earlier rounds of
@@ -53,59 +53,35 @@ class Step:
     let others see; ``stores``: it may store fresh ones somewhere. ``needed``: walks look at it in any case.
     """
 
-    __slots__ = (
-        "around",
-        "begins",
-        "begun",
-        "callees",
-        "ends",
-        "event",
-        "gained",
-        "handed_out",
-        "index",
-        "last",
-        "locks",
-        "needed",
-        "publishes",
-        "shown",
-        "site",
-        "stores",
-        "touches",
-    )
-
-    def __init__(self, index: int, event: f.Event, site: Event, locks: Held, last: Held) -> None:
-        self.index = index
-        self.event = event
-        self.site = site
-        self.locks = locks
-        self.last = last
-        self.around = NONE
-        self.begins = False
-        self.needed = False
-        self.publishes = False
-        self.ends: frozenset[Event] | None = None
-        self.gained: frozenset[Event] | None = None
-        self.shown: frozenset[Obj] = NOTHING
-        self.begun: frozenset[Obj] | None = None
-        self.stores = True
-        self.touches: tuple[Touch, ...] | None = None
-        self.handed_out: tuple[Touch, ...] | None = None
-        self.callees: tuple[Called, ...] | None = None
+    index: int
+    event: f.Event
+    site: Event
+    locks: Held
+    last: Held
+    around: frozenset[Event] = NONE
+    begins: bool = False
+    needed: bool = False
+    publishes: bool = False
+    ends: frozenset[Event] | None = None
+    gained: frozenset[Event] | None = None
+    shown: frozenset[Obj] = NOTHING
+    begun: frozenset[Obj] | None = None
+    stores: bool = True
+    touches: tuple[Touch, ...] | None = None
+    handed_out: tuple[Touch, ...] | None = None
+    callees: tuple[Called, ...] | None = None
 
     @property
     def idle(self) -> bool:
         """Whether it turned out to do nothing that a walk has to know."""
         if self.needed or self.last or self.ends or self.gained or self.shown:
             return False
-        match self.event:
-            case f.Access():
-                return not (self.touches or self.stores or self.callees)
-            case f.Call():
-                return not (self.touches or self.callees)
-            case f.Return():
-                return self.handed_out == ()
-            case _:
-                return True
+        event = self.event
+        if type(event) is f.Access:
+            return not (self.touches or self.stores or self.callees)
+        if type(event) is f.Call:
+            return not (self.touches or self.callees)
+        return type(event) is not f.Return or self.handed_out == ()
 
 
 class Body:

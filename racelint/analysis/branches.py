@@ -23,22 +23,22 @@ def asked(facts: f.Function) -> frozenset[str]:
         if block.test >= 0:
             found.update(_params(facts, block.test))
     for event in facts.events:
-        if isinstance(event, f.Call):
+        if type(event) is f.Call:
             for node in (*event.args, *(value for _, value in event.kwargs)):
                 value = facts.nodes[node]
-                if isinstance(value, f.Param):
+                if type(value) is f.Param:
                     found.add(value.name)
     return frozenset(found)
 
 
 def _params(facts: f.Function, node: int) -> Iterator[str]:
     value = facts.nodes[node]
-    if isinstance(value, f.Param):
+    if type(value) is f.Param:
         yield value.name
-    elif isinstance(value, f.Derived):
+    elif type(value) is f.Derived:
         for part in value.parts:
             yield from _params(facts, part)
-    elif isinstance(value, f.Phi):
+    elif type(value) is f.Phi:
         for option in value.options:
             yield from _params(facts, option)
 
@@ -101,9 +101,9 @@ def _same(facts: f.Function, left: int, right: int, constants: Mapping[str, str]
     texts: list[str] = []
     for node in (left, right):
         value = facts.nodes[node]
-        if isinstance(value, f.Const) and value.text in TRUTH:
+        if type(value) is f.Const and value.text in TRUTH:
             texts.append(value.text)
-        elif isinstance(value, f.Param) and value.name in constants:
+        elif type(value) is f.Param and value.name in constants:
             texts.append(constants[value.name])
         else:
             return None

@@ -34,16 +34,16 @@ class Commute:
             return False
         facts = self.flows[touch.fid].facts
         event = facts.events[touch.event]
-        if isinstance(event, f.Access):
+        if type(event) is f.Access:
             return event.kind == "grow"
-        if not isinstance(event, f.Call):
+        if type(event) is not f.Call:
             return False
         row = self.world.container_row(touch.type) if touch.type else None
         if row is not None:
             return not row.mapping
         node = facts.nodes[event.func]
         mapping = self.world.container_row("dict")
-        return isinstance(node, f.Attr) and mapping is not None and node.name not in mapping.methods
+        return type(node) is f.Attr and mapping is not None and node.name not in mapping.methods
 
     def fans_in(self, a: Reached, b: Reached) -> bool:
         """Whether workers each put what they found, under a key of their own work, into what their starter has made."""
@@ -52,6 +52,6 @@ class Commute:
             return False
         flow = self.flows[touch.fid]
         event = flow.facts.events[touch.event]
-        if not isinstance(event, f.Access) or flow.constants(touch.key) is not None:
+        if type(event) is not f.Access or flow.constants(touch.key) is not None:
             return False
-        return isinstance(flow.facts.nodes[event.target], f.Captured)
+        return type(flow.facts.nodes[event.target]) is f.Captured

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import structs
 
 from racelint.frameworks.schema import Container, Effect
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj, Objs
+from racelint.link.symbols import FunctionInfo
 from racelint.link.world import Cell, World, const_text
 from racelint.model import facts as f
 
@@ -49,8 +52,11 @@ SLOTS = ("load", "store", "unset")
 GENERIC_TYPES = ("dict", "list", "set")
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+# (place, object it belongs to, display name)
+Slot: TypeAlias = tuple[Cell, Obj | None, str]
+
+
+class Touch(msgspec.Struct, frozen=True):
     """One access to one place.
 
     ``place`` identifies it, ``base`` is the object it belongs to (None: a slot of a module or class), ``name`` is
@@ -77,23 +83,23 @@ class Touch:
 
     def on(self, base: Obj) -> Touch:
         """The same touch on another view of the object."""
-        return replace(self, base=base)
+        return structs.replace(self, base=base)
 
 
 def touched(facts: f.Function, touch: Touch) -> int:
     """The node of the object (or container) that is touched; -1 when it is not known."""
     event = facts.events[touch.event]
-    if isinstance(event, f.Call):
+    if type(event) is f.Call:
         func = facts.nodes[event.func]
-        if isinstance(func, f.Attr):
+        if type(func) is f.Attr:
             return func.base
         return event.args[0] if len(event.args) == 1 else -1
-    if not isinstance(event, f.Access):
+    if type(event) is not f.Access:
         return -1
     target = facts.nodes[event.target]
     if touch.content:
         return event.target
-    return target.base if isinstance(target, f.Attr) else -1
+    return target.base if type(target) is f.Attr else -1
 
 
 class Effects:
@@ -106,6 +112,8 @@ class Effects:
         self.steps = {row.access: row.effect for row in reversed(world.tables.operation) if row.access and row.effect}
         # What a framework hands out has the name it is handed out under, wherever else it may be kept.
         self.fed = {obj: feed.name for feed in world.feeds for obj in feed.objs}
+        self._slot: dict[tuple[Obj, str], Slot | None] = {}
+        self._constant: dict[Cell, bool] = {}
         self.generic: dict[str, Kind] = {}
         for name in GENERIC_TYPES:
             row = world.container_row(name)
@@ -144,51 +152,69 @@ class Effects:
                 place, base, name, effect, False, evaluator.info.id, index, event.line, -1, event.value, event.aug
             )
 
-    def slots(self, evaluator: Evaluator, index: int) -> Iterator[tuple[Cell, Obj | None, str]]:
+    def slots(self, evaluator: Evaluator, index: int) -> Iterator[Slot]:
         """The storage slots a node names: (place, object it belongs to, display name)."""
         world = self.world
         node = evaluator.nodes[index]
-        match node:
-            case f.Attr(base, name):
-                for obj in evaluator.eval(base):
-                    if obj.kind == "inst":
-                        if world.method(obj.name, name) is not None:
-                            continue
-                        info = world.class_of(obj.name)
-                        if any(world.confined.first(external) for external in info.external):
-                            continue
-                        home, class_level = world.home(obj.name, name)
-                        display = f"{world.class_of(home).display}.{name}"
-                        if class_level:
-                            yield ("k", home, name), None, display
-                        else:
-                            yield ("a", home, name), obj, display
-                    elif obj.kind == "class":
-                        if world.method(obj.name, name) is None:
-                            slot = world.class_slot(obj.name, name)
-                            yield slot, None, f"{world.class_of(str(slot[1])).display}.{name}"
-                    elif obj.kind == "module" and obj.name in world.symbols.modules:
-                        if name in world.symbols.modules[obj.name].variables:
-                            yield ("g", obj.name, name), None, f"{obj.name}.{name}"
-                    elif obj.kind == "func":
-                        info_f = world.symbols.functions[obj.name]
-                        yield ("o", obj, name), None, f"{info_f.display}.{name}"
-            case f.Global(name):
-                _, cell = world.resolve(evaluator.info.module, name)
-                if cell is not None:
-                    yield cell, None, f"{cell[1]}.{cell[2]}"
-            case f.Captured(owner, name):
-                fid = f"{evaluator.info.module}:{owner}"
-                yield ("x", fid, name), None, f"{world.symbols.functions[fid].display}.{name}"
-            case f.Phi(options):
-                for option in options:
-                    if not isinstance(evaluator.nodes[option], f.Phi):
-                        yield from self.slots(evaluator, option)
+        if type(node) is f.Attr:
+            for obj in evaluator.eval(node.base):
+                slot = self._slot_of(obj, node.name)
+                if slot is not None:
+                    yield slot
+        elif type(node) is f.Global:
+            _, cell = world.resolve(evaluator.info.module, node.name)
+            if cell is not None:
+                yield cell, None, f"{cell[1]}.{cell[2]}"
+        elif type(node) is f.Captured:
+            fid = f"{evaluator.info.module}:{node.owner}"
+            yield ("x", fid, node.name), None, f"{world.symbols.functions[fid].display}.{node.name}"
+        elif type(node) is f.Phi:
+            for option in node.options:
+                if type(evaluator.nodes[option]) is not f.Phi:
+                    yield from self.slots(evaluator, option)
+
+    def _slot_of(self, obj: Obj, name: str) -> Slot | None:
+        """The slot of an attribute of an object, if it has one of its own."""
+        key = (obj, name)
+        if key not in self._slot:
+            self._slot[key] = self._find_slot(obj, name)
+        return self._slot[key]
+
+    def _find_slot(self, obj: Obj, name: str) -> Slot | None:
+        world = self.world
+        if obj.kind == "inst":
+            external = world.class_of(obj.name).external
+            if world.method(obj.name, name) is not None or any(world.confined.first(base) for base in external):
+                return None
+            home, class_level = world.home(obj.name, name)
+            display = f"{world.class_of(home).display}.{name}"
+            return (("k", home, name), None, display) if class_level else (("a", home, name), obj, display)
+        if obj.kind == "class" and world.method(obj.name, name) is None:
+            slot = world.class_slot(obj.name, name)
+            return slot, None, f"{world.class_of(str(slot[1])).display}.{name}"
+        if obj.kind == "module" and obj.name in world.symbols.modules:
+            if name in world.symbols.modules[obj.name].variables:
+                return ("g", obj.name, name), None, f"{obj.name}.{name}"
+        if obj.kind == "func":
+            return ("o", obj, name), None, f"{world.symbols.functions[obj.name].display}.{name}"
+        return None
+
+    def no_variable(self, info: FunctionInfo, index: int) -> bool:
+        """Whether a node is a name that is bound to a function, a class or a module, or to nothing of the project."""
+        node = info.facts.nodes[index]
+        if type(node) is not f.Global:
+            return False
+        _, cell = self.world.resolve(info.module, node.name)
+        return cell is None or self._is_constant(cell)
 
     def _is_constant(self, place: Cell) -> bool:
         """Functions, classes and modules bound to a name are not state."""
-        objs = self.world.get(place)
-        return bool(objs) and all(obj.kind in ("func", "class", "module", "symbol") for obj in objs)
+        found = self._constant.get(place)
+        if found is None:
+            objs = self.world.get(place)
+            found = bool(objs) and all(obj.kind in ("func", "class", "module", "symbol") for obj in objs)
+            self._constant[place] = found
+        return found
 
     def _content(
         self,
@@ -281,7 +307,7 @@ class Effects:
 
     def _path_name(self, evaluator: Evaluator, node: int) -> str:
         inner = evaluator.nodes[node]
-        if isinstance(inner, f.Param):
+        if type(inner) is f.Param:
             return f"{evaluator.info.display}.{inner.name}"
         if isinstance(inner, (f.Item, f.Elem)):
             for _, _, display in self.slots(evaluator, inner.base):
@@ -296,7 +322,7 @@ class Effects:
         node = evaluator.nodes[call.func]
         callees = evaluator.eval(call.func)
         for callee in callees:
-            if callee.kind == "member" and callee.owner is not None and isinstance(node, f.Attr):
+            if callee.kind == "member" and callee.owner is not None and type(node) is f.Attr:
                 yield from self._method(evaluator, call, index, callee, node)
             elif callee.kind == "symbol":
                 row = world.consumers.first(callee.name)
@@ -305,8 +331,8 @@ class Effects:
                     if effect is not None:
                         for arg in call.args:
                             for touch in self._walked(evaluator, arg, index, call.line, effect):
-                                yield replace(touch, effect=effect) if row.counts else touch
-        if isinstance(node, f.Attr) and node.name in self.generic:
+                                yield structs.replace(touch, effect=effect) if row.counts else touch
+        if type(node) is f.Attr and node.name in self.generic:
             for obj in evaluator.eval(node.base):
                 if obj.kind == "opaque":
                     yield from self._content(
@@ -355,13 +381,13 @@ class Effects:
     def handed_out(self, evaluator: Evaluator, event: f.Return, index: int) -> Iterator[Touch]:
         """Containers whose live views a function returns, alone or in a tuple: whoever called it will walk them."""
         given = evaluator.nodes[event.value]
-        for node in given.items if isinstance(given, f.New) and given.kind == "tuple" else (event.value,):
+        for node in given.items if type(given) is f.New and given.kind == "tuple" else (event.value,):
             for obj in evaluator.eval(node):
                 if obj.kind == "member" and obj.owner is not None and "()" in obj.name:
                     inner = evaluator.nodes[node]
-                    call = evaluator.info.facts.events[inner.event] if isinstance(inner, f.Result) else None
-                    func = evaluator.nodes[call.func] if isinstance(call, f.Call) else None
-                    base = func.base if isinstance(func, f.Attr) else node
+                    call = evaluator.info.facts.events[inner.event] if type(inner) is f.Result else None
+                    func = evaluator.nodes[call.func] if type(call) is f.Call else None
+                    base = func.base if type(func) is f.Attr else node
                     yield from self._content(evaluator, base, obj, index, event.line, "iterate")
 
     def _walked(
@@ -370,7 +396,7 @@ class Effects:
         """Containers a loop or a consuming function walks: directly, as views, or through lazy wrappers."""
         world = self.world
         inner = evaluator.nodes[node]
-        if isinstance(inner, f.Result) and depth < 3:
+        if type(inner) is f.Result and depth < 3:
             call = evaluator.info.facts.events[inner.event]
             assert isinstance(call, f.Call)
             for callee in evaluator.eval(call.func):
@@ -385,11 +411,11 @@ class Effects:
                 elif callee.kind == "opaque" or (callee.kind == "member" and callee.owner is None):
                     continue
             func = evaluator.nodes[call.func]
-            if isinstance(func, f.Attr) and func.name in ("items", "values", "keys"):
+            if type(func) is f.Attr and func.name in ("items", "values", "keys"):
                 for obj in evaluator.eval(func.base):
                     yield from self._content(evaluator, func.base, obj, index, line, effect)
                 return
-        if isinstance(inner, f.Phi) and depth < 3:
+        if type(inner) is f.Phi and depth < 3:
             for option in inner.options:
                 yield from self._walked(evaluator, option, index, line, effect, depth + 1)
             return

@@ -32,7 +32,7 @@ class Flow:
 
     @cached_property
     def _iterated(self) -> frozenset[int]:
-        return frozenset(e.target for e in self.facts.events if isinstance(e, f.Access) and e.kind == "iter")
+        return frozenset(e.target for e in self.facts.events if type(e) is f.Access and e.kind == "iter")
 
     def deps(self, node: int) -> frozenset[int]:
         """The events whose results flow into a node's value."""
@@ -59,7 +59,7 @@ class Flow:
 
     def children(self, node: f.Node) -> tuple[int, ...]:
         """The nodes that a node is made of; which class something is an instance of is none of them."""
-        if isinstance(node, f.Derived) and node.op == "instance":
+        if type(node) is f.Derived and node.op == "instance":
             return ()
         return children(self.facts, node)
 
@@ -117,10 +117,10 @@ class Flow:
     def constructs(self, index: int) -> bool:
         """Whether an event is a constructor's assignment to an attribute of the object it makes."""
         event = self.facts.events[index]
-        if self.facts.name != "__init__" or not isinstance(event, f.Access) or event.kind != "store":
+        if self.facts.name != "__init__" or type(event) is not f.Access or event.kind != "store":
             return False
         target = self.facts.nodes[event.target]
-        if not isinstance(target, f.Attr) or not self.facts.params:
+        if type(target) is not f.Attr or not self.facts.params:
             return False
         return self.facts.nodes[target.base] == f.Param(self.facts.params[0].name)
 
@@ -174,7 +174,7 @@ class Flow:
         event = self.facts.events[check]
         if not isinstance(event, (f.Access, f.Call)):
             return False
-        asked = event.target if isinstance(event, f.Access) else event.result
+        asked = event.target if type(event) is f.Access else event.result
         for index in self.ancestors(self.facts.events[act].block):
             test = self.facts.blocks[index].test
             if test >= 0 and test not in self._iterated and check in self.deps(test):
@@ -203,7 +203,7 @@ class Flow:
         ``if age > limit: self.version = read()`` is a refresh; ``if x > self.most: self.most = x`` is not.
         """
         value = self.facts.nodes[node] if node >= 0 else None
-        if not isinstance(value, f.Result) or check in self.deps(node):
+        if type(value) is not f.Result or check in self.deps(node):
             return False
         call = self.facts.events[value.event]
         assert isinstance(call, f.Call)
@@ -221,15 +221,15 @@ class Flow:
     def _asks(self, test: int, check: int, target: int) -> bool:
         """Whether a test asks for a value alone; what else an ``and`` asks for on its own does not matter."""
         value = self.facts.nodes[test]
-        if isinstance(value, f.Derived) and value.op == "and":
+        if type(value) is f.Derived and value.op == "and":
             return all(self._asks(part, check, target) for part in value.parts if check in self.deps(part))
         return self._made_of(test, target)
 
     def _made_of(self, node: int, target: int) -> bool:
         value = self.facts.nodes[node]
-        if isinstance(value, f.Const) or self.same_path(node, target):
+        if type(value) is f.Const or self.same_path(node, target):
             return True
-        return isinstance(value, f.Derived) and all(self._made_of(part, target) for part in value.parts)
+        return type(value) is f.Derived and all(self._made_of(part, target) for part in value.parts)
 
     def same_receiver(self, a: int, b: int) -> bool:
         """Whether two events access the same object: one access path, or one accessor called twice alike.
@@ -243,10 +243,10 @@ class Flow:
     def _receiver(self, index: int) -> int:
         """The node an event looks into: the object of an attribute, the container of an item; -1 when it has none."""
         event = self.facts.events[index]
-        if isinstance(event, f.Call):
+        if type(event) is f.Call:
             func = self.facts.nodes[event.func]
-            return func.base if isinstance(func, f.Attr) else -1
-        if not isinstance(event, f.Access):
+            return func.base if type(func) is f.Attr else -1
+        if type(event) is not f.Access:
             return -1
         return event.target
 
@@ -277,7 +277,7 @@ class Flow:
 
     def _same_call(self, a: int, b: int, depth: int) -> bool:
         first, second = self.facts.events[a], self.facts.events[b]
-        if not isinstance(first, f.Call) or not isinstance(second, f.Call):
+        if type(first) is not f.Call or type(second) is not f.Call:
             return False
         if len(first.args) != len(second.args) or len(first.kwargs) != len(second.kwargs):
             return False
@@ -290,9 +290,9 @@ class Flow:
         stored = self.facts.events[event]
         assert isinstance(stored, f.Access)
         for later in self.facts.events[event + 1 :]:
-            if isinstance(later, f.Access) and later.kind == "store":
+            if type(later) is f.Access and later.kind == "store":
                 slot = self.facts.nodes[later.target]
-                if isinstance(slot, f.Attr) and (
+                if type(slot) is f.Attr and (
                     self.same_path(slot.base, stored.target) or self.same_value(slot.base, stored.value)
                 ):
                     return True
@@ -301,13 +301,13 @@ class Flow:
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
         access = self.facts.events[event]
-        return isinstance(access, f.Access) and access.result in self._bases
+        return type(access) is f.Access and access.result in self._bases
 
     @cached_property
     def _bases(self) -> frozenset[int]:
         """Nodes whose value is used as an object."""
         found = {node.base for node in self.facts.nodes if isinstance(node, (f.Attr, f.Item))}
-        found.update(event.func for event in self.facts.events if isinstance(event, f.Call))
+        found.update(event.func for event in self.facts.events if type(event) is f.Call)
         return frozenset(found)
 
     def is_constant(self, node: int) -> bool:
@@ -315,9 +315,9 @@ class Flow:
         if node < 0:
             return False
         value = self.facts.nodes[node]
-        if isinstance(value, f.Const):
+        if type(value) is f.Const:
             return True
-        if isinstance(value, f.Phi):
+        if type(value) is f.Phi:
             plain = [o for o in value.options if not declared(self.facts.nodes[o])]
             return bool(plain) and all(self.is_constant(option) for option in plain)
         return False
@@ -325,12 +325,12 @@ class Flow:
     def is_empty(self, node: int) -> bool:
         """Whether a value is an empty container display: ``{}``, ``[]``."""
         value = self.facts.nodes[node] if node >= 0 else None
-        return isinstance(value, f.New) and not value.items
+        return type(value) is f.New and not value.items
 
     def nodes_text(self, node: int) -> str:
         """The text of a literal, or nothing."""
         value = self.facts.nodes[node] if node >= 0 else None
-        return value.text if isinstance(value, f.Const) else ""
+        return value.text if type(value) is f.Const else ""
 
     def constants(self, node: int, depth: int = 0) -> frozenset[str] | None:
         """The literals a node may be (``"a"``, what a loop over ``("a", "b")`` gives); None when it may be others."""
@@ -342,13 +342,13 @@ class Flow:
                 return self._all_constants(options, depth)
             case f.Elem(base):
                 walked = self.facts.nodes[base]
-                return self._all_constants(walked.items, depth) if isinstance(walked, f.New) else None
+                return self._all_constants(walked.items, depth) if type(walked) is f.New else None
             case _:
                 return None
 
     def captured(self, node: int) -> bool:
         """Whether a node is a variable of an enclosing function: the same in every call of one closure."""
-        return node >= 0 and isinstance(self.facts.nodes[node], f.Captured)
+        return node >= 0 and type(self.facts.nodes[node]) is f.Captured
 
     def _all_constants(self, nodes: Iterable[int], depth: int) -> frozenset[str] | None:
         found: frozenset[str] = frozenset()
@@ -362,13 +362,13 @@ class Flow:
     def keys_of(self, node: int) -> frozenset[str] | None:
         """The literal keys of a mapping that is written out here; None when there may be others."""
         value = self.facts.nodes[node] if node >= 0 else None
-        return self._all_constants(value.keys, 0) if isinstance(value, f.New) and value.kind == "dict" else None
+        return self._all_constants(value.keys, 0) if type(value) is f.New and value.kind == "dict" else None
 
     def same_always(self, node: int, *, values: bool = True) -> bool:
         """Whether a mapping is written out here with keys (and values) that do not depend on the call."""
         value = self.facts.nodes[node] if node >= 0 else None
         return (
-            isinstance(value, f.New)
+            type(value) is f.New
             and value.kind == "dict"
             and bool(value.keys)
             and all(self._fixed(part) for part in (*value.keys, *(value.items if values else ())))
@@ -389,9 +389,9 @@ class Flow:
         if node < 0:
             return False
         value = self.facts.nodes[node]
-        if isinstance(value, f.Const):
+        if type(value) is f.Const:
             return value.text == "None"
-        if isinstance(value, f.Phi):
+        if type(value) is f.Phi:
             return any(self.is_none(option) for option in value.options)
         return False
 
@@ -405,7 +405,7 @@ class Flow:
                 continue
             seen.add(current)
             value = self.facts.nodes[current]
-            if isinstance(value, f.Param):
+            if type(value) is f.Param:
                 found.add(value.name)
             stack.extend(self.children(value))
         return frozenset(found) - {"self", "cls"}
@@ -420,14 +420,14 @@ class Flow:
                 continue
             seen.add(current)
             value = self.facts.nodes[current]
-            if isinstance(value, f.Param):
+            if type(value) is f.Param:
                 found.add(value.name)
-            elif isinstance(value, f.Item):
+            elif type(value) is f.Item:
                 key = self.facts.nodes[value.key] if value.key >= 0 else None
-                if isinstance(key, f.Const):
+                if type(key) is f.Const:
                     found.add(key.text.strip("'\""))
                 stack.append(value.base)
-            elif isinstance(value, f.Attr):
+            elif type(value) is f.Attr:
                 found.add(value.name)
                 stack.append(value.base)
             else:
@@ -449,4 +449,4 @@ class Flows(dict[str, Flow]):
 
 def declared(node: f.Node) -> bool:
     """Whether a node is only what an annotation promises."""
-    return isinstance(node, f.Derived) and node.op == "instance"
+    return type(node) is f.Derived and node.op == "instance"

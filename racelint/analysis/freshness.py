@@ -86,7 +86,7 @@ class Freshness:
         nodes = [
             node
             for node, value in enumerate(facts.nodes)
-            if isinstance(value, f.New) or (isinstance(value, f.Result) and value.event < before)
+            if type(value) is f.New or (type(value) is f.Result and value.event < before)
         ]
         objs = {obj for node in nodes for obj in evaluator.eval(node) if obj.fresh and obj.kind in ("inst", "ext")}
         return {root(self.world, obj) for obj in objs if self.seen(obj, sites)}
@@ -105,7 +105,7 @@ class Freshness:
         if event.value < 0 or event.kind not in ("store", "set", "grow"):
             return False
         node = evaluator.nodes[event.target]
-        if event.kind == "store" and isinstance(node, f.Attr):
+        if event.kind == "store" and type(node) is f.Attr:
             holders: Iterable[Obj] = self._known(evaluator, node.base)
         elif event.kind == "store":
             holders = ()

@@ -91,11 +91,11 @@ class Frozen:
             return False
         nodes, events, index = info.facts.nodes, info.facts.events, obj.site[1]
         made = nodes[index] if 0 <= index < len(nodes) else None
-        if isinstance(made, f.New):
+        if type(made) is f.New:
             return bool(made.items)
         call = events[index] if 0 <= index < len(events) else None
-        func = nodes[call.func] if isinstance(call, f.Call) else None
-        if not isinstance(func, f.Attr) or func.name != "copy":
+        func = nodes[call.func] if type(call) is f.Call else None
+        if type(func) is not f.Attr or func.name != "copy":
             return False
         originals = self.values.objects(info.id, func.base)
         return bool(originals) and all(self._filled(original, depth + 1) for original in originals)
@@ -134,7 +134,7 @@ class Frozen:
             if fid in self._changing:
                 return True
             for index, event in enumerate(self.world.symbols.functions[fid].facts.events):
-                if isinstance(event, f.Call):
+                if type(event) is f.Call:
                     callees = self.world.callees.get((fid, index), ())
                     work.extend(callee.name for callee in callees if callee.kind in ("func", "bound"))
         return False

@@ -79,7 +79,7 @@ class Handed:
         info = self.world.symbols.functions[begin[0]]
         call = info.facts.events[begin[1]]
         evaluator = Evaluator(self.world, info)
-        for node in passed_on(info.facts, call, coroutines=coroutines) if isinstance(call, f.Call) else ():
+        for node in passed_on(info.facts, call, coroutines=coroutines) if type(call) is f.Call else ():
             yield from evaluator.eval(node)
 
     def _is_given(self, entry: EntryPoint, obj: Obj) -> bool:
@@ -104,8 +104,7 @@ class Handed:
         names = {
             node.name
             for index, node in enumerate(info.facts.nodes)
-            if isinstance(node, f.Captured)
-            and any(self.world.heap.plain(found) is obj for found in evaluator.eval(index))
+            if type(node) is f.Captured and any(self.world.heap.plain(found) is obj for found in evaluator.eval(index))
         }
         captured = {name: nodes for name, nodes in outer.facts.exports if name in names}
         return (
@@ -126,7 +125,7 @@ class Handed:
         fid, index = begin
         info = self.world.symbols.functions[fid]
         call = info.facts.events[index]
-        if not isinstance(call, f.Call):
+        if type(call) is not f.Call:
             return False
         evaluator = Evaluator(self.world, info)
         passed = [
@@ -143,7 +142,7 @@ class Handed:
         again = in_loop(facts, call.block)
         match value:
             case f.Elem(base) | f.Part(base):
-                return not declared(facts.nodes[base]) and not isinstance(facts.nodes[base], f.Attr)
+                return not declared(facts.nodes[base]) and type(facts.nodes[base]) is not f.Attr
             case f.Result(event):
                 made = facts.events[event]
                 assert isinstance(made, f.Call)
@@ -164,7 +163,7 @@ class Handed:
     def _kept_result(self, facts: f.Function, node: int, call: f.Call) -> bool:
         """Whether what a call has made is passed on by more than one start of this function."""
         return any(
-            isinstance(other, f.Call) and other is not call and node in other.args and other.func == call.func
+            type(other) is f.Call and other is not call and node in other.args and other.func == call.func
             for other in facts.events
         )
 
@@ -195,5 +194,5 @@ def passed_on(facts: f.Function, call: f.Call, *, coroutines: bool) -> Iterator[
                 yield from items
             case f.Result(event):
                 inner = facts.events[event]
-                if isinstance(inner, f.Call) and coroutines:
+                if type(inner) is f.Call and coroutines:
                     yield from (*inner.args, *(value for _, value in inner.kwargs))

@@ -77,7 +77,7 @@ class Harmless:
         state, event = access.state, access.touch.event
         while True:
             calls = self.flows[state.fid].facts.events[:event]
-            if any(self._takes(state.fid, call) for call in calls if isinstance(call, f.Call)):
+            if any(self._takes(state.fid, call) for call in calls if type(call) is f.Call):
                 return True
             if state.parent is None:
                 return False
@@ -87,7 +87,7 @@ class Harmless:
         """Whether a call waits for something out of a queue or for an event, or is one of a function that does."""
         func = self.flows[fid].facts.nodes[call.func]
         objs = self.values.objects(fid, call.func)
-        if isinstance(func, f.Attr):
+        if type(func) is f.Attr:
             if objs and not (call.args or call.kwargs) and all(self.world.latches.first(obj.name) for obj in objs):
                 return True
             rows = [self.world.container_row(obj.owner.name) for obj in objs if obj.kind == "member" and obj.owner]
@@ -99,7 +99,7 @@ class Harmless:
         if fid not in self._asking:
             self._asking[fid] = False  # what calls itself asks no queue by that
             calls = self.flows[fid].facts.events
-            self._asking[fid] = any(self._takes(fid, call) for call in calls if isinstance(call, f.Call))
+            self._asking[fid] = any(self._takes(fid, call) for call in calls if type(call) is f.Call)
         return self._asking[fid]
 
     def spare(self, act: Reached) -> bool:
@@ -124,8 +124,8 @@ class Harmless:
         """Whether a decorator keeps what its function has returned: ``cache[key] = function(*args)``."""
         nodes = flow.facts.nodes
         value = nodes[touch.value] if touch.value >= 0 else None
-        call = flow.facts.events[value.event] if isinstance(value, f.Result) else None
-        return isinstance(call, f.Call) and isinstance(nodes[call.func], f.Captured)
+        call = flow.facts.events[value.event] if type(value) is f.Result else None
+        return type(call) is f.Call and type(nodes[call.func]) is f.Captured
 
     def _changing(self, obj: Obj) -> bool:
         """Whether an object has a state that is missed when another one takes its place: entries, attributes."""
@@ -142,7 +142,7 @@ class Harmless:
         touch = act.touch
         flow = self.flows[touch.fid]
         asked, done = check.touch.event, touch.event
-        if not isinstance(flow.facts.events[done], f.Access) or flow.is_constant(touch.value) or flow.completes(done):
+        if type(flow.facts.events[done]) is not f.Access or flow.is_constant(touch.value) or flow.completes(done):
             return False
         if touch.content and flow.constants(touch.key) is None:
             return self._answers(act)
@@ -165,7 +165,7 @@ class Harmless:
                 touch.content
                 and touch.effect == "insert"
                 and not touch.aug
-                and isinstance(flow.facts.events[touch.event], f.Access)
+                and type(flow.facts.events[touch.event]) is f.Access
                 and not flow.is_constant(touch.value)
                 and self._memo(flow, access)
                 and self._data(flow, touch)
@@ -184,9 +184,7 @@ class Harmless:
         container = flow.facts.events[act.touch.event]
         assert isinstance(container, f.Access)
         return any(
-            isinstance(event, f.Access)
-            and event.kind in ("get", "iter")
-            and flow.same_path(event.target, container.target)
+            type(event) is f.Access and event.kind in ("get", "iter") and flow.same_path(event.target, container.target)
             for event in (flow.facts.events[index] for index in flow.deps(act.touch.value))
         )
 
@@ -230,7 +228,7 @@ class Harmless:
             flow = self.flows[state.fid]
             known = flow.constants(node)
             value = flow.facts.nodes[node] if node >= 0 else None
-            if known is None and isinstance(value, f.Param) and depth < HANDED_ON:
+            if known is None and type(value) is f.Param and depth < HANDED_ON:
                 known = self._handed_over(state, value.name, depth)
             if known is None:
                 return None
@@ -245,7 +243,7 @@ class Harmless:
             call = self.flows[parent.fid].facts.events[event] if parent is not None else None
             callees = self.world.callees.get((parent.fid, event), ()) if parent is not None else ()
             kinds = {callee.kind for callee in callees if callee.name == state.fid}
-            if parent is None or not isinstance(call, f.Call) or kinds not in ({"func"}, {"bound"}):
+            if parent is None or type(call) is not f.Call or kinds not in ({"func"}, {"bound"}):
                 return None
             given = by_parameter(facts, call, bound=kinds == {"bound"} and not self.world.is_static(state.fid))
             known = self._constants((parent,), given[name], depth + 1) if given and name in given else None
@@ -270,5 +268,5 @@ def _done_beside(flow: Flow, act: Reached) -> list[tuple[int, f.Call]]:
     return [
         (index, event)
         for index, event in enumerate(flow.facts.events)
-        if isinstance(event, f.Call) and event.block == block and not event.used
+        if type(event) is f.Call and event.block == block and not event.used
     ]

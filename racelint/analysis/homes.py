@@ -122,14 +122,14 @@ class Homes:
 def _puts(facts: f.Function, node: int) -> Iterator[tuple[int, int]]:
     """The containers that a node is put into, with the event; for a display -1."""
     for index, made in enumerate(facts.nodes):
-        if isinstance(made, f.New) and node in made.items:
+        if type(made) is f.New and node in made.items:
             yield index, -1
     for index, event in enumerate(facts.events):
-        if isinstance(event, f.Access) and event.kind == "set" and event.value == node:
+        if type(event) is f.Access and event.kind == "set" and event.value == node:
             yield event.target, index
-        elif isinstance(event, f.Call) and node in event.args:
+        elif type(event) is f.Call and node in event.args:
             func = facts.nodes[event.func]
-            if isinstance(func, f.Attr) and event.args.index(node) in STORE_METHODS.get(func.name, ()):
+            if type(func) is f.Attr and event.args.index(node) in STORE_METHODS.get(func.name, ()):
                 yield func.base, index
 
 
@@ -141,7 +141,7 @@ def _again(facts: f.Function, node: int, put: int) -> bool:
     if loop <= 0:
         return False
     made = facts.nodes[node]
-    if isinstance(made, f.Result):
+    if type(made) is f.Result:
         return not _within(facts, facts.events[made.event].block, loop)
     assert isinstance(made, f.New)
     return made.line < min(event.line for event in facts.events if _within(facts, event.block, loop))

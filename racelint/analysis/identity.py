@@ -56,7 +56,7 @@ class Identity:
             self._asking[fid] = tuple(
                 index
                 for index, node in enumerate(evaluator.nodes)
-                if isinstance(node, f.Derived)
+                if type(node) is f.Derived
                 and node.op in SAME
                 and len(node.parts) == 2
                 and any(self._thread(evaluator, part) == "current" for part in node.parts)
@@ -66,9 +66,9 @@ class Identity:
     def _thread(self, evaluator: Evaluator, index: int) -> str:
         """``current`` or ``main`` for a node that is that thread or its name, else an empty text."""
         node = evaluator.nodes[index]
-        if isinstance(node, f.Attr) and node.name in NAMES:
+        if type(node) is f.Attr and node.name in NAMES:
             return self._thread(evaluator, node.base)
-        if not isinstance(node, f.Result):
+        if type(node) is not f.Result:
             return ""
         call = evaluator.info.facts.events[node.event]
         assert isinstance(call, f.Call)
@@ -88,7 +88,7 @@ class Identity:
         if self._thread(evaluator, index) == "main":
             return {"main": True, "signal": True, "thread": False, "pool": False}.get(entry.kind)
         node = evaluator.nodes[index]
-        if entry.kind not in ("thread", "pool") or not isinstance(node, f.Attr):
+        if entry.kind not in ("thread", "pool") or type(node) is not f.Attr:
             return None
         noted = self._noted.get(node.name)
         return False if noted and noted.isdisjoint(self._from(entry.target.name)) else None
@@ -102,10 +102,10 @@ class Identity:
             evaluator = Evaluator(self.world, info)
             nodes = info.facts.nodes
             for event in info.facts.events:
-                if not isinstance(event, f.Access) or event.kind != "store":
+                if type(event) is not f.Access or event.kind != "store":
                     continue
                 target = nodes[event.target]
-                if not isinstance(target, f.Attr):
+                if type(target) is not f.Attr:
                     continue
                 if event.value >= 0 and self._thread(evaluator, event.value) == "current":
                     found[target.name].add(fid)
@@ -122,4 +122,4 @@ class Identity:
 
 def _is_none(nodes: tuple[f.Node, ...], index: int) -> bool:
     node = nodes[index] if index >= 0 else None
-    return isinstance(node, f.Const) and node.text == "None"
+    return type(node) is f.Const and node.text == "None"

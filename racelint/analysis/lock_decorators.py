@@ -7,7 +7,8 @@ lock held is said by ``holds`` of ``[[polled]]`` rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec import structs
 
 from racelint.analysis.lock_names import LockNames, UnknownLock
 from racelint.analysis.locks import Lock, Locks, argument
@@ -80,7 +81,7 @@ def _lock(
             lock = names.find(f"self.{text}", info, info.cls).lock
         except UnknownLock:
             return None
-        return replace(lock, reading=row.reading)
+        return structs.replace(lock, reading=row.reading)
     if call is not None and given is not None:
         return locks.of_node(scope, given)
     return _own(world, locks, info, row) if row.per_instance else None

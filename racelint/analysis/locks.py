@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec import structs
 
 from racelint.frameworks.schema import Argument, Guard, GuardDecorator
 from racelint.link.evaluate import Evaluator
@@ -15,8 +16,7 @@ READING = ("rlock", "acquire_read", "acquire_read_lock", "r_acquire")
 LOCK_WORDS = ("lock", "mutex", "semaphore", "monitor", "guard", "critical")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True, cache_hash=True):
     """One abstract lock. ``base`` is the object whose attribute it is (None: module, class or closure level).
 
     ``reading``: only the reader's half of a readers-writer lock. ``keyed``: one of a map of locks, ``key``: its key
@@ -41,10 +41,6 @@ class Lock:
     unasked: bool = False
     mixin: Cell | None = None
 
-    def __hash__(self) -> int:
-        """Locks that differ in nothing else are rare."""
-        return hash((self.name, self.slot))
-
     @property
     def futile(self) -> bool:
         """Whether it looks like a lock, and keeps nobody in this process out."""
@@ -59,7 +55,7 @@ def attempt(facts: f.Function, region: f.Region) -> int:
     assert isinstance(call, f.Call)
     given = [value for name, value in call.kwargs if name == "blocking"] or list(call.args[:1])
     asked = facts.nodes[given[0]] if given else None
-    return call.result if isinstance(asked, f.Const) and asked.text == "False" else -1
+    return call.result if type(asked) is f.Const and asked.text == "False" else -1
 
 
 def same_lock(a: Lock, b: Lock) -> bool:
@@ -85,7 +81,7 @@ class Locks:
     def of_region(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
         """The locks a region holds; empty when what is entered is not a lock."""
         node = evaluator.nodes[region.lock]
-        if region.how != "acquire" and isinstance(node, f.Result):
+        if region.how != "acquire" and type(node) is f.Result:
             sided = self._sided(evaluator, node)
             if sided is not None:
                 return sided
@@ -109,12 +105,12 @@ class Locks:
                 if decorator is not None and decorator.per_instance:
                     lock = self.of_call(decorator, evaluator, call)
                     return (lock,) if lock is not None else ()
-            if callee.kind == "member" and callee.owner is not None and isinstance(func, f.Attr):
+            if callee.kind == "member" and callee.owner is not None and type(func) is f.Attr:
                 row = self.world.guards.first(callee.owner.name) if callee.owner.kind == "ext" else None
                 if row is not None and func.name in (*row.read_side, *row.write_side):
                     lock = self.of_node(evaluator, func.base)
                     if lock is not None:
-                        return (replace(lock, reading=func.name in row.read_side),)
+                        return (structs.replace(lock, reading=func.name in row.read_side),)
         return None
 
     def of_node(self, evaluator: Evaluator, index: int, method: str = "") -> Lock | None:
@@ -154,7 +150,7 @@ class Locks:
             return self._futile(name, own)
         node = evaluator.nodes[index]
         keyed = isinstance(node, (f.Item, f.Elem))
-        key = evaluator.nodes[node.key] if isinstance(node, f.Item) and node.key >= 0 else None
+        key = evaluator.nodes[node.key] if type(node) is f.Item and node.key >= 0 else None
         if guards:
             reading = bool(method) and (
                 any(method in row.acquire_read for row in rows) or (not rows and method in READING)
@@ -169,7 +165,7 @@ class Locks:
                 threads=any(row.threads for row in rows) or not rows,
                 reentrant=bool(rows) and all(row.reentrant for row in rows),
                 tasks=not rows or any(row.tasks or not row.reentrant for row in rows),
-                key=key.text if isinstance(key, f.Const) else "",
+                key=key.text if type(key) is f.Const else "",
                 mixin=self._mixin(slot),
             )
         if futile is not None:
@@ -199,7 +195,7 @@ class Locks:
             return None
         family = row.family or row.name[0]
         node = evaluator.nodes[index]
-        if isinstance(node, f.Const):
+        if type(node) is f.Const:
             return Lock(f"{dotted}({node.text})", (), ("named", family, node.text), reentrant=row.reentrant)
         slot, base, name = self.slot(evaluator, index)
         if slot is not None and slot[0] in ("g", "k", "a"):
@@ -230,12 +226,12 @@ class Locks:
         if row.process_only:
             return True
         given = {key: evaluator.nodes[value] for key, value in call.kwargs if key in row.process_only_when}
-        return any(isinstance(node, f.Const) and node.text == row.process_only_when[key] for key, node in given.items())
+        return any(type(node) is f.Const and node.text == row.process_only_when[key] for key, node in given.items())
 
     def _of_each_thread(self, evaluator: Evaluator, index: int) -> str | None:
         """Why a lock that is kept in a ``threading.local`` keeps no other thread out."""
         node = evaluator.nodes[index]
-        if not isinstance(node, f.Attr):
+        if type(node) is not f.Attr:
             return None
         rows = [self.world.confined.first(obj.name) if obj.kind == "ext" else None for obj in evaluator.eval(node.base)]
         return next((row.why for row in rows if row is not None), None) if rows and all(rows) else None
@@ -264,7 +260,7 @@ class Locks:
         if not given:
             return True
         node = info.facts.nodes[given[0]]
-        return isinstance(node, f.Const) and node.text == "1"
+        return type(node) is f.Const and node.text == "1"
 
     def _wrapped(self, obj: Obj, row: Guard) -> tuple[Obj, ...]:
         """``Condition(lock)`` is ``lock``."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+import msgspec
 import networkx as nx
+from msgspec import structs
 
 from racelint.analysis.effects import GENERIC_TYPES, Effects, Touch, touched
 from racelint.analysis.flow import declared
@@ -38,8 +39,7 @@ TAKING = frozenset(("item", "look", "delete", "discard"))
 PLAIN_DECORATORS = frozenset(("staticmethod", "classmethod", "property", "abstractmethod", "abc.abstractmethod"))
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """A call (or display) that makes the object: event (or node) ``index`` of function ``fid``.
 
     ``kept``: the object was in an attribute meanwhile, where others may have got it from as well. ``part``: it is in
@@ -54,16 +54,14 @@ class Origin:
     home: tuple[Frame, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(msgspec.Struct, frozen=True):
     """How often a way has led to a part of an object, and to what is kept in an attribute."""
 
     parts: int = 0
     kept: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, eq=False):
     """A function as it was called: in a state of the walk, by an event of ``caller``, or (``open``) by anybody."""
 
     fid: str
@@ -147,13 +145,13 @@ class Provenance:
 
     def _origin(self, frame: Frame, index: int, *, call: bool) -> Origin:
         event = self._facts(frame.fid).events[index] if call else None
-        node = event.result if isinstance(event, f.Call) else index
+        node = event.result if type(event) is f.Call else index
         home = self.homes.of(frame.fid, node) if node >= 0 else -1
         return Origin(frame.fid, index, call, home=None if home < 0 else (frame, home))
 
     def _objects(self, origin: Origin) -> Iterator[Obj]:
         event = self._facts(origin.fid).events[origin.index] if origin.call else None
-        node = event.result if isinstance(event, f.Call) else origin.index
+        node = event.result if type(event) is f.Call else origin.index
         return map(self.world.heap.plain, self.evaluator(origin.fid).eval(node))
 
     def _led_to(self, origin: Origin) -> frozenset[str]:
@@ -199,7 +197,7 @@ class Provenance:
         again = [
             event
             for event, made in enumerate(self._facts(frame.fid).events)
-            if isinstance(made, f.Call)
+            if type(made) is f.Call
             and any(
                 target.name == frame.fid
                 for callee in self.world.callees.get((frame.fid, event), ())
@@ -214,11 +212,11 @@ class Provenance:
             return None
         nodes = self._facts(frame.fid).nodes
         value = nodes[node]
-        if isinstance(value, f.Phi):
+        if type(value) is f.Phi:
             ways = [option for option in value.options if not declared(nodes[option]) and option != node]
             return _union(self._owner(frame, option, touch, depth + 1) for option in ways[:MANY])
         found = self._of(frame, node, 0)
-        if isinstance(value, f.Attr) and touch.base is not None:
+        if type(value) is f.Attr and touch.base is not None:
             whole = self._piece(frame, value.base, 0)
             # Of such an object nothing is known but the attribute that it is in.
             in_slot = touch.base.kind == "opaque" and touch.base.owner is not None
@@ -252,35 +250,33 @@ class Provenance:
         del self._active[key]
         again = self._again.pop(key, Steps())
         if found and again.parts:
-            found |= {replace(origin, part=True) for origin in found}
+            found |= {structs.replace(origin, part=True) for origin in found}
         if found and again.kept:
-            found |= {replace(origin, kept=True) for origin in found}
+            found |= {structs.replace(origin, kept=True) for origin in found}
         return found
 
     def _value(self, frame: Frame, node: int, depth: int) -> Origins:
-        value = self._facts(frame.fid).nodes[node]
-        match value:
-            case f.Const():
-                return NOWHERE
-            case f.Phi(options):
-                nodes = self._facts(frame.fid).nodes
-                return self._all([(frame, option) for option in options if not declared(nodes[option])], depth)
-            case f.Derived(parts, "and" | "or"):
-                return self._all([(frame, part) for part in parts], depth)
-            case f.New() | f.Derived() if not declared(value):
-                return frozenset((self._origin(frame, node, call=False),))
-            case f.Awaited(base):
-                return self._of(frame, base, depth + 1)
-            case f.Result(event):
-                return self._called(frame, event, depth)
-            case f.Param(name):
-                return self._given(frame, name, depth)
-            case f.Attr(base, name):
-                return self._kept(frame, base, name, depth)
-            case f.Item(base, _) | f.Elem(base) | f.Part(base, _):
-                return self._part(frame, base, node, depth)
-            case _:
-                return None if self.evaluator(frame.fid).eval(node) else NOWHERE
+        nodes = self._facts(frame.fid).nodes
+        value = nodes[node]
+        if type(value) is f.Param:
+            return self._given(frame, value.name, depth)
+        if type(value) is f.Attr:
+            return self._kept(frame, value.base, value.name, depth)
+        if type(value) is f.Result:
+            return self._called(frame, value.event, depth)
+        if type(value) is f.Const:
+            return NOWHERE
+        if type(value) is f.Phi:
+            return self._all([(frame, option) for option in value.options if not declared(nodes[option])], depth)
+        if type(value) is f.Derived and value.op in ("and", "or"):
+            return self._all([(frame, part) for part in value.parts], depth)
+        if (type(value) is f.New or type(value) is f.Derived) and not declared(value):
+            return frozenset((self._origin(frame, node, call=False),))
+        if type(value) is f.Awaited:
+            return self._of(frame, value.base, depth + 1)
+        if type(value) is f.Item or type(value) is f.Elem or type(value) is f.Part:
+            return self._part(frame, value.base, node, depth)
+        return None if self.evaluator(frame.fid).eval(node) else NOWHERE
 
     def _part(self, frame: Frame, base: int, node: int, depth: int) -> Origins:
         """What a container has was made where that was, when it is at home there, and else perhaps."""
@@ -297,7 +293,7 @@ class Provenance:
         self._steps = Steps(before.parts + 1, before.kept)
         found = self._of(frame, base, depth + 1)
         self._steps = before
-        return found and frozenset(replace(origin, part=True) for origin in found)
+        return found and frozenset(structs.replace(origin, part=True) for origin in found)
 
     def _all(self, values: list[tuple[Frame, int]], depth: int) -> Origins:
         if len(values) > MANY:
@@ -313,7 +309,7 @@ class Provenance:
             return self._outside(frame, event, depth)
         made = {self._made_inside(callee, depth + 1) for callee in callees}
         if None not in made:
-            return frozenset((replace(self._origin(frame, event, call=True), part="part" in made),))
+            return frozenset((structs.replace(self._origin(frame, event, call=True), part="part" in made),))
         values: list[tuple[Frame, int]] = []
         for callee in callees:
             if callee.kind == "class" or not self._transparent(callee.name):
@@ -333,14 +329,14 @@ class Provenance:
         if not result:
             return NOWHERE
         func = evaluator.nodes[call.func]
-        if isinstance(func, f.Attr) and self.effects.generic.get(func.name) in TAKING:
+        if type(func) is f.Attr and self.effects.generic.get(func.name) in TAKING:
             values = [(frame, arg) for arg in call.args[1:]]
             return _union((self._part(frame, func.base, call.result, depth), self._all(values, depth)))
-        if isinstance(func, f.Attr) and func.name in VIEW_METHODS and all(obj.kind == "member" for obj in result):
+        if type(func) is f.Attr and func.name in VIEW_METHODS and all(obj.kind == "member" for obj in result):
             return self._of(frame, func.base, depth + 1)
         called = [obj for arg in call.args for obj in evaluator.eval(arg) if obj.kind in PROJECT]
         inside = {self._made_inside(callee, depth + 1) for callee in called}
-        return None if not inside or None in inside else frozenset((replace(*made, part="part" in inside),))
+        return None if not inside or None in inside else frozenset((structs.replace(*made, part="part" in inside),))
 
     def _given(self, frame: Frame, name: str, depth: int) -> Origins:
         """What a parameter holds."""
@@ -357,7 +353,7 @@ class Provenance:
             for callee in self.world.callees.get((caller.fid, event), ())
             if any(target.name == fid for target in targets(self.world, callee))
         ]
-        if not isinstance(call, f.Call) or len(callees) != 1 or callees[0].kind not in ("func", "bound", "class"):
+        if type(call) is not f.Call or len(callees) != 1 or callees[0].kind not in ("func", "bound", "class"):
             return None
         offset = 0 if callees[0].kind == "func" else 1
         names = [param.name for param in facts.params if param.kind == "positional"]
@@ -369,13 +365,13 @@ class Provenance:
                     made = facts.name in ("__init__", "__post_init__")
                     return frozenset((self._origin(caller, event, call=True),)) if made else None
                 func = self._facts(caller.fid).nodes[call.func]
-                node = func.base if isinstance(func, f.Attr) else -1
+                node = func.base if type(func) is f.Attr else -1
             elif position < len(call.args):
                 node = call.args[position]
             elif not call.star:  # left out: a default is made once, for everybody
                 default = next(param.default for param in facts.params if param.name == name)
                 nodes = self._facts(self.world.scope_of(self.world.symbols.functions[fid])).nodes
-                return NOWHERE if default >= 0 and isinstance(nodes[default], f.Const) else None
+                return NOWHERE if default >= 0 and type(nodes[default]) is f.Const else None
         return self._of(caller, node, depth + 1)
 
     def _kept(self, frame: Frame, base: int, name: str, depth: int) -> Origins:
@@ -404,7 +400,7 @@ class Provenance:
         self._steps = Steps(before.parts, before.kept + 1)
         found = self._all(values, depth)
         self._steps = before
-        return found and frozenset(replace(origin, kept=True) for origin in found)
+        return found and frozenset(structs.replace(origin, kept=True) for origin in found)
 
     @cached_property
     def stores(self) -> dict[str, list[tuple[str, int, int]]]:
@@ -413,9 +409,9 @@ class Provenance:
         for fid, info in self.world.symbols.functions.items():
             nodes = info.facts.nodes
             for event in info.facts.events:
-                if isinstance(event, f.Access) and event.kind == "store":
+                if type(event) is f.Access and event.kind == "store":
                     target = nodes[event.target]
-                    if isinstance(target, f.Attr):
+                    if type(target) is f.Attr:
                         found[target.name].append((fid, target.base, event.value))
         return found
 
@@ -449,14 +445,14 @@ class Provenance:
         call = facts.events[event]
         assert isinstance(call, f.Call)
         func = facts.nodes[call.func]
-        return (isinstance(func, f.Attr) and func.name == "__new__") or any(
+        return (type(func) is f.Attr and func.name == "__new__") or any(
             callee.kind == "symbol" and callee.name in GENERIC_TYPES
             for callee in self.world.callees.get((fid, event), ())
         )
 
     def _returned(self, frame: Frame) -> list[tuple[Frame, int]]:
-        events = self._facts(frame.fid).events
-        return [(frame, event.value) for event in events if isinstance(event, f.Return) and event.value >= 0]
+        returns = self.world.symbols.functions[frame.fid].returns
+        return [(frame, event.value) for event in returns if event.value >= 0]
 
     def _transparent(self, fid: str) -> bool:
         """Whether what a function returns is what its callers get."""

@@ -71,7 +71,7 @@ class Parts:
         ((fid, index),) = sites
         info = self.world.symbols.functions[fid]
         call = info.facts.events[index]
-        if info.cls is None or info.facts.name != "__init__" or not isinstance(call, f.Call):
+        if info.cls is None or info.facts.name != "__init__" or type(call) is not f.Call:
             return ""
         me = f.Param(info.facts.params[0].name)
         given = (*call.args, *(value for _, value in call.kwargs))
@@ -131,9 +131,9 @@ class Parts:
                 if callees and all(callee.kind == "class" for callee in callees):
                     return True
                 call = facts.events[event]
-                func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-                taken = isinstance(func, f.Attr) and self.effects.generic.get(func.name) in TAKING
-                return taken and isinstance(func, f.Attr) and self._through(state, func.base, entry, steps)
+                func = facts.nodes[call.func] if type(call) is f.Call else None
+                taken = type(func) is f.Attr and self.effects.generic.get(func.name) in TAKING
+                return taken and type(func) is f.Attr and self._through(state, func.base, entry, steps)
             case f.Param(name):
                 if state.parent is None:
                     return bool(facts.params) and name == facts.params[0].name and entry.target.kind == "bound"
@@ -147,7 +147,7 @@ class Parts:
         owner = entry.target.owner
         facts = self.world.symbols.functions[state.fid].facts
         if owner is None or (
-            not isinstance(facts.nodes[base], f.Param)
+            type(facts.nodes[base]) is not f.Param
             and any(self._is_one(frozenset((owner.name,)), obj) for obj in self._evaluator(state.fid).eval(base))
         ):
             return False
@@ -163,7 +163,7 @@ class Parts:
             for callee in self.world.callees.get((state.parent.fid, state.event), ())
             if any(target.name == state.fid for target in targets(self.world, callee))
         ]
-        if not isinstance(call, f.Call) or len({callee.kind for callee in callees}) != 1:
+        if type(call) is not f.Call or len({callee.kind for callee in callees}) != 1:
             return -1
         site = (state.parent.fid, state.event)
         if callees[0].kind != "bound":

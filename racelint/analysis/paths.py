@@ -89,22 +89,22 @@ def _param(world: World, state: State, name: str, depth: int) -> Path | None:
     positional = [param.name for param in info.facts.params if param.kind == "positional"]
     method = info.is_method and info.cls is not None and not world.is_static(info.id)
     receiver = method and positional[:1] == [name]
-    if isinstance(event, f.Access):
+    if type(event) is f.Access:
         target = caller.nodes[event.target]
-        return path(world, parent, target.base, depth) if receiver and isinstance(target, f.Attr) else None
-    if not isinstance(event, f.Call):
+        return path(world, parent, target.base, depth) if receiver and type(target) is f.Attr else None
+    if type(event) is not f.Call:
         return None
     func = caller.nodes[event.func]
-    bound = method and isinstance(func, f.Attr) and not _of_class(world, parent, func.base)
+    bound = method and type(func) is f.Attr and not _of_class(world, parent, func.base)
     if receiver:
         if bound:
             assert isinstance(func, f.Attr)
             return path(world, parent, func.base, depth)
-        named = isinstance(func, f.Attr) and _of_class(world, parent, func.base)
+        named = type(func) is f.Attr and _of_class(world, parent, func.base)
         return path(world, parent, event.args[0], depth) if named and event.args and not event.star else None
     if name in dict(event.kwargs):
         return path(world, parent, dict(event.kwargs)[name], depth)
-    if event.star or name not in positional or (method and not isinstance(func, f.Attr)):
+    if event.star or name not in positional or (method and type(func) is not f.Attr):
         return None
     position = positional.index(name) - int(bound)
     return path(world, parent, event.args[position], depth) if 0 <= position < len(event.args) else None
@@ -115,7 +115,7 @@ def _of_class(world: World, state: State, node: int) -> bool:
     info = world.symbols.functions[state.fid]
     value = info.facts.nodes[node]
     if not isinstance(value, (f.Global, f.Imported)):
-        return isinstance(value, f.Cls)
+        return type(value) is f.Cls
     if isinstance(value, f.Global):
         objs, _ = world.resolve(info.module, value.name)
     else:

@@ -16,6 +16,7 @@ from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
 from racelint.analysis.effects import Effects
 from racelint.analysis.enforce import Breach, Enforcer, settled
+from racelint.analysis.given import Given
 from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Lock, Locks
 from racelint.analysis.loops import Loops
@@ -118,7 +119,7 @@ class Analysis:
         records, watched = Records(), Watcher(world, self.locks)
         identity = Identity(world, self._plain)
         watches = (records, watched)
-        walked_with = (self.starts, active, required, self.polled, identity)
+        walked_with = (self.starts, active, required, self.polled, identity, Given(world))
         walker = Walker(world, self.locks, effects, sharing, *walked_with, watches)
         covered: list[tuple[Group, list[State]]] = []
         for done, group in enumerate(groups):
@@ -142,7 +143,7 @@ class Analysis:
         races = list(finder.find(reached))
         known = {(race.first.touch.fid, race.name) for race in races}
         users = self._task_interfaces(len(groups))
-        by_tasks, begun = self._walk_users(users, api_classes, required, identity, effects, holders)
+        by_tasks, begun = self._walk_users(users, api_classes, required, identity, walker.given, effects, holders)
         turns = Turns(
             world,
             sharing,
@@ -489,13 +490,11 @@ class Analysis:
             facts = self.world.symbols.functions[current].facts
             me = f.Param(facts.params[0].name) if facts.params and owner in self.world.symbols.classes else None
             for event in facts.events:
-                target = (
-                    event.func if isinstance(event, f.Call) else event.target if isinstance(event, f.Access) else -1
-                )
+                target = event.func if type(event) is f.Call else event.target if type(event) is f.Access else -1
                 named = facts.nodes[target] if target >= 0 else None
-                if not isinstance(named, f.Attr) or facts.nodes[named.base] != me:
+                if type(named) is not f.Attr or facts.nodes[named.base] != me:
                     continue
-                setter = isinstance(event, f.Access) and event.kind == "store"
+                setter = type(event) is f.Access and event.kind == "store"
                 method = self.world.method(owner, f"{named.name}.setter" if setter else named.name)
                 if method is not None and method not in seen:
                     seen.add(method)
@@ -568,6 +567,7 @@ class Analysis:
         api_classes: Iterable[str],
         required: Mapping[str, tuple[Lock, ...]],
         identity: Identity,
+        given: Given,
         effects: Effects,
         holders: Holders,
     ) -> tuple[tuple[Reached, ...], Mapping[Event, set[int]]]:
@@ -575,7 +575,7 @@ class Analysis:
         world, records = self.world, Records()
         active = dict.fromkeys((*api_classes, *(group.api for group in groups)))
         sharing = Sharing(world, self.entries, active, holders=holders)
-        walked_with = (self.starts, frozenset(active), required, self.polled, identity)
+        walked_with = (self.starts, frozenset(active), required, self.polled, identity, given)
         walker = Walker(world, self.locks, effects, sharing, *walked_with, (records,))
         for group in groups:
             walker.walk(group)

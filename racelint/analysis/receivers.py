@@ -86,9 +86,9 @@ class Receivers:
             return True
         facts = self.world.symbols.functions[parent.fid].facts
         call = facts.events[state.event]
-        func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-        holder = facts.nodes[func.base] if isinstance(func, f.Attr) else None
-        if not isinstance(holder, f.Attr) or not self._me(parent, facts.nodes[holder.base]):
+        func = facts.nodes[call.func] if type(call) is f.Call else None
+        holder = facts.nodes[func.base] if type(func) is f.Attr else None
+        if type(holder) is not f.Attr or not self._me(parent, facts.nodes[holder.base]):
             return True
         owner = self._receiver(parent)
         if owner is None:
@@ -117,7 +117,7 @@ class Receivers:
             made = [obj for obj in stored if obj.kind != "const"]
             if not own or any(obj.kind != "inst" or related(self.world.symbols, obj.name, cid) for obj in made):
                 return True
-            if not made and not isinstance(info.facts.nodes[value], f.Const):
+            if not made and type(info.facts.nodes[value]) is not f.Const:
                 return True
         return not self.provenance.stores.get(name)
 
@@ -128,7 +128,7 @@ class Receivers:
         obj = access.touch.base
         while node >= 0 and obj is not None:
             value = facts.nodes[node]
-            if isinstance(value, f.Attr) and obj.owner is not None:
+            if type(value) is f.Attr and obj.owner is not None:
                 node, obj = value.base, obj.owner
                 continue
             return obj.owner is None and self._me(access.state, value)
@@ -152,8 +152,8 @@ class Receivers:
         functions = self.world.symbols.functions
         facts = functions[state.fid].facts
         call = facts.events[inner.event]
-        func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-        if not isinstance(func, f.Attr) or not isinstance(call, f.Call):
+        func = facts.nodes[call.func] if type(call) is f.Call else None
+        if type(func) is not f.Attr or type(call) is not f.Call:
             return False
         if functions[inner.fid].facts.name != func.name:
             return False  # what is kept under that name has a receiver of its own
@@ -191,9 +191,9 @@ class Receivers:
 
     def _is_super(self, fid: str, node: f.Node) -> bool:
         """Whether a node is ``super()`` or ``super(Class, self)``."""
-        if isinstance(node, f.Result):
+        if type(node) is f.Result:
             return any(callee.name == "super" for callee in self.world.callees.get((fid, node.event), ()))
-        return isinstance(node, f.SuperOf)
+        return type(node) is f.SuperOf
 
     @cached_property
     def _by_class(self) -> frozenset[str]:
@@ -207,8 +207,8 @@ class Receivers:
         for (fid, event), callees in self.world.callees.items():
             facts = self.world.symbols.functions[fid].facts
             call = facts.events[event]
-            func = facts.nodes[call.func] if isinstance(call, f.Call) else None
-            if isinstance(func, f.Attr):
+            func = facts.nodes[call.func] if type(call) is f.Call else None
+            if type(func) is f.Attr:
                 base = facts.nodes[func.base]
                 kinds = ("func",) if isinstance(base, f.Global | f.Imported) else ("bound",)
                 found.extend((fid, callee.name, base) for callee in callees if callee.kind in kinds)
@@ -236,7 +236,7 @@ class Receivers:
         facts = self.world.symbols.functions[fid].facts
         me = f.Param(facts.params[0].name) if facts.params else None
         return any(
-            isinstance(node, f.Attr)
+            type(node) is f.Attr
             and node.name == name
             and (facts.nodes[node.base] == me or self._is_super(fid, facts.nodes[node.base]))
             for node in facts.nodes

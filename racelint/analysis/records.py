@@ -104,7 +104,8 @@ class Records(Watch):
             if group.main and not started <= known.started:
                 # Show the way that comes after more has been started: that is the one that can meet it.
                 known.state = state
-            known.started = walker.starts.union(known.started, started)
+            if started is not known.started:
+                known.started = walker.starts.union(known.started, started)
             if known.state.entry is not state.entry and (
                 known.other is None or module(known.other) == module(known.state) != module(state)
             ):

@@ -47,7 +47,7 @@ class Regions:
         world = self.world
         found: list[Lock] = []
         inner = evaluator.nodes[node]
-        if isinstance(inner, f.Result):
+        if type(inner) is f.Result:
             call = evaluator.info.facts.events[inner.event]
             assert isinstance(call, f.Call)
             for callee in evaluator.eval(call.func):
@@ -66,7 +66,7 @@ class Regions:
         evaluator = self.evaluator(target.name, self.arguments.bind(target, caller, call), target.bindings)
         facts = evaluator.info.facts
         for event in facts.events:
-            if isinstance(event, f.Yield):
+            if type(event) is f.Yield:
                 for region in facts.held[event.held]:
                     yield from self.locks.of_region(evaluator, facts.regions[region])
                 return

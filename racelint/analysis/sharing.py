@@ -47,19 +47,26 @@ class Holders:
 
 
 class Reach:
-    """What can be reached from some objects through attributes, elements and captured variables."""
+    """What can be reached from some objects through attributes, elements and captured variables.
 
-    def __init__(self, world: World, holders: Holders, roots: Iterable[Obj]) -> None:
+    ``base`` is what can be reached from others, in addition to which ``roots`` are.
+    """
+
+    def __init__(self, world: World, holders: Holders, roots: Iterable[Obj], base: Reach | None = None) -> None:
         self.world = world
         self.holders = holders
-        self.objects: set[Obj] = set()
+        self.objects: set[Obj] = set() if base is None else set(base.objects)
         self._shared: dict[Obj, bool] = {}
         # Classes some instance of which is reached, and those of which any instance may be.
-        self.classes: set[str] = set()
-        self.anyone: set[str] = set()
+        self.classes: set[str] = set() if base is None else set(base.classes)
+        self.anyone: set[str] = set() if base is None else set(base.anyone)
+        self._done: set[Obj] = set() if base is None else set(base._done)
         work = list(roots)
         while work:
-            self._reach(work.pop(), work)
+            obj = work.pop()
+            if obj not in self._done:
+                self._done.add(obj)
+                self._reach(obj, work)
 
     def _reach(self, obj: Obj, work: list[Obj]) -> None:
         world = self.world
@@ -166,8 +173,13 @@ class Sharing(Reach):
         found = self._beside.get(id(entry))
         if found is None:
             others = [obj for other in self._entries if other is not entry for obj in self._entry_roots(other)]
-            found = self._beside[id(entry)] = Reach(self.world, self.holders, [*self._fixed, *others])
+            found = self._beside[id(entry)] = Reach(self.world, self.holders, others, self._everybodys)
         return found
+
+    @cached_property
+    def _everybodys(self) -> Reach:
+        """What can be seen from variables."""
+        return Reach(self.world, self.holders, self._fixed)
 
     def _entry_roots(self, entry: EntryPoint) -> list[Obj]:
         """What an entry point is started with."""

@@ -63,7 +63,7 @@ class Starts:
         facts = world.symbols.functions[fid].facts
         found: dict[int, set[Event]] = defaultdict(set)
         for index, event in enumerate(facts.events):
-            if not isinstance(event, f.Call) or not event.block:
+            if type(event) is not f.Call or not event.block:
                 continue
             gained: set[Event] = set()
             if (fid, index) in self.begins:

@@ -59,8 +59,10 @@ class UnderLocks(Survey):
             walk.required,
             walk.polled,
             walk.identity,
+            walk.given,
             watches,
         )
+        self._bodies, self._silences, self.freshness = walk._bodies, walk._silences, walk.freshness
         functions = self.world.symbols.functions
         self.takers = frozenset(fid for fid, info in functions.items() if info.facts.regions and self._takes(fid))
         self.ahead = _leading(graph, self.takers)
@@ -82,7 +84,7 @@ class UnderLocks(Survey):
 
     def _takes(self, fid: str) -> bool:
         """Whether a function enters a lock."""
-        evaluator = self.evaluator(fid, (), ())
+        evaluator = self.given.known(fid, (), ())
         return any(self.regions.of(evaluator, region) for region in evaluator.info.facts.regions)
 
 

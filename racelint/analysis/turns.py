@@ -70,10 +70,10 @@ class Turns(Overlap):
         """Whether whoever makes an access cancels the task that is kept in an attribute."""
         while state is not None:
             facts = self.symbols.functions[state.fid].facts
-            funcs = (facts.nodes[event.func] for event in facts.events if isinstance(event, f.Call))
+            funcs = (facts.nodes[event.func] for event in facts.events if type(event) is f.Call)
             for func in funcs:
-                base = facts.nodes[func.base] if isinstance(func, f.Attr) and func.name == "cancel" else None
-                if isinstance(base, f.Attr) and base.name == kept:
+                base = facts.nodes[func.base] if type(func) is f.Attr and func.name == "cancel" else None
+                if type(base) is f.Attr and base.name == kept:
                     return True
             state = state.parent
         return False
@@ -173,7 +173,7 @@ class TaskRaces(Races):
         touch, nodes = act.touch, self.flows[act.touch.fid].facts.nodes
         if touch.effect != "rebind" or touch.content or touch.aug:
             return False
-        return not isinstance(nodes[touch.value], f.Derived)  # what is counted or added up is lost
+        return type(nodes[touch.value]) is not f.Derived  # what is counted or added up is lost
 
     def _gap(self, race: Race) -> int:
         """The line where the task of the first side gives way."""
@@ -195,7 +195,7 @@ class TaskRaces(Races):
         """Whether a method that reads the same attribute is asked after a gap: ``if self.is_closed(): return``."""
         attribute = act.touch.place[-1]
         return any(
-            isinstance(flow.facts.events[index], f.Call)
+            type(flow.facts.events[index]) is f.Call
             and flow.controls(index, act.touch.event)
             and any(
                 isinstance(node, f.Attr | f.Global) and node.name == attribute
@@ -253,7 +253,7 @@ class TaskRaces(Races):
         """Whether the body of a loop over a container is suspended while the loop is under way."""
         facts = flow.facts
         event = facts.events[access.touch.event]
-        if not isinstance(event, f.Access):
+        if type(event) is not f.Access:
             return False
         loops = {
             index for index, block in enumerate(facts.blocks) if block.kind == "loop" and block.test == event.target
@@ -266,9 +266,9 @@ class TaskRaces(Races):
     def _suspends(self, flow: Flow, access: Reached, index: int) -> bool:
         """Whether an event is a point where other tasks really may run."""
         event = flow.facts.events[index]
-        if isinstance(event, f.Call):
+        if type(event) is f.Call:
             return access.state.entry.green and self.suspension.blocks(access.touch.fid, index)
-        return isinstance(event, f.Suspend) and self.suspension.really(access.touch.fid, event)
+        return type(event) is f.Suspend and self.suspension.really(access.touch.fid, event)
 
 
 def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:

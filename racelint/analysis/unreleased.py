@@ -86,10 +86,10 @@ class Releases:
             event = events[index]
             if take.region not in flow.facts.held[event.held] or self._failed(flow, event.block, region):
                 continue
-            if self._protected(flow, event.block, releases, raised=not isinstance(event, f.Return)):
+            if self._protected(flow, event.block, releases, raised=type(event) is not f.Return):
                 continue
             last = events[max(releases)].line
-            if isinstance(event, f.Return):
+            if type(event) is f.Return:
                 if not handed:
                     return Unreleased(take, index, last)
             elif isinstance(event, (f.Suspend, f.Yield)) and event.value == call.result:
@@ -103,9 +103,9 @@ class Releases:
     def _releases(self, flow: Flow) -> Iterator[int]:
         nodes = flow.facts.nodes
         for index, event in enumerate(flow.facts.events):
-            if isinstance(event, f.Call):
+            if type(event) is f.Call:
                 func = nodes[event.func]
-                if isinstance(func, f.Attr) and func.name in RELEASING:
+                if type(func) is f.Attr and func.name in RELEASING:
                     yield index
 
     def _of(self, flow: Flow, index: int, region: f.Region) -> bool:
@@ -130,7 +130,7 @@ class Releases:
         found: list[tuple[Cell, bool]] = []
         for fid, info in self.world.symbols.functions.items():
             facts = info.facts
-            named = [node for node in facts.nodes if isinstance(node, f.Attr) and node.name in RELEASING]
+            named = [node for node in facts.nodes if type(node) is f.Attr and node.name in RELEASING]
             if not named:
                 continue
             evaluator = Evaluator(self.world, info)
@@ -154,7 +154,7 @@ class Releases:
             entry = flow.facts.blocks[ancestor]
             if entry.test < 0 or region.call not in flow.deps(entry.test):
                 continue
-            inverted = isinstance(flow.facts.nodes[entry.test], f.Derived)
+            inverted = type(flow.facts.nodes[entry.test]) is f.Derived
             if entry.test == call.result or inverted:
                 if (entry.kind == "else") != inverted:
                     return True
@@ -199,18 +199,18 @@ class Releases:
         return block in flow.ancestors(flow.facts.events[event].block)
 
     def _may_raise(self, fid: str, flow: Flow, index: int, event: f.Event) -> bool:
-        if isinstance(event, f.Suspend):
+        if type(event) is f.Suspend:
             return True  # it may be cancelled
-        if isinstance(event, f.Yield):
+        if type(event) is f.Yield:
             value = flow.facts.nodes[event.value] if event.value >= 0 else None
-            call = flow.facts.events[value.event] if isinstance(value, f.Result) else None
-            return not (isinstance(value, f.Result) and isinstance(call, f.Call) and self._calm(fid, value.event, call))
-        return isinstance(event, f.Call) and not self._calm(fid, index, event)
+            call = flow.facts.events[value.event] if type(value) is f.Result else None
+            return not (type(value) is f.Result and type(call) is f.Call and self._calm(fid, value.event, call))
+        return type(event) is f.Call and not self._calm(fid, index, event)
 
     def _calm(self, fid: str, index: int, call: f.Call) -> bool:
         """Whether a call is known to raise nothing in practice: a plain value, a log line, one step of a container."""
         node = self.world.symbols.functions[fid].facts.nodes[call.func]
-        name = node.name if isinstance(node, f.Attr) else ""
+        name = node.name if type(node) is f.Attr else ""
         if name in self.methods:
             return True
         callees = self.world.callees.get((fid, index), ())

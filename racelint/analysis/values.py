@@ -103,10 +103,10 @@ class Values:
                     continue
                 nodes = info.facts.nodes
                 for event in info.facts.events:
-                    if isinstance(event, f.Access) and event.kind == "store":
+                    if type(event) is f.Access and event.kind == "store":
                         target = nodes[event.target]
-                        if isinstance(target, f.Global):
-                            constant = event.value >= 0 and isinstance(nodes[event.value], f.Const)
+                        if type(target) is f.Global:
+                            constant = event.value >= 0 and type(nodes[event.value]) is f.Const
                             stored[target.name] = constant and stored.get(target.name, True)
         return stored.get(name, False)
 
@@ -115,9 +115,9 @@ class Values:
         facts = flow.facts
         stored = facts.events[event]
         return (
-            isinstance(stored, f.Access)
+            type(stored) is f.Access
             and self._named_plain(fid, facts.returns)
-            and any(isinstance(e, f.Return) and flow.same_path(e.value, stored.target) for e in facts.events)
+            and any(type(e) is f.Return and flow.same_path(e.value, stored.target) for e in facts.events)
         )
 
     def stateful(self, cid: str) -> bool:
@@ -142,10 +142,10 @@ class Values:
         for fid in info.methods.values():
             facts = self.world.symbols.functions[fid].facts
             for event in facts.events:
-                if not isinstance(event, f.Access) or event.kind != "store":
+                if type(event) is not f.Access or event.kind != "store":
                     continue
                 target = facts.nodes[event.target]
-                if isinstance(target, f.Attr) and target.name == name and not self.plain(fid, event.value):
+                if type(target) is f.Attr and target.name == name and not self.plain(fid, event.value):
                     return False
         return True
 
@@ -156,7 +156,7 @@ class Values:
         callees = evaluator.eval(call.func)
         if any(callee.kind in ("func", "bound", "class") for callee in callees):
             return False
-        if isinstance(node, f.Attr) and node.name in self.reports:
+        if type(node) is f.Attr and node.name in self.reports:
             return True
         return any(callee.kind == "symbol" and callee.name in self.reports for callee in callees)
 
@@ -168,7 +168,7 @@ class Values:
 
     def _declared_plain(self, fid: str, node: int) -> bool:
         value = self.world.symbols.functions[fid].facts.nodes[node]
-        return isinstance(value, f.Derived) and value.op == "instance" and self._named_plain(fid, value.parts[0])
+        return type(value) is f.Derived and value.op == "instance" and self._named_plain(fid, value.parts[0])
 
     def _named_plain(self, fid: str, annotation: int) -> bool:
         """Whether an annotation names plain types only: ``str``, ``int | None``, ``Optional[bool]``."""
@@ -196,7 +196,7 @@ class Values:
         assert isinstance(call, f.Call)
         callees = evaluator.eval(call.func)
         func = evaluator.nodes[call.func]
-        if isinstance(func, f.Attr) and func.name in self.methods:
+        if type(func) is f.Attr and func.name in self.methods:
             return not any(callee.kind in ("func", "bound", "class") for callee in callees)
         return bool(callees) and all(self._gives_plain(callee, depth) for callee in callees)
 
@@ -223,7 +223,7 @@ class Values:
         if fid not in self._returns:
             self._returns[fid] = False  # recursion proves nothing
             facts = self.world.symbols.functions[fid].facts
-            given = [event.value for event in facts.events if isinstance(event, f.Return)]
+            given = [event.value for event in facts.events if type(event) is f.Return]
             self._returns[fid] = not facts.is_generator and (
                 self._named_plain(fid, facts.returns)
                 or (bool(given) and all(self.plain(fid, value, depth + 1) for value in given))
@@ -238,9 +238,9 @@ def _changes(facts: f.Function) -> bool:
     me = f.Param(facts.params[0].name)
     for event in facts.events:
         target = -1
-        if isinstance(event, f.Access) and event.kind in CHANGING:
+        if type(event) is f.Access and event.kind in CHANGING:
             target = event.target
-        elif isinstance(event, f.Call) and not event.used:
+        elif type(event) is f.Call and not event.used:
             target = event.func  # `self.items.append(x)`
         node = facts.nodes[target] if target >= 0 else None
         steps = 0

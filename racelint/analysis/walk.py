@@ -12,11 +12,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from racelint.analysis.arguments import Arguments, Params
+import msgspec
+
+from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import NONE, Body, Called, Held, Step
 from racelint.analysis.branches import dead
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
+from racelint.analysis.given import Given
 from racelint.analysis.identity import Identity
 from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.regions import Regions
@@ -26,8 +29,7 @@ from racelint.contexts import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Bindings, Obj, Objs
-from racelint.link.results import CallResults
+from racelint.link.objects import Bindings, Obj
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -48,7 +50,6 @@ API_DEPTH = 6
 # How far calls are followed from a signal handler: what it does itself. It interrupts the main thread and ends before
 # that goes on, so the services it ends up in (logging, configuration) meet themselves half-way at worst.
 SIGNAL_DEPTH = 2
-RETURN_DEPTH = 3
 # Callees whose call does not list the arguments of the function that runs.
 INDIRECT = ("partial", "symbol", "member")
 Wrapped: TypeAlias = tuple[Obj, ...]
@@ -72,8 +73,7 @@ class Group:
     initially: Mapping[str, frozenset[Event]] = field(default_factory=dict, hash=False)
 
 
-@dataclass(slots=True, eq=False)
-class State:
+class State(msgspec.Struct, eq=False):
     """A function being walked: arguments, locks held by callers, and where it was called from.
 
     ``doubt`` counts the steps on the way that were not resolved by name or exact type. ``also``: further calls of the
@@ -90,7 +90,7 @@ class State:
     depth: int
     doubt: int
     started: frozenset[Event]
-    also: list[tuple[State | None, int]] = field(default_factory=list)
+    also: list[tuple[State | None, int]] = []
 
     def called(self, fid: str, event: int) -> State:
         """A function as one of this state's events calls it, whatever it is given."""
@@ -172,14 +172,16 @@ class Walker:
         required: Mapping[str, tuple[Lock, ...]],
         polled: Mapping[Event, tuple[Obj, ...]],
         identity: Identity,
+        given: Given,
         watches: Sequence[Watch],
     ) -> None:
         self.world = world
         self.locks = locks
         self.effects = effects
         self.sharing = sharing
-        self.arguments = Arguments(world)
-        self.regions = Regions(world, locks, self.arguments, self.evaluator)
+        self.given = given
+        self.arguments = given.arguments
+        self.regions = Regions(world, locks, given.arguments, given.evaluator)
         self.freshness = Freshness(world, sharing)
         self.starts = starts
         self.active = active
@@ -191,9 +193,8 @@ class Walker:
         self._touching = tuple(watch for watch in watches if type(watch).touched is not Watch.touched)
         self._entering = tuple(watch for watch in watches if type(watch).entered is not Watch.entered)
         self._bodies: dict[tuple[object, ...], Body] = {}
-        self._evaluators: dict[tuple[object, ...], Evaluator] = {}
         self._attempting: dict[str, bool] = {}
-        self.returned: dict[tuple[str, Params, Bindings], Objs] = {}
+        self._silences: dict[str, frozenset[int]] = {}
         self.visited_sites: dict[Event, set[int]] = defaultdict(set)
 
     def walk(self, group: Group) -> None:
@@ -315,45 +316,11 @@ class Walker:
 
     # -- one function -------------------------------------------------------------------------------------------------
 
-    def evaluator(self, fid: str, params: Params, bindings: Bindings) -> Evaluator:
-        """An evaluator with what this state knows."""
-        return Evaluator(
-            self.world,
-            self.world.symbols.functions[fid],
-            dict(params),
-            bindings,
-            owners=True,
-            returns=self._returns,
-        )
-
-    def _returns(self, callee: Obj, caller: CallResults, call: f.Call) -> Objs | None:
-        """What a call returns, given its arguments; None when the function is too large to look into."""
-        assert isinstance(caller, Evaluator)
-        depth = caller.depth
-        facts = self.world.symbols.functions[callee.name].facts
-        if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > 250:
-            return None
-        params = self.arguments.bind(callee, caller, call)
-        key = (callee.name, params, callee.bindings)
-        known = self.returned.get(key)
-        if known is not None:
-            return known
-        # Recursion meets what is known without arguments; the same question is not answered twice.
-        self.returned[key] = self.world.get(("r", callee.name))
-        inner = self.evaluator(callee.name, params, callee.bindings)
-        inner.depth = depth + 1
-        found = inner.returned(dead(facts, inner.params))
-        if found:
-            self.returned[key] = found
-        return self.returned[key]
-
     def _body(self, state: State) -> Body:
         """The function of a state with what its parameters hold, and what is known of its tests here."""
         fid = state.fid
         key: tuple[object, ...] = (fid, state.params, state.bindings)
-        evaluator = self._evaluators.get(key)
-        if evaluator is None:
-            evaluator = self._evaluators[key] = self.evaluator(fid, state.params, state.bindings)
+        evaluator = self.given.known(fid, state.params, state.bindings)
         truths = {**self.identity.truths(evaluator, self.group.entries)}
         if state.held and self._attempts(fid):
             truths.update(self.regions.refused(evaluator, state.held))
@@ -362,7 +329,7 @@ class Walker:
         body = self._bodies.get(key)
         if body is None:
             if truths:
-                evaluator = self.evaluator(fid, state.params, state.bindings)
+                evaluator = self.given.evaluator(fid, state.params, state.bindings)
                 evaluator.truths = truths
             body = self._bodies[key] = Body(evaluator, self._steps(evaluator))
         return body
@@ -379,6 +346,7 @@ class Walker:
         info = evaluator.info
         facts = info.facts
         loops = self.starts.in_loops(self.world, info.id)
+        silent = self._silent(info)
         unreachable = dead(facts, evaluator.params, evaluator.truths)
         of_region: dict[int, Held] = {}
 
@@ -394,31 +362,55 @@ class Walker:
             if event.block in unreachable:
                 continue
             # Where a region ends is the only event in one without a body.
-            last = locks((event.region,)) if isinstance(event, f.Release) else ()
+            last = locks((event.region,)) if type(event) is f.Release else ()
             first = event.held not in seen
             if first:
                 seen[event.held] = locks(facts.held[event.held])
+            elif index in silent:
+                continue
             step = Step(index, event, (info.id, index), seen[event.held], last)
             step.begins = step.site in self.starts.begins
             step.needed = first or step.begins
             if loops and event.block:
                 step.around = around(facts, event.block, loops)
-            if isinstance(event, (f.Call, f.Suspend)):
+            if type(event) is f.Access:
+                step.stores = event.value >= 0
+            elif type(event) is f.Call or type(event) is f.Suspend:
                 step.ends = self.starts.ends.get(step.site, NONE)
             yield step
+
+    def _silent(self, info: FunctionInfo) -> frozenset[int]:
+        """The events of a function that do nothing a walk has to know, whatever its parameters hold.
+
+        They read names that are no variables, wait for nothing that was begun, or give something back to the project.
+        """
+        found = self._silences.get(info.id)
+        if found is None:
+            starts, public, ends = self.starts, self._public(info), self.starts.ends
+            found = self._silences[info.id] = frozenset(
+                index
+                for index, event in enumerate(info.facts.events)
+                if (type(event) is f.Access and event.kind == "load" and self.effects.no_variable(info, event.target))
+                or (type(event) is f.Return and not public)
+                or (type(event) is f.Suspend and (info.id, index) not in ends)
+                or type(event) is f.Yield
+                if (info.id, index) not in starts.begins
+            )
+        return found
 
     def _visit(self, state: State) -> None:
         body = self._body(state)
         evaluator = body.evaluator
         started = state.started
         published: set[Obj] = set()
-        outer: Held = tuple((lock, -1) for lock in state.held)
+        outer: Held = tuple([(lock, -1) for lock in state.held])
         for step in body.steps():
             event = step.event
-            before = self.starts.union(started, step.around)
+            before = self.starts.union(started, step.around) if step.around else started
             locks = (*outer, *step.locks) if step.locks else outer
+            held = (*locks, *step.last) if step.last else locks
             for watch in self._hearing:
-                if watch.event(self, evaluator, state, step, (*locks, *step.last), before):
+                if watch.event(self, evaluator, state, step, held, before):
                     step.needed = True
             if step.begins:
                 self.visited_sites[step.site].add(self.group.index)
@@ -429,10 +421,10 @@ class Walker:
                 if step.publishes:
                     published.update(step.begun)
             seen = (state, locks, before, published)
-            if isinstance(event, f.Access):
+            if type(event) is f.Access:
                 if step.touches is None:
                     step.touches = self._touched(self.effects.access(evaluator, event, step.index), *seen)
-                else:
+                elif step.touches:
                     self._touched(step.touches, *seen)
                 if step.stores:
                     step.stores = self.freshness.publish(evaluator, event, published)
@@ -441,7 +433,7 @@ class Walker:
                 for run in step.callees:
                     params = self._receiver(run, published)
                     self._call(state, step.index, run, params, run.bindings, locks, state.doubt, before)
-            elif isinstance(event, f.Call):
+            elif type(event) is f.Call:
                 if step.touches is None:
                     step.touches = self._touched(self.effects.call(evaluator, event, step.index), *seen)
                 elif step.touches:
@@ -451,18 +443,19 @@ class Walker:
                     started = started - step.ends
                 if step.gained is None:
                     self._gains(evaluator, step, event)
-                assert step.gained is not None
-                started = self.starts.union(started, step.gained)
-                published.update(step.shown)
-            elif isinstance(event, f.Return):
+                if step.gained:
+                    started = self.starts.union(started, step.gained)
+                if step.shown:
+                    published.update(step.shown)
+            elif type(event) is f.Return:
                 if self.group.kind in ("main", "any") and self._public(evaluator.info):
                     if step.handed_out is None:
                         step.handed_out = tuple(self.effects.handed_out(evaluator, event, step.index))
                     self._touched(step.handed_out, state, (), before, published)
-            elif isinstance(event, f.Suspend):
+            elif type(event) is f.Suspend:
                 if step.ends:
                     started = started - step.ends
-            elif isinstance(event, f.Release) and self.starts.executors:
+            elif type(event) is f.Release and self.starts.executors:
                 if step.ends is None:
                     step.ends = self._ended(evaluator, event)
                 if step.ends:
@@ -473,10 +466,10 @@ class Walker:
     def _begins(self, evaluator: Evaluator, step: Step) -> None:
         """What is handed to something that begins."""
         event = step.event
-        callees = tuple(evaluator.eval(event.func)) if isinstance(event, f.Call) else ()
+        callees = tuple(evaluator.eval(event.func)) if type(event) is f.Call else ()
         site = frozenset((step.site,))
         begun = self.freshness.params(evaluator, site) | self.freshness.made(evaluator, step.index, site)
-        if isinstance(event, f.Call):
+        if type(event) is f.Call:
             for callee in callees:
                 begun |= self.freshness.handed(evaluator, event, callee)
         step.begun = frozenset(begun)
@@ -486,7 +479,7 @@ class Walker:
     def _gains(self, evaluator: Evaluator, step: Step, call: f.Call) -> None:
         """What the callees of a call start, and which objects others can see by that."""
         gained, shown = set[Event](), set[Obj]()
-        for callee in evaluator.eval(call.func):
+        for callee in evaluator.eval(call.func) if self.starts.reach else ():
             for target in targets(self.world, callee):
                 begun = self.starts.reach.get(target.name)
                 if begun:
@@ -495,7 +488,9 @@ class Walker:
                     shown |= self.freshness.captured(evaluator, begun)
                     handed = self.freshness.handed(evaluator, call, callee)
                     shown.update(obj for obj in handed if self.freshness.seen(obj, begun))
-        step.gained, step.shown = frozenset(gained), frozenset(shown)
+        step.gained = frozenset(gained) if gained else NONE
+        if shown:
+            step.shown = frozenset(shown)
 
     def _ended(self, evaluator: Evaluator, event: f.Release) -> frozenset[Event]:
         """What has ended when the ``with`` of an executor is left."""
@@ -513,12 +508,11 @@ class Walker:
         published: Collection[Obj],
     ) -> tuple[Touch, ...]:
         """Tell what is touched; all of it is given back."""
-        told = []
+        touches = tuple(touches)
         for touch in touches:
-            told.append(touch)
             for watch in self._touching:
                 watch.touched(self, touch, state, held, started, published)
-        return tuple(told)
+        return touches
 
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
@@ -635,7 +629,7 @@ class Walker:
     def _stored(self, evaluator: Evaluator, call: f.Call, callee: Obj) -> bool:
         """Whether a callee is a callback kept in an attribute: which of them an object has is not told apart."""
         node = evaluator.nodes[call.func]
-        if not isinstance(node, f.Attr) or callee.kind not in ("func", "bound"):
+        if type(node) is not f.Attr or callee.kind not in ("func", "bound"):
             return False
         receivers = [obj for obj in evaluator.eval(node.base) if obj.kind == "inst"]
         return bool(receivers) and all(self.world.method(obj.name, node.name) is None for obj in receivers)
@@ -645,7 +639,7 @@ class Walker:
         node = evaluator.nodes[call.func]
         parent = self.world.symbols.functions[target.name].parent
         outer = self.world.symbols.functions.get(parent or "")
-        if outer is None or outer.cls is None or not outer.facts.params or not isinstance(node, f.Attr):
+        if outer is None or outer.cls is None or not outer.facts.params or type(node) is not f.Attr:
             return target.bindings
         name = outer.facts.params[0].name
         if any(fid == outer.id and variable == name for fid, variable, _ in target.bindings):
@@ -659,7 +653,7 @@ class Walker:
 
     def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
         """A coroutine object kept in a local and awaited in the same function."""
-        return any(isinstance(node, f.Awaited) and node.base == call.result for node in evaluator.nodes)
+        return any(type(node) is f.Awaited and node.base == call.result for node in evaluator.nodes)
 
     def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
         world = self.world
@@ -697,7 +691,7 @@ class Walker:
     def _properties(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
         """Reading or writing a property runs its function."""
         node = evaluator.nodes[event.target]
-        if event.kind not in ("load", "store") or not isinstance(node, f.Attr):
+        if event.kind not in ("load", "store") or type(node) is not f.Attr:
             return
         world = self.world
         name = node.name if event.kind == "load" else f"{node.name}.setter"

@@ -70,7 +70,7 @@ class Watcher(Watch):
             self.visited[state.fid] = (state, walker.group)
         if held:
             self._hold(walker, evaluator, state, step.index, held, started)
-        if isinstance(step.event, f.Call):
+        if type(step.event) is f.Call:
             return self._call(walker, evaluator, state, step, step.event, held, started)
         return False
 
@@ -145,9 +145,10 @@ class Watcher(Watch):
         held: Held,
         started: frozenset[Event],
     ) -> bool:
-        if step not in self._used:
-            self._used[step] = self._uses(evaluator, state.fid, step.index, call)
-        runs, used = self._used[step]
+        known = self._used.get(step)
+        if known is None:
+            known = self._used[step] = self._uses(evaluator, state.fid, step.index, call)
+        runs, used = known
         if runs:
             self.hosts.add(id(state.entry))
         if used is not None:
@@ -163,7 +164,7 @@ class Watcher(Watch):
         callees = evaluator.eval(call.func)
         runs = False
         for callee in callees:
-            if callee.kind == "member" and callee.owner is not None and isinstance(func, f.Attr):
+            if callee.kind == "member" and callee.owner is not None and type(func) is f.Attr:
                 owner = callee.owner
                 row = self.bound.get(owner.name) if owner.kind == "ext" else None
                 method = func.name
@@ -178,7 +179,7 @@ class Watcher(Watch):
             if not every or not (method in row.methods or method in row.awaited or method in row.runs):
                 continue
             place, base, name = None, None, ""
-            if isinstance(func, f.Attr):
+            if type(func) is f.Attr:
                 place, base, name = self.locks.slot(evaluator, func.base)
             touch = Touch(
                 place or ("e", owner),

@@ -36,7 +36,12 @@ class Layout:
     """The statements of one file by their lines; see ``layout_of``."""
 
     def __init__(self, source: bytes) -> None:
-        self.wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
+        try:
+            module = cst.parse_module(source)
+        except (cst.CSTValidationError, AttributeError) as error:
+            # It takes a few statements for errors that Python does not, such as an ``async for`` after a line break.
+            raise NotPlaced(f"the parser takes something in it for an error ({error})") from error
+        self.wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self.module = self.wrapper.module
         self._positions = self.wrapper.resolve(PositionProvider)
         self.text = self.module.bytes

@@ -562,5 +562,7 @@ class Matcher:
 
     def first(self, dotted: str) -> Any | None:
         """The first row that names ``dotted``, or None."""
-        found = self.all(dotted)
+        found = self.known.get(dotted)
+        if found is None:
+            found = self.all(dotted)
         return found[0] if found else None

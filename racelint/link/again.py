@@ -16,23 +16,27 @@ from racelint.model import facts as f
 
 def children(facts: f.Function, node: f.Node) -> tuple[int, ...]:
     """The nodes that may be evaluated for a node."""
-    match node:
-        case f.Attr(base, _) | f.Elem(base) | f.Part(base, _) | f.Awaited(base):
-            return (base,)
-        case f.Item(base, key):
-            return (base, key)
-        case f.Phi(options):
-            return options
-        case f.Derived(parts, _):
-            return parts
-        case f.New(_, items, keys, _):
-            return (*items, *(key for key in keys if key >= 0))
-        case f.Result(event):
-            call = facts.events[event]
-            assert isinstance(call, f.Call)
-            return _of_call(call)
-        case _:
-            return ()
+    if type(node) is f.Attr or type(node) is f.Elem or type(node) is f.Part or type(node) is f.Awaited:
+        return (node.base,)
+    if type(node) is f.Result:
+        call = facts.events[node.event]
+        assert isinstance(call, f.Call)
+        return _of_call(call)
+    if type(node) is f.Derived:
+        return node.parts
+    if type(node) is f.Phi:
+        return node.options
+    if type(node) is f.Item:
+        return (node.base, node.key)
+    if type(node) is f.New:
+        return (*node.items, *(key for key in node.keys if key >= 0))
+    return ()
+
+
+def _flows(event: f.Event) -> bool:
+    if type(event) is f.Access:
+        return event.kind in ("store", "set", "grow")
+    return type(event) is f.Call or type(event) is f.Return or type(event) is f.Yield
 
 
 def _of_call(call: f.Call) -> tuple[int, ...]:
@@ -40,15 +44,13 @@ def _of_call(call: f.Call) -> tuple[int, ...]:
 
 
 def _of_event(event: f.Event) -> tuple[int, ...]:
-    match event:
-        case f.Access():
-            return (event.target, event.key, event.value)
-        case f.Call():
-            return (*_of_call(event), event.result)
-        case f.Return() | f.Yield():
-            return (event.value,)
-        case _:
-            return ()
+    if type(event) is f.Access:
+        return (event.target, event.key, event.value)
+    if type(event) is f.Call:
+        return (*_of_call(event), event.result)
+    if type(event) is f.Return or type(event) is f.Yield:
+        return (event.value,)
+    return ()
 
 
 class Parts:
@@ -59,6 +61,9 @@ class Parts:
 
     def __init__(self, facts: f.Function) -> None:
         self.facts = facts
+        # The events that let values flow.
+        self.flows = tuple((i, event) for i, event in enumerate(facts.events) if _flows(event))
+        self.made = tuple((i, node) for i, node in enumerate(facts.nodes) if type(node) is f.New and node.items)
         self.exports, self.shown, self.defaults = range(len(facts.events), len(facts.events) + 3)
         self._nodes = len(facts.nodes)
 
@@ -87,18 +92,14 @@ class Parts:
 
         looks = [seen(*_of_event(event)) | self.bit(index) for index, event in enumerate(facts.events)]
         looks.append(seen(*(node for _, nodes in facts.exports for node in nodes)) | self.bit(self.exports))
-        displays = {
-            index: seen(*node.items, *node.keys) | self.bit(self.shown)
-            for index, node in enumerate(facts.nodes)
-            if isinstance(node, f.New) and node.items
-        }
+        displays = {index: seen(*node.items, *node.keys) | self.bit(self.shown) for index, node in self.made}
         # What a circle of nodes is depends on where it is entered first: those who look at one go together.
         together = sum_of(look for look in (*looks, *displays.values()) if look & cyclic)
         looks = [look | together if look & cyclic else look for look in looks]
         displays = {index: look | together if look & cyclic else look for index, look in displays.items()}
         hands_over: dict[int, int] = {}
         for index, event in enumerate(facts.events):
-            if isinstance(event, f.Call):
+            if type(event) is f.Call:
                 given = seen(*event.args, *(value for _, value in event.kwargs)) | self.bit(index)
                 hands_over[index] = given | together if given & cyclic else given
                 if event.decorates:
@@ -122,7 +123,13 @@ def _closures(facts: f.Function) -> tuple[list[int], int]:
     """For each node the nodes that may be evaluated for it, itself included; and the nodes that are on circles."""
     below = [tuple(child for child in children(facts, node) if child >= 0) for node in facts.nodes]
     inside = [0] * len(below)
-    changed = True
+    # Without circles one round does, when what is inside comes first.
+    changed = any(nodes and max(nodes) >= index for index, nodes in enumerate(below))
+    for index, nodes in enumerate(below):
+        for child in nodes:
+            inside[index] |= inside[child] | 1 << child
+    if not changed:
+        return [found | 1 << index for index, found in enumerate(inside)], 0
     while changed:
         changed = False
         for index, nodes in enumerate(below):

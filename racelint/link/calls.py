@@ -73,7 +73,7 @@ def resolution(world: World, evaluator: Evaluator, call: f.Call, callee: Obj, co
         return "decorator"
     if isinstance(node, (f.Global, f.Imported, f.Func, f.Cls, f.SuperOf)):
         return "name"
-    if isinstance(node, f.Attr):
+    if type(node) is f.Attr:
         if callee.kind in ("bound", "member"):
             return "type" if count == 1 else "hierarchy"
         if callee.kind in ("func", "class"):

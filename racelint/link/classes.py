@@ -60,9 +60,9 @@ def collect_attributes(symbols: Symbols) -> None:
     for info in symbols.classes.values():
         body = symbols.functions[f"{info.module}:{info.facts.body}"]
         for event in body.facts.events:
-            if isinstance(event, f.Access) and event.kind == "store":
+            if type(event) is f.Access and event.kind == "store":
                 target = body.facts.nodes[event.target]
-                if isinstance(target, f.ClassVar):
+                if type(target) is f.ClassVar:
                     info.class_attrs.add(target.name)
                     if target.name == "__slots__":
                         info.slots = True
@@ -74,14 +74,14 @@ def collect_attributes(symbols: Symbols) -> None:
         if target_info is None:
             continue
         for node in function.facts.nodes:
-            if isinstance(node, f.Attr) and function.facts.nodes[node.base] == f.Param(first):
+            if type(node) is f.Attr and function.facts.nodes[node.base] == f.Param(first):
                 target_info.used_attrs.add(node.name)
         for event in function.facts.events:
-            if isinstance(event, f.Access) and event.kind == "store":
+            if type(event) is f.Access and event.kind == "store":
                 node = function.facts.nodes[event.target]
-                if isinstance(node, f.Attr):
+                if type(node) is f.Attr:
                     base = function.facts.nodes[node.base]
-                    if isinstance(base, f.Param) and base.name == first:
+                    if type(base) is f.Param and base.name == first:
                         if first in ("cls", "mcs", "metacls"):
                             target_info.class_attrs.add(node.name)
                         else:

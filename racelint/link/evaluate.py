@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
+from typing import Any
 
 from racelint.link.annotations import Annotations
 from racelint.link.copies import shallow_copy
@@ -69,7 +70,7 @@ class Evaluator(Annotations, CallResults):
         if self.on_read is not None:
             self.on_read(cell)
         if not self.owners:
-            return self.world.get(cell)
+            return self.world.cells.get(cell, EMPTY)
         key = (cell, handed)
         found = self.world.found.get(key)
         if found is None:
@@ -98,70 +99,54 @@ class Evaluator(Annotations, CallResults):
             return found
         if index in self.active:
             return EMPTY
+        node = self.nodes[index]
+        read = READERS.get(type(node))
+        if read is None:
+            return EMPTY
         self.active[index] = None
-        found = self._eval(index)
+        found = read(self, node, index)
         del self.active[index]
         self._memo[index] = found
         return found
 
-    def _eval(self, index: int) -> Objs:
-        node = self.nodes[index]
-        world = self.world
-        match node:
-            case f.Param(name):
-                if name in self.params:
-                    return {obj: None for obj in self.params[name] if obj.kind != "const"}
-                return self.cell(("p", self.info.id, name))
-            case f.Attr(base, name):
-                found: Objs = {}
-                for obj in self.eval(base):
-                    found.update(self.attribute(obj, name))
-                return found
-            case f.Global(name):
-                objs, cell = world.resolve(self.info.module, name)
-                if cell is not None:
-                    return {**objs, **self.cell(cell)}
-                return objs
-            case f.Result():
-                return self.result(node.event)
-            case f.New(kind, _, _, _):
-                return {world.heap.make("ext", kind, (self.info.id, index), fresh=self.owners): None}
-            case f.Func(qualname):
-                return self._function(qualname)
-            case f.Cls(qualname):
-                return {world.heap.make("class", f"{self.info.module}:{qualname}"): None}
-            case f.Phi(options):
-                return self._phi(options)
-            case f.Item(base, key):
-                return self.item(base, key)
-            case f.Elem(base):
-                return self.elements_of(self.eval(base))
-            case f.Part(base, position):
-                return self._part(base, position)
-            case f.Awaited(base):
-                return self.eval(base)
-            case f.Captured(owner, name):
-                fid = f"{self.info.module}:{owner}"
-                bound = self.bindings.get((fid, name))
-                if bound is not None:
-                    return dict.fromkeys(bound)
-                return self._siblings(self.cell(("x", fid, name)), fid)
-            case f.Imported(module, name):
-                objs, cell = world.imported(module, name)
-                if cell is not None:
-                    return {**objs, **self.cell(cell)}
-                return objs
-            case f.ClassVar(owner, name):
-                return self.cell(("k", f"{self.info.module}:{owner}", name))
-            case f.Derived(parts, op):
-                return self._derived(index, parts, op)
-            case f.SuperOf(owner):
-                return {
-                    world.heap.make("super", f"{self.info.module}:{owner}", owner=obj): None
-                    for obj in self.first_param()
-                }
-            case _:
-                return EMPTY
+    def _param(self, node: f.Param, index: int) -> Objs:
+        if node.name in self.params:
+            return {obj: None for obj in self.params[node.name] if obj.kind != "const"}
+        return self.cell(("p", self.info.id, node.name))
+
+    def _attr(self, node: f.Attr, index: int) -> Objs:
+        found: Objs = {}
+        for obj in self.eval(node.base):
+            found.update(self.attribute(obj, node.name))
+        return found
+
+    def _global(self, node: f.Global, index: int) -> Objs:
+        objs, cell = self.world.resolve(self.info.module, node.name)
+        return objs if cell is None else {**objs, **self.cell(cell)}
+
+    def _imported(self, node: f.Imported, index: int) -> Objs:
+        objs, cell = self.world.imported(node.module, node.name)
+        return objs if cell is None else {**objs, **self.cell(cell)}
+
+    def _captured(self, node: f.Captured, index: int) -> Objs:
+        fid = f"{self.info.module}:{node.owner}"
+        bound = self.bindings.get((fid, node.name))
+        if bound is not None:
+            return dict.fromkeys(bound)
+        return self._siblings(self.cell(("x", fid, node.name)), fid)
+
+    def _class_var(self, node: f.ClassVar, index: int) -> Objs:
+        return self.cell(("k", f"{self.info.module}:{node.owner}", node.name))
+
+    def _new(self, node: f.New, index: int) -> Objs:
+        return {self.world.heap.make("ext", node.kind, (self.info.id, index), fresh=self.owners): None}
+
+    def _class(self, node: f.Cls, index: int) -> Objs:
+        return {self.world.heap.make("class", f"{self.info.module}:{node.qualname}"): None}
+
+    def _super(self, node: f.SuperOf, index: int) -> Objs:
+        make, name = self.world.heap.make, f"{self.info.module}:{node.owner}"
+        return {make("super", name, owner=obj): None for obj in self.first_param()}
 
     def first_param(self) -> Objs:
         """What ``self`` (or ``cls``) holds: this function's first parameter, or the enclosing method's."""
@@ -173,12 +158,12 @@ class Evaluator(Annotations, CallResults):
             return self.cell(("p", self.info.id, name))
         return EMPTY
 
-    def _phi(self, options: tuple[int, ...]) -> Objs:
+    def _phi(self, phi: f.Phi, index: int) -> Objs:
         found: Objs = {}
         declared: list[int] = []
-        for option in options:
+        for option in phi.options:
             node = self.nodes[option]
-            if isinstance(node, f.Derived) and node.op == "instance":
+            if type(node) is f.Derived and node.op == "instance":
                 declared.append(option)
             else:
                 found.update(self.eval(option))
@@ -187,8 +172,8 @@ class Evaluator(Annotations, CallResults):
                 found.update(self.eval(option))
         return found
 
-    def _function(self, qualname: str) -> Objs:
-        fid = f"{self.info.module}:{qualname}"
+    def _function(self, node: f.Func, index: int) -> Objs:
+        fid = f"{self.info.module}:{node.qualname}"
         objs = self.function_objects(fid)
         bindings = self.closure_bindings(fid)
         if not bindings:
@@ -236,14 +221,14 @@ class Evaluator(Annotations, CallResults):
                     found[name] = tuple(objs)
         return found
 
-    def _part(self, base: int, position: int) -> Objs:
+    def _part(self, node: f.Part, index: int) -> Objs:
         found: Objs = {}
-        for obj in self.eval(base):
+        for obj in self.eval(node.base):
             if obj.kind == "pair" and obj.owner is not None:
-                if position == 1:
+                if node.index == 1:
                     found.update(self.elements(obj.owner))
             elif obj.kind == "ext" and obj.name == "tuple" and obj.site is not None:
-                found.update(self._tuple_part(obj, position))
+                found.update(self._tuple_part(obj, node.index))
             else:
                 found.update(self.elements(obj))
         return found
@@ -256,7 +241,7 @@ class Evaluator(Annotations, CallResults):
         """``base[key]``."""
         found: Objs = {}
         key_node = self.nodes[key] if key >= 0 else None
-        position = int(key_node.text) if isinstance(key_node, f.Const) and key_node.text.isdigit() else None
+        position = int(key_node.text) if type(key_node) is f.Const and key_node.text.isdigit() else None
         for obj in self.eval(base):
             if obj.kind == "pair" and obj.owner is not None:
                 if position == 1:
@@ -328,8 +313,8 @@ class Evaluator(Annotations, CallResults):
         """What container ``obj`` holds under a literal ``key`` (None: under any)."""
         if key is None or obj.kind not in ("ext", "opaque", "member"):
             return self.elements(obj)
-        cells = (self.world.value_cell(obj, key), self.world.value_cell(obj, None))
-        found = {held: None for cell in cells for held in self.cell(cell, handed=obj.promised)}
+        under_key = self.cell(self.world.value_cell(obj, key), handed=obj.promised)
+        found = {**under_key, **self.cell(self.world.value_cell(obj, None), handed=obj.promised)}
         if found:
             return self._adopt(found, obj)
         return self._opaque(obj, f"[{key}]") if obj.kind == "opaque" else EMPTY
@@ -520,8 +505,8 @@ class Evaluator(Annotations, CallResults):
     def returned(self, unreachable: Collection[int] = ()) -> Objs:
         """What this function's ``return`` statements outside the ``unreachable`` blocks give."""
         found: Objs = {}
-        for event in self.info.facts.events:
-            if isinstance(event, f.Return) and event.block not in unreachable:
+        for event in self.info.returns:
+            if event.block not in unreachable:
                 found.update(self.eval(event.value))
         return found
 
@@ -532,7 +517,7 @@ class Evaluator(Annotations, CallResults):
         inner = self._inside(info, generator.bindings)
         found: Objs = {}
         for event in info.facts.events:
-            if isinstance(event, f.Yield):
+            if type(event) is f.Yield:
                 value = inner.eval(event.value)
                 found.update(inner.elements_of(value) if event.delegated else value)
         return found
@@ -556,12 +541,16 @@ class Evaluator(Annotations, CallResults):
     def _bind(self, target: Obj, fid: str, obj: Obj) -> Obj:
         """A function found on an object: bound, unless it is static."""
         world = self.world
-        if world.is_static(fid) or target.kind != "func":
-            return target
-        receiver = obj
-        if world.is_classmethod(fid) and obj.kind == "inst":
-            receiver = world.heap.make("class", obj.name)
-        return world.heap.make("bound", target.name, owner=receiver, func=target, bindings=target.bindings)
+        key = (target, fid, obj)
+        found = world.bound.get(key)
+        if found is None:
+            found = target
+            if target.kind == "func" and not world.is_static(fid):
+                of_class = world.is_classmethod(fid) and obj.kind == "inst"
+                receiver = world.heap.make("class", obj.name) if of_class else obj
+                found = world.heap.make("bound", target.name, owner=receiver, func=target, bindings=target.bindings)
+            world.bound[key] = found
+        return found
 
     def _class_attribute(self, obj: Obj, name: str) -> Objs:
         world = self.world
@@ -609,8 +598,8 @@ class Evaluator(Annotations, CallResults):
 
     # -- derived values -----------------------------------------------------------------------------------------------
 
-    def _derived(self, index: int, parts: tuple[int, ...], op: str) -> Objs:
-        world = self.world
+    def _derived(self, node: f.Derived, index: int) -> Objs:
+        world, parts, op = self.world, node.parts, node.op
         if op == "instance":
             return self.instances(parts[0])
         if op == "entered":
@@ -631,3 +620,25 @@ class Evaluator(Annotations, CallResults):
             made = [kind for kind in ("dict", "list", "set", "tuple") if kind in kinds]
             return {world.heap.make("ext", kind, (self.info.id, index)): None for kind in made}
         return EMPTY
+
+
+# How a node is evaluated, by its type; others may be anything. A table, since programs have very many nodes.
+READERS: dict[type[Any], Callable[[Evaluator, Any, int], Objs]] = {
+    f.Param: Evaluator._param,
+    f.Attr: Evaluator._attr,
+    f.Global: Evaluator._global,
+    f.Result: lambda evaluator, node, _: evaluator.result(node.event),
+    f.New: Evaluator._new,
+    f.Func: Evaluator._function,
+    f.Cls: Evaluator._class,
+    f.Phi: Evaluator._phi,
+    f.Item: lambda evaluator, node, _: evaluator.item(node.base, node.key),
+    f.Elem: lambda evaluator, node, _: evaluator.elements_of(evaluator.eval(node.base)),
+    f.Part: Evaluator._part,
+    f.Awaited: lambda evaluator, node, _: evaluator.eval(node.base),
+    f.Captured: Evaluator._captured,
+    f.Imported: Evaluator._imported,
+    f.ClassVar: Evaluator._class_var,
+    f.Derived: Evaluator._derived,
+    f.SuperOf: Evaluator._super,
+}

@@ -168,8 +168,8 @@ class CallResults(ABC):
     def _hands_out(self, maker: str) -> bool:
         """Whether a ``__new__`` may return what it has found somewhere, and not only what it has just made."""
         facts = self.world.symbols.functions[maker].facts
-        returned = [facts.nodes[event.value] for event in facts.events if isinstance(event, f.Return)]
-        return not all(isinstance(node, f.Result) for node in returned)
+        returned = [facts.nodes[event.value] for event in facts.events if type(event) is f.Return]
+        return not all(type(node) is f.Result for node in returned)
 
     def external_result(self, dotted: str, receiver: Obj | None, call: f.Call, event: int) -> Objs:
         """What a library call returns: by the tables, else an instance named after what was called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator
 
 from racelint.link import classes as hierarchy
@@ -42,7 +42,7 @@ class Solver:
     def __init__(self, world: World) -> None:
         self.world = world
         # Functions with the nodes and parts of them (see ``again``) that have read a cell.
-        self.readers: dict[Cell, dict[str, int]] = {}
+        self.readers: dict[Cell, dict[str, int]] = defaultdict(dict)
         # Nodes and parts of functions that have read what has grown since.
         self.grown: dict[str, int] = {}
         self.parts: dict[str, Parts] = {}
@@ -128,7 +128,7 @@ class Solver:
         return Evaluator(self.world, info, on_read=self._read)
 
     def _read(self, cell: Cell) -> None:
-        readers = self.readers.setdefault(cell, {})
+        readers = self.readers[cell]
         active = self.looking.active if self.looking is not None else None
         reader = 1 << next(reversed(active)) if active else self.part
         readers[self.current] = readers.get(self.current, 0) | reader
@@ -208,7 +208,7 @@ class Solver:
         self.anew = -1
         if concerned(parts.defaults, parts.bit(parts.defaults)):
             self._defaults(info)
-        for index, event in enumerate(facts.events):
+        for index, event in parts.flows if everything else enumerate(facts.events):
             if everything or concerned(index, parts.looks[index]):
                 self.part = parts.bit(index)
                 self._event(evaluator, event, index)
@@ -217,15 +217,14 @@ class Solver:
             for name, nodes in facts.exports:
                 for node in nodes:
                     self._add(("x", info.id, name), evaluator.eval(node))
-        for index, made in enumerate(facts.nodes):
-            if isinstance(made, f.New) and made.items:
-                if everything or concerned(parts.shown, parts.displays[index]):
-                    self.part = parts.bit(parts.shown)
-                    self._display(evaluator, index, made)
+        for index, made in parts.made:
+            if everything or concerned(parts.shown, parts.displays[index]):
+                self.part = parts.bit(parts.shown)
+                self._display(evaluator, index, made)
         self.looking = None
 
     def _event(self, evaluator: Evaluator, event: f.Event, index: int) -> None:
-        if isinstance(event, f.Access):
+        if type(event) is f.Access:
             if event.kind == "store":
                 self._store(evaluator, event)
             elif event.kind == "set":
@@ -238,14 +237,14 @@ class Solver:
                 value = evaluator.elements_of(evaluator.eval(event.value))
                 for obj in tuple(evaluator.eval(event.target)):
                     self._put(obj, value, (evaluator.info.id, ELSEWHERE))
-        elif isinstance(event, f.Call):
+        elif type(event) is f.Call:
             self._call(evaluator, event, index)
-        elif isinstance(event, f.Return):
+        elif type(event) is f.Return:
             self._add(("r", evaluator.info.id), evaluator.eval(event.value))
             if self.world.passed_back(evaluator.info.id):
                 for node in returned_otherwise(evaluator.info.facts, event.value):
                     self._add(("s", evaluator.info.id), evaluator.eval(node))
-        elif isinstance(event, f.Yield):
+        elif type(event) is f.Yield:
             value = evaluator.eval(event.value)
             self._add(("y", evaluator.info.id), evaluator.elements_of(value) if event.delegated else value)
 
@@ -293,12 +292,12 @@ class Solver:
             case f.ClassVar(owner, name):
                 cid = f"{info.module}:{owner}"
                 result = evaluator.nodes[event.value] if event.value >= 0 else None
-                if isinstance(result, f.Phi) and result.options:
+                if type(result) is f.Phi and result.options:
                     result = evaluator.nodes[result.options[0]]
-                if isinstance(result, f.Const):
+                if type(result) is f.Const:
                     # `engine: Engine | None = None` says what instances will have, not what the class has.
                     self._add(("k", cid, name), {})
-                elif isinstance(result, f.Result) and self._is_field(evaluator, result.event):
+                elif type(result) is f.Result and self._is_field(evaluator, result.event):
                     world.class_of(cid).factory_attrs.add(name)
                     self._add(("a", cid, name), value)
                 else:
@@ -397,8 +396,8 @@ class Solver:
             return
         info = self.world.symbols.functions[callee.name]
         for event in info.facts.events:
-            node = info.facts.nodes[event.func] if isinstance(event, f.Call) and event.star else None
-            if not isinstance(node, f.Captured):
+            node = info.facts.nodes[event.func] if type(event) is f.Call and event.star else None
+            if type(node) is not f.Captured:
                 continue
             for target in held.get((f"{info.module}:{node.owner}", node.name), ()):
                 if target.kind == "func" and callee.kind == "bound":
@@ -410,10 +409,8 @@ class Solver:
         self, evaluator: Evaluator, call: f.Call, fid: str, receiver: Obj | None, bound: tuple[Objs, ...] = ()
     ) -> None:
         """Arguments to parameters."""
-        facts = self.world.symbols.functions[fid].facts
-        positional = [param.name for param in facts.params if param.kind == "positional"]
-        names = {param.name for param in facts.params if param.kind in ("positional", "keyword")}
-        star = next((param.name for param in facts.params if param.kind == "star"), None)
+        signature = self.world.symbols.functions[fid].signature
+        positional, names, star = signature.positional, signature.names, signature.star
         values: list[Objs] = [evaluator.eval(arg) for arg in call.args]
         values = [*bound, *values]
         nodes = [*(ELSEWHERE for _ in bound), *call.args]
@@ -562,8 +559,7 @@ class Solver:
         spread: Objs = {}
         for arg in call.args:
             spread.update(evaluator.elements_of(evaluator.eval(arg)))
-        facts = self.world.symbols.functions[obj.name].facts
-        params = [param.name for param in facts.params if param.kind == "positional"]
+        params = self.world.symbols.functions[obj.name].signature.positional
         for param in params[1 if obj.kind == "bound" else 0 :]:
             self._add(("p", obj.name, param), spread)
 
@@ -638,7 +634,7 @@ class Solver:
     def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
         """What the arguments of a decorator factory (``@guarded(lock)``) mean inside the decorator it returned."""
         node = evaluator.nodes[call.func]
-        if not isinstance(node, f.Result):
+        if type(node) is not f.Result:
             return ()
         factory_call = evaluator.info.facts.events[node.event]
         assert isinstance(factory_call, f.Call)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from racelint.model import facts as f
 
 BUILTINS = frozenset(dir(builtins))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The names of parameters that arguments go to by position, by name, and what collects those that are left."""
+
+    positional: tuple[str, ...]
+    names: frozenset[str]
+    star: str | None
+
+
+@dataclass(eq=False)
 class FunctionInfo:
     """A function in its module. ``id`` is ``module:qualname``; ``cls`` the id of the class it is a method of."""
 
@@ -26,6 +36,21 @@ class FunctionInfo:
     def display(self) -> str:
         """Dotted name as shown in reports."""
         return display_name(self.id)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Where arguments go."""
+        params = self.facts.params
+        return Signature(
+            tuple(param.name for param in params if param.kind == "positional"),
+            frozenset(param.name for param in params if param.kind in ("positional", "keyword")),
+            next((param.name for param in params if param.kind == "star"), None),
+        )
+
+    @cached_property
+    def returns(self) -> tuple[f.Return, ...]:
+        """Its ``return`` statements."""
+        return tuple(event for event in self.facts.events if type(event) is f.Return)
 
     @property
     def is_method(self) -> bool:
@@ -127,9 +152,9 @@ def build(modules: Iterable[tuple[f.ModuleFacts, str]], aliases: Mapping[str, st
                 path,
             )
             for event in function.events:
-                if isinstance(event, f.Access) and event.kind == "store":
+                if type(event) is f.Access and event.kind == "store":
                     target = function.nodes[event.target]
-                    if isinstance(target, f.Global):
+                    if type(target) is f.Global:
                         info.variables.add(target.name)
     packages = {
         ".".join(parts[:count]) for name in infos for parts in [name.split(".")] for count in range(1, len(parts) + 1)

@@ -80,11 +80,15 @@ class World:
         self.feeds: tuple[Feed, ...] = ()
         self.decorator_names: dict[str, tuple[str, ...]] = {}
         self._attr_homes: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._class_slots: dict[tuple[str, str], Cell] = {}
         self._methods: dict[tuple[str, str], str | None] = {}
         self._passed: dict[str, frozenset[str]] = {}
         self._properties: dict[str, bool] = {}
         self._receivers: dict[tuple[Obj, str], tuple[tuple[str, Obj], ...]] = {}
         self._members: dict[tuple[Obj, str], tuple[Obj | None, Cell, Obj | None]] = {}
+        self._resolved: dict[tuple[str, str], tuple[Objs, Cell | None]] = {}
+        # What functions found on objects are, once they are bound to these: function, its name there, object.
+        self.bound: dict[tuple[Obj, str, Obj], Obj] = {}
         # What evaluators that tell contexts apart find in cells, and as whose; once all is solved.
         self.found: dict[tuple[Cell, bool], Objs] = {}
         self.adopted: dict[tuple[Obj, Obj], Obj] = {}
@@ -93,9 +97,7 @@ class World:
 
     def container_row(self, dotted: str) -> Container | None:
         """The container row of an external type, or None."""
-        row = self.containers.first(dotted)
-        assert row is None or isinstance(row, Container)
-        return row
+        return self.containers.first(dotted)
 
     # -- classes ------------------------------------------------------------------------------------------------------
 
@@ -114,8 +116,9 @@ class World:
         if found is None:
             found = self._attr_homes[key] = hierarchy.attribute_home(self.symbols, cid, name)
         home, class_level = found
-        by_class = ("k", home, name) in self.class_stores
-        return home, class_level and (by_class or ("a", home, name) not in self.cells)
+        if not class_level or ("a", home, name) not in self.cells or ("k", home, name) in self.class_stores:
+            return found
+        return home, False
 
     @cached_property
     def keepers(self) -> dict[Obj, frozenset[str]]:
@@ -134,10 +137,13 @@ class World:
 
     def class_slot(self, cid: str, name: str) -> Cell:
         """The cell of ``name`` on the class object itself: the nearest base whose body binds it."""
-        for parent in self.symbols.classes[cid].mro:
-            if name in self.symbols.classes[parent].class_attrs:
-                return ("k", parent, name)
-        return ("k", cid, name)
+        key = (cid, name)
+        found = self._class_slots.get(key)
+        if found is None:
+            classes = self.symbols.classes
+            owner = next((parent for parent in classes[cid].mro if name in classes[parent].class_attrs), cid)
+            found = self._class_slots[key] = ("k", owner, name)
+        return found
 
     def method(self, cid: str, name: str) -> str | None:
         """Method look-up."""
@@ -150,6 +156,8 @@ class World:
 
     def forget_methods(self) -> None:
         """Look methods up anew, now that the bases of all classes are known."""
+        self._class_slots.clear()
+        self.bound.clear()
         self._methods.clear()
         self._properties.clear()
         self._receivers.clear()
@@ -220,7 +228,7 @@ class World:
         if info is None or obj.site is None or obj.name in DISPLAYS:
             return None
         event = info.facts.events[obj.site[1]] if 0 <= obj.site[1] < len(info.facts.events) else None
-        return (info, event) if isinstance(event, f.Call) else None
+        return (info, event) if type(event) is f.Call else None
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -233,8 +241,15 @@ class World:
 
     # -- names --------------------------------------------------------------------------------------------------------
 
-    def resolve(self, module: str, name: str, depth: int = 0) -> tuple[Objs, Cell | None]:
+    def resolve(self, module: str, name: str) -> tuple[Objs, Cell | None]:
         """What a module-level name may be: fixed objects (imports, builtins), and the cell of a variable."""
+        key = (module, name)
+        found = self._resolved.get(key)
+        if found is None:
+            found = self._resolved[key] = self._resolve(module, name, 0)
+        return found
+
+    def _resolve(self, module: str, name: str, depth: int) -> tuple[Objs, Cell | None]:
         info = self.symbols.modules.get(module)
         if info is None or depth > MAX_IMPORT_DEPTH:
             return {self.heap.make("symbol", f"{module}.{name}"): None}, None
@@ -243,7 +258,7 @@ class World:
         if name in info.variables:
             cell = ("g", module, name)
         for source, attribute in info.imports.get(name, ()):
-            objs, inner = self.imported(source, attribute, depth + 1)
+            objs, inner = self._imported(source, attribute, depth + 1)
             found.update(objs)
             cell = cell or inner
         if found or cell is not None:
@@ -254,7 +269,7 @@ class World:
         for source in info.stars:
             target = self.symbols.find_module(source)
             if target is not None and target != module and self._exports(target, name, depth + 1):
-                return self.resolve(target, name, depth + 1)
+                return self._resolve(target, name, depth + 1)
         if name in BUILTINS:
             return {self.heap.make("symbol", name): None}, None
         externals = [source for source in info.stars if self.symbols.find_module(source) is None]
@@ -276,8 +291,11 @@ class World:
             if target is not None
         )
 
-    def imported(self, module: str, name: str | None, depth: int = 0) -> tuple[Objs, Cell | None]:
+    def imported(self, module: str, name: str | None) -> tuple[Objs, Cell | None]:
         """What an import binds."""
+        return self._imported(module, name, 0)
+
+    def _imported(self, module: str, name: str | None, depth: int) -> tuple[Objs, Cell | None]:
         target = self.symbols.find_module(module)
         if name is None:
             if target is not None:
@@ -292,7 +310,7 @@ class World:
             if module in self.symbols.packages and f"{module}.{name}" in self.symbols.packages:
                 return {self.heap.make("module", f"{module}.{name}"): None}, None
             return {self.heap.make("symbol", f"{module}.{name}"): None}, None
-        objs, cell = self.resolve(target, name, depth)
+        objs, cell = self._resolve(target, name, depth) if depth else self.resolve(target, name)
         if not objs and cell is None:
             submodule = self.symbols.find_module(f"{module}.{name}")
             if submodule is not None:
@@ -344,12 +362,12 @@ class World:
 def literal_key(nodes: Sequence[f.Node], key: int) -> str | None:
     """The key of an item access, as source text, when it is written out as a literal."""
     node = nodes[key] if key >= 0 else None
-    return node.text if isinstance(node, f.Const) else None
+    return node.text if type(node) is f.Const else None
 
 
 def const_text(node: f.Node) -> str | None:
     """The value of a string literal node, or None."""
-    if isinstance(node, f.Const):
+    if type(node) is f.Const:
         text = node.text
         if len(text) >= 2 and text[0] in "'\"" and text[-1] == text[0]:
             return text.strip("'\"")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import structs
+
 from racelint.analysis.held_awaits import HeldAwait, held_awaits
 from racelint.analysis.program import Program
 from racelint.model import facts as f
@@ -26,7 +28,7 @@ def _finding(found: HeldAwait, phrasing: Phrasing) -> Finding:
     event = info.facts.events[found.gap]
     lock, function = phrasing.short(take.at.touch.name), phrasing.short(info.display)
     what = "yields" if isinstance(event, f.Yield) else "awaits"
-    at = replace(take.at, touch=replace(take.at.touch, event=found.gap, line=event.line, name="await"))
+    at = replace(take.at, touch=structs.replace(take.at.touch, event=found.gap, line=event.line, name="await"))
     first = replace(
         phrasing.side(at, access="await", detail=f"{what} with `{lock}` held"),
         locks=(*words.names(take), take.at.touch.name),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import structs
+
 from racelint.analysis.deadlocks import Deadlocks, Twice
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
@@ -60,7 +62,7 @@ def _call_under(phrasing: Phrasing, twice: Twice) -> tuple[Reached, str] | None:
     facts = phrasing.world.symbols.functions[outer.fid].facts
     line = facts.events[state.event].line
     called = phrasing.short(phrasing.world.symbols.functions[state.fid].display)
-    touch = replace(twice.outer.at.touch, line=line, event=state.event, name=called)
+    touch = structs.replace(twice.outer.at.touch, line=line, event=state.event, name=called)
     return replace(twice.outer.at, touch=touch), called
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import structs
+
 from racelint.analysis.program import Program
 from racelint.analysis.unreleased import Releases, Unreleased
 from racelint.model import facts as f
@@ -31,7 +33,7 @@ def _finding(found: Unreleased, phrasing: Phrasing) -> Finding:
         message = f"{taken} nothing in the project ever releases it"
     else:
         event = info.facts.events[found.left_at]
-        at = replace(take.at, touch=replace(take.at.touch, event=found.left_at, line=event.line, name=""))
+        at = replace(take.at, touch=structs.replace(take.at.touch, event=found.left_at, line=event.line, name=""))
         leaves = "returns" if isinstance(event, f.Return) else "may be left by an exception"
         sides.append(
             replace(phrasing.side(at, access="read", detail=leaves), locks=(*words.names(take), take.at.touch.name))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import structs
+
 from racelint.analysis.effects import Touch
 from racelint.analysis.lock_scope import Misguided, PerCall, misguided, per_call
 from racelint.analysis.locks import Lock
@@ -109,7 +111,7 @@ def _taken(phrasing: Phrasing, reached: Reached, lock: Lock) -> Side:
     facts = phrasing.function(reached).facts
     region = next((region for held, region in reached.held if held == lock and region >= 0), -1)
     line = facts.regions[region].line if region >= 0 else facts.line  # a decorator takes it
-    touch = replace(reached.touch, line=line, name=lock.name)
+    touch = structs.replace(reached.touch, line=line, name=lock.name)
     side = phrasing.side(replace(reached, touch=touch), access="acquire", detail=f"takes `{phrasing.short(lock.name)}`")
     return replace(side, locks=())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import libcst as cst
@@ -33,6 +34,12 @@ LONG_CONST = 80
 LITERAL_TEXT: tuple[type[cst.CSTNode], ...] = tuple(
     getattr(cst, name) for name in ("SimpleString", "FormattedStringText", "TemplatedStringText") if hasattr(cst, name)
 )
+# What nodes of each type consist of.
+PARTS = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in vars(cst).values()
+    if isinstance(kind, type) and issubclass(kind, cst.CSTNode) and is_dataclass(kind)
+}
 
 
 class Expressions:
@@ -407,19 +414,25 @@ class Expressions:
     def _newlines(self, node: cst.CSTNode) -> int:
         """Newlines inside a node, by visiting every descendant."""
         count = 0
-        stack: list[cst.CSTNode] = [node]
+        stack: list[Any] = [node]
         while stack:
             current = stack.pop()
-            if isinstance(current, cst.SimpleWhitespace):
+            kind = current.__class__
+            if kind is cst.SimpleWhitespace:
                 count += current.value.count("\n")
-            elif isinstance(current, cst.ParenthesizedWhitespace):
+            elif kind is cst.ParenthesizedWhitespace:
                 count += 1 + len(current.empty_lines)
                 stack.extend((current.first_line.whitespace, current.last_line))
                 stack.extend(line.whitespace for line in current.empty_lines)
             else:
-                if isinstance(current, LITERAL_TEXT):
-                    count += current.value.count("\n")  # type: ignore[attr-defined]
-                stack.extend(current.children)
+                if kind in LITERAL_TEXT:
+                    count += current.value.count("\n")
+                for name in PARTS[kind]:
+                    part = getattr(current, name)
+                    if part.__class__ is tuple or part.__class__ is list:
+                        stack.extend(part)
+                    elif part.__class__ in PARTS:
+                        stack.append(part)
         return count
 
     def _await(self, node: cst.Await) -> int:
@@ -458,7 +471,7 @@ class Expressions:
         self.space(node.whitespace_before_walrus)
         self.space(node.whitespace_after_walrus)
         value = self.read(node.value)
-        if isinstance(node.target, cst.Name):
+        if type(node.target) is cst.Name:
             self.b.bind(node.target.value, value, line)
         return value
 
@@ -503,7 +516,7 @@ class Expressions:
         keys: list[int] = []
         items: list[int] = []
         for element in node.elements:
-            if isinstance(element, cst.DictElement):
+            if type(element) is cst.DictElement:
                 keys.append(self.read(element.key))
                 self.space(element.whitespace_before_colon)
                 self.space(element.whitespace_after_colon)
@@ -583,11 +596,11 @@ class Expressions:
     def assign_local(self, target: Any, value: int) -> None:
         """Bind comprehension targets, which live in the comprehension alone."""
         b = self.b
-        if isinstance(target, cst.Name):
+        if type(target) is cst.Name:
             b.env[target.value] = value
         elif isinstance(target, (cst.Tuple, cst.List)):
             for index, element in enumerate(target.elements):
-                part = -1 if isinstance(element, cst.StarredElement) else index
+                part = -1 if type(element) is cst.StarredElement else index
                 self.assign_local(element.value, b.node(f.Part(value, part)))
 
     def _lambda(self, node: cst.Lambda) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import libcst as cst
@@ -19,6 +21,7 @@ from racelint.model.source import source_lines
 # What native code raises where it has a bug. It is no Exception, and has no name that could be imported.
 NATIVE_PANIC = "PanicException"
 POSITION = re.compile(r"error at (\d+):\d+")
+CHECK = cst.CSTNode.__post_init__
 COMMENT = re.compile(r"#\s*racelint\s*:")
 
 
@@ -43,7 +46,8 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
     if deep is not None:
         raise SyntaxProblem(deep, "nested too deeply")
     try:
-        tree = cst.parse_module(source)
+        with _unchecked():
+            tree = cst.parse_module(source)
     except cst.ParserSyntaxError as error:
         message = error.message.strip().splitlines()[0]
         raise SyntaxProblem(_line(message, source), message) from None
@@ -70,6 +74,19 @@ def extract(source: bytes, module: str, *, is_package: bool = False) -> f.Module
         public=walker.public,
         comments=_comments(source),
     )
+
+
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    """LibCST checks every node that is made, those of its own parser too, which takes a seventh of the time: not here.
+
+    In the end the check is what it was at first, also when several threads do this at once.
+    """
+    cst.CSTNode.__post_init__ = lambda self: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        cst.CSTNode.__post_init__ = CHECK  # type: ignore[method-assign]
 
 
 def _line(message: str, source: bytes) -> int:
@@ -201,7 +218,7 @@ class ScopeWalker(Statements):
     def _method_name(self, name: str, decorators: Any) -> str:
         for decorator in decorators:
             expression = decorator.decorator
-            if isinstance(expression, cst.Attribute) and expression.attr.value in ("setter", "deleter"):
+            if type(expression) is cst.Attribute and expression.attr.value in ("setter", "deleter"):
                 return f"{name}.{expression.attr.value}"
         return name
 
@@ -219,12 +236,12 @@ class ScopeWalker(Statements):
         for kind, group in (("posonly", params.posonly_params), ("positional", params.params)):
             for param in group:
                 self._parameter(param, "positional", inner)
-            if kind == "posonly" and isinstance(params.posonly_ind, cst.ParamSlash):
+            if kind == "posonly" and type(params.posonly_ind) is cst.ParamSlash:
                 self._comma(params.posonly_ind.comma)
                 self.space(params.posonly_ind.whitespace_after)
-        if isinstance(params.star_arg, cst.Param):
+        if type(params.star_arg) is cst.Param:
             self._parameter(params.star_arg, "star", inner)
-        elif isinstance(params.star_arg, cst.ParamStar):
+        elif type(params.star_arg) is cst.ParamStar:
             self._comma(params.star_arg.comma)
         for param in params.kwonly_params:
             self._parameter(param, "keyword", inner)
@@ -242,7 +259,7 @@ class ScopeWalker(Statements):
             annotation = self.annotation(param.annotation.annotation)
             self.b = outer
         if param.default is not None:
-            if isinstance(param.equal, cst.AssignEqual):
+            if type(param.equal) is cst.AssignEqual:
                 self.space(param.equal.whitespace_before)
                 self.space(param.equal.whitespace_after)
             default = self.read(param.default)
@@ -285,13 +302,13 @@ class ScopeWalker(Statements):
         self.space(node.whitespace_after_name)
         self._type_parameters(node.type_parameters)
         self.space(node.whitespace_after_type_parameters)
-        if isinstance(node.lpar, cst.LeftParen):
+        if type(node.lpar) is cst.LeftParen:
             self.space(node.lpar.whitespace_after)
         bases: list[int] = []
         keywords: list[tuple[str, int]] = []
         for arg in (*node.bases, *node.keywords):
             self.space(arg.whitespace_after_star)
-            if isinstance(arg.equal, cst.AssignEqual):
+            if type(arg.equal) is cst.AssignEqual:
                 self.space(arg.equal.whitespace_before)
                 self.space(arg.equal.whitespace_after)
             value = self.read(arg.value)
@@ -301,7 +318,7 @@ class ScopeWalker(Statements):
                 bases.append(value)
             self._comma(arg.comma)
             self.space(arg.whitespace_after_arg)
-        if isinstance(node.rpar, cst.RightParen):
+        if type(node.rpar) is cst.RightParen:
             self.space(node.rpar.whitespace_before)
         self.space(node.whitespace_before_colon)
         body = Builder(f"{qualname}.<body>", name, "class", line, qualname, outer)
@@ -374,7 +391,7 @@ class ScopeWalker(Statements):
 
     def _dotted(self, node: Any) -> str:
         parts: list[str] = []
-        while isinstance(node, cst.Attribute):
+        while type(node) is cst.Attribute:
             parts.append(node.attr.value)
             node = node.value
         parts.append(node.value)
@@ -398,7 +415,7 @@ class ScopeWalker(Statements):
         self.space(node.whitespace_after_import)
         for alias in node.names:
             dotted = self._dotted(alias.name)
-            if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
+            if alias.asname is not None and type(alias.asname.name) is cst.Name:
                 self._imported(alias.asname.name.value, dotted, None)
             else:
                 self._imported(dotted.split(".")[0], dotted.split(".")[0], None)
@@ -416,7 +433,7 @@ class ScopeWalker(Statements):
         self.space(node.whitespace_after_from)
         self.space(node.whitespace_before_import)
         self.space(node.whitespace_after_import)
-        if isinstance(node.lpar, cst.LeftParen):
+        if type(node.lpar) is cst.LeftParen:
             self.space(node.lpar.whitespace_after)
         if isinstance(node.names, cst.ImportStar):
             if self.b.kind == "module":
@@ -425,7 +442,7 @@ class ScopeWalker(Statements):
             for alias in node.names:
                 name = self._dotted(alias.name)
                 bound = name
-                if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
+                if alias.asname is not None and type(alias.asname.name) is cst.Name:
                     bound = alias.asname.name.value
                     self.space(alias.asname.whitespace_before_as)
                     self.space(alias.asname.whitespace_after_as)

@@ -17,6 +17,7 @@ def too_deep(source: bytes) -> int | None:
     """The line (1-based) on which brackets or lambdas are nested beyond all measure, or None."""
     depth = 0
     suspicious = False
+    lambdas = source.count(b"lambda") > LAMBDAS
     for number, line in enumerate(source.split(b"\n"), 1):
         opening = line.count(b"(") + line.count(b"[") + line.count(b"{")
         if opening or depth:
@@ -24,7 +25,7 @@ def too_deep(source: bytes) -> int | None:
                 suspicious = True
                 break
             depth = max(depth + opening - line.count(b")") - line.count(b"]") - line.count(b"}"), 0)
-        if line.count(b"lambda") > LAMBDAS:
+        if lambdas and line.count(b"lambda") > LAMBDAS:
             return number
     return _measured(source) if suspicious else None
 

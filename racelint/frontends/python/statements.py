@@ -86,7 +86,7 @@ class Statements(Expressions, ABC):
 
     def suite(self, body: cst.BaseSuite) -> bool:
         """Walk an indented block or the rest of a line; True when control can fall out of its end."""
-        if isinstance(body, cst.IndentedBlock):
+        if type(body) is cst.IndentedBlock:
             self.trailing(body.header)
             falls = self.statements(body.body)
             self.empty_lines(body.footer)
@@ -102,7 +102,7 @@ class Statements(Expressions, ABC):
         entry = self.b.block
         falls = True
         for statement in body:
-            if isinstance(statement, cst.SimpleStatementLine):
+            if type(statement) is cst.SimpleStatementLine:
                 self.empty_lines(statement.leading_lines)
                 falls = self._small_statements(statement.body)
                 self.trailing(statement.trailing_whitespace)
@@ -164,7 +164,7 @@ class Statements(Expressions, ABC):
         self.space(node.annotation.whitespace_before_indicator)
         self.space(node.annotation.whitespace_after_indicator)
         annotation = self.annotation(node.annotation.annotation)
-        if isinstance(node.target, cst.Name):
+        if type(node.target) is cst.Name:
             self.declared(node.target.value, annotation)
         if node.value is not None:
             if node.equal.__class__ is cst.AssignEqual:
@@ -176,7 +176,7 @@ class Statements(Expressions, ABC):
             self.line = start
             self.store(node.target, typed)
             self.line = end
-        elif isinstance(node.target, cst.Name) and self.b.kind == "function":
+        elif type(node.target) is cst.Name and self.b.kind == "function":
             self.b.env[node.target.value] = self.b.node(f.Derived((annotation,), "instance"))
         return True
 
@@ -187,7 +187,7 @@ class Statements(Expressions, ABC):
         """The node of an annotation: its names are read, but it is not an access to anything."""
         b = self.b
         events, nodes = len(b.events), len(b.nodes)
-        if isinstance(expression, cst.SimpleString):
+        if type(expression) is cst.SimpleString:
             self.line += self._newlines(expression)
             try:
                 value = expression.evaluated_value
@@ -262,28 +262,28 @@ class Statements(Expressions, ABC):
         """Assign ``value`` to a target: a name, an attribute, an element, or a tuple of them."""
         b = self.b
         self._open(target)
-        if isinstance(target, cst.Name):
+        if type(target) is cst.Name:
             b.bind(target.value, value, self.line)
-        elif isinstance(target, cst.Attribute):
+        elif type(target) is cst.Attribute:
             base = self.read(target.value)
             self.space(target.dot.whitespace_before)
             self.space(target.dot.whitespace_after)
             slot = b.node(f.Attr(base, target.attr.value))
             b.access("store", slot, self.line, value=value)
-        elif isinstance(target, cst.Subscript):
+        elif type(target) is cst.Subscript:
             base = self.read(target.value)
             line = self.line
             key = self.key(target)
             b.access("set", base, line, key=key, value=value)
         elif isinstance(target, (cst.Tuple, cst.List)):
-            if isinstance(target, cst.List):
+            if type(target) is cst.List:
                 self.space(target.lbracket.whitespace_after)
             display = b.nodes[value]
             items = display.items if isinstance(display, f.New) and display.kind in ("tuple", "list") else ()
             exact = len(items) == len(target.elements)
             element: Any
             for index, element in enumerate(target.elements):
-                starred = isinstance(element, cst.StarredElement)
+                starred = type(element) is cst.StarredElement
                 if exact and not starred:
                     part = items[index]
                 else:
@@ -292,7 +292,7 @@ class Statements(Expressions, ABC):
                     self.space(element.whitespace_before_value)
                 self.store(element.value, part)
                 self._comma(element.comma)
-            if isinstance(target, cst.List):
+            if type(target) is cst.List:
                 self.space(target.rbracket.whitespace_before)
         self._close(target)
 
@@ -333,26 +333,26 @@ class Statements(Expressions, ABC):
     def _delete(self, target: cst.BaseExpression) -> None:
         b = self.b
         self._open(target)
-        if isinstance(target, cst.Name):
+        if type(target) is cst.Name:
             if target.value in b.globals or b.kind == "module":
                 b.access("unset", b.node(f.Global(target.value)), self.line)
             b.env.pop(target.value, None)
-        elif isinstance(target, cst.Attribute):
+        elif type(target) is cst.Attribute:
             base = self.read(target.value)
             self.space(target.dot.whitespace_before)
             self.space(target.dot.whitespace_after)
             b.access("unset", b.node(f.Attr(base, target.attr.value)), self.line)
-        elif isinstance(target, cst.Subscript):
+        elif type(target) is cst.Subscript:
             base = self.read(target.value)
             line = self.line
             b.access("del", base, line, key=self.key(target))
         elif isinstance(target, (cst.Tuple, cst.List)):
-            if isinstance(target, cst.List):
+            if type(target) is cst.List:
                 self.space(target.lbracket.whitespace_after)
             for element in target.elements:
                 self._delete(element.value)
                 self._comma(element.comma)
-            if isinstance(target, cst.List):
+            if type(target) is cst.List:
                 self.space(target.rbracket.whitespace_before)
         self._close(target)
 
@@ -442,7 +442,7 @@ class Statements(Expressions, ABC):
         loop = b.block
         test = self.read(node.test)
         self.space(node.whitespace_before_colon)
-        endless = isinstance(node.test, cst.Name) and node.test.value == "True"
+        endless = type(node.test) is cst.Name and node.test.value == "True"
         b.blocks[loop] = f.Block(before, "loop", test)
         self.suite(node.body)
         b.block = before
@@ -465,7 +465,7 @@ class Statements(Expressions, ABC):
         if node.asynchronous is not None:
             self.space(node.asynchronous.whitespace_after)
         self.space(node.whitespace_after_with)
-        if isinstance(node.lpar, cst.LeftParen):
+        if type(node.lpar) is cst.LeftParen:
             self.space(node.lpar.whitespace_after)
         entry_held = b.held
         for item in node.items:
@@ -480,7 +480,7 @@ class Statements(Expressions, ABC):
                 self.space(item.asname.whitespace_after_as)
                 self.store(item.asname.name, b.node(f.Derived((value,), "entered")))
             self._comma(item.comma)
-        if isinstance(node.rpar, cst.RightParen):
+        if type(node.rpar) is cst.RightParen:
             self.space(node.rpar.whitespace_before)
         self.space(node.whitespace_before_colon)
         regions = [region for region in b.held if region not in entry_held]
@@ -512,11 +512,11 @@ class Statements(Expressions, ABC):
             names: tuple[str, ...] = ()
             self.space(handler.whitespace_after_except)
             if handler.type is not None:
-                if isinstance(handler, cst.ExceptStarHandler):
+                if type(handler) is cst.ExceptStarHandler:
                     self.space(handler.whitespace_after_star)
                 names = self._exception_names(handler.type)
                 self.read(handler.type)
-                if handler.name is not None and isinstance(handler.name.name, cst.Name):
+                if handler.name is not None and type(handler.name.name) is cst.Name:
                     self.space(handler.name.whitespace_before_as)
                     self.space(handler.name.whitespace_after_as)
                     b.env[handler.name.name.value] = b.node(f.Unknown())
@@ -553,11 +553,11 @@ class Statements(Expressions, ABC):
         return body_falls or handler_falls
 
     def _exception_names(self, node: cst.BaseExpression) -> tuple[str, ...]:
-        if isinstance(node, cst.Name):
+        if type(node) is cst.Name:
             return (node.value,)
-        if isinstance(node, cst.Attribute):
+        if type(node) is cst.Attribute:
             return (node.attr.value,)
-        if isinstance(node, cst.Tuple):
+        if type(node) is cst.Tuple:
             return tuple(name for element in node.elements for name in self._exception_names(element.value))
         return ()
 
@@ -599,7 +599,7 @@ class Statements(Expressions, ABC):
             name: Any = None
             if isinstance(current, (cst.MatchAs, cst.MatchStar)):
                 name = current.name
-            elif isinstance(current, cst.MatchMapping):
+            elif type(current) is cst.MatchMapping:
                 name = current.rest
             if name is not None:
                 whole = current is pattern and getattr(current, "pattern", None) is None
