@@ -771,7 +771,7 @@ def _builtin(callees: Iterable[Obj]) -> bool:
 
 
 def _unless_refused(facts: f.Function, block: int) -> bool:
-    """Whether what is in a block is done as a rule: ``if not os.environ.get("NO_PATCH"):``, but not without the ``not``."""
+    """Whether what is in a block is done as a rule: under no test, or under ``if not os.environ.get("NO_PATCH"):``."""
     while block > 0:
         one = facts.blocks[block]
         test = facts.nodes[one.test] if one.test >= 0 else None
