@@ -191,8 +191,8 @@ class TaskRaces(Races):
             return False
         return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
 
-    def _asks_again(self, flow: Flow, gap: int, act: Reached) -> bool:
-        """Whether a method that reads the same attribute is asked after a gap: ``if self.is_closed(): return``."""
+    def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:
+        """Whether a method that reads the same attribute is asked after an event: ``if self.is_closed(): return``."""
         attribute = act.touch.place[-1]
         return any(
             type(flow.facts.events[index]) is f.Call
@@ -203,7 +203,7 @@ class TaskRaces(Races):
                 for target in targets(self.world, callee)
                 for node in self.flows[target.name].facts.nodes
             )
-            for index in range(gap + 1, act.touch.event)
+            for index in range(after + 1, act.touch.event)
         )
 
     def _losing(self, flow: Flow, read: Reached, act: Reached, parts: list[Reached]) -> frozenset[str]:
