@@ -300,7 +300,7 @@ class Anchors:
                 return CONFINED if own == "task" else OF_THREAD
         if self._single(fid, call.result):
             return ONCE
-        if type(func) is f.Attr and any(obj.kind == "ext" for obj in self.evaluator(fid).eval(func.base)):
+        if type(func) is f.Attr and any(self._holds_others(obj) for obj in self.evaluator(fid).eval(func.base)):
             return self._way(fid, state, func.base, steps + 1)  # what is in a container, a view of it
         found: set[Anchor] = set()
         if call.args and any(name in COPYING for name in self._library(fid, event)):
@@ -317,6 +317,10 @@ class Anchors:
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
+
+    def _holds_others(self, obj: Obj) -> bool:
+        """Whether an object is a container, or what a library knows it by."""
+        return obj.kind == "ext" and self.world.container_row(obj.name) is not None
 
     def _library(self, fid: str, event: int) -> list[str]:
         """The names of library functions that a call may be of."""
