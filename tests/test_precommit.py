@@ -49,7 +49,7 @@ import store
 
 def sweep():
     for name in list(store.PODS):
-        del store.PODS[name]
+        store.PODS[name] = None
 
 
 threading.Thread(target=sweep).start()
@@ -185,7 +185,7 @@ class TestCheck:
         assert head(two_files) == before
         assert "Failed" in done.stdout
         first = done.stdout.index("sweep.py:8:")
-        for shown in ("del store.PODS[name]", "PODS[name] = object()", "app.py:11", "sweep.py:11"):
+        for shown in ("store.PODS[name] = None", "PODS[name] = object()", "app.py:11", "sweep.py:11"):
             assert shown in done.stdout[first:]
         assert two_files.read("sweep.py") == SWEEP
 

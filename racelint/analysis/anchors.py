@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TypeAlias
 
 from racelint.analysis.effects import touched
@@ -33,6 +34,8 @@ from racelint.model import facts as f
 FAR = 40
 # Callees of one call that are looked into for what they return.
 SOME = 3
+# Values that are looked at for one question.
+STEPS = 400
 CACHING = frozenset(("functools.lru_cache", "functools.cache", "functools.cached_property", "cached_property"))
 # Where a way begins: ("once", "") at what there is one of, ("self", class) at the receiver of the entry point,
 # ("call", function) at a variable of a call. ("has", class): the way leads through an instance of the class.
@@ -147,6 +150,9 @@ class Anchors:
         self.once = Once(world, sites, entries)
         self.identified = Identified(world, sites)
         self._found: dict[tuple[State, int], Found] = {}
+        # Of the value that is being looked for: what has been found on the way, and functions as they are called there.
+        self._seen: dict[tuple[str, State | None, int], Found] = {}
+        self._inside: dict[tuple[State, str, int], State] = {}
         self._attributes: dict[tuple[tuple[str, ...], str], bool] = {}
         self._asked: list[tuple[tuple[str, ...], str]] = []
 
@@ -190,13 +196,31 @@ class Anchors:
         if found is None:
             base = access.touch.base
             node = touched(self._facts(access.touch.fid), access.touch)
-            found = self._way(access.state.fid, access.state, node, 0) if node >= 0 else NOTHING
-            if base is not None and self.once.object(base):
+            once = base is not None and self.once.object(base)
+            found = NOTHING if once and not self._some_confined else self._sought(access.state, node)
+            if once:
                 found = ONCE | (found & (CONFINED | OF_THREAD))
             if base is not None and base.whole.kind == "inst":
                 found |= {("has", base.whole.name)}
             self._found[key] = found
         return found
+
+    @cached_property
+    def _some_confined(self) -> bool:
+        """Whether the program has anything at all that a thread or a task has for itself."""
+        called = {callee.name for callees in self.world.callees.values() for callee in callees}
+        classes = self.world.symbols.classes.values()
+        return (
+            not called.isdisjoint(self.identified.who)
+            or any(self.world.confined.first(name) for name in called)
+            or any(self.world.confined.first(base) for info in classes for base in info.external)
+        )
+
+    def _sought(self, state: State, node: int) -> Found:
+        """Where the way to a value begins, as far as it is found in a bounded number of steps."""
+        self._seen.clear()
+        self._inside.clear()
+        return self._way(state.fid, state, node, 0)
 
     def _facts(self, fid: str) -> f.Function:
         return self.world.symbols.functions[fid].facts
@@ -205,6 +229,15 @@ class Anchors:
         """Where the way to a value begins; ``state``: how the function was called, None when that is not known."""
         if node < 0 or steps > FAR:
             return NOTHING
+        key = (fid, state, node)
+        found = self._seen.get(key)
+        if found is None:
+            self._seen[key] = NOTHING  # what leads back to itself begins elsewhere
+            found = self._looked(fid, state, node, steps) if len(self._seen) < STEPS else NOTHING
+            self._seen[key] = found
+        return found
+
+    def _looked(self, fid: str, state: State | None, node: int, steps: int) -> Found:
         facts = self._facts(fid)
         value = facts.nodes[node]
         if type(value) is f.Param:
@@ -309,7 +342,7 @@ class Anchors:
             for target in targets(self.world, callee):
                 if callee.kind not in ("func", "bound"):
                     continue
-                inside = None if state is None or fid != state.fid else state.called(target.name, event)
+                inside = None if state is None or fid != state.fid else self._called(state, target.name, event)
                 for value in self._returned(target.name):
                     ways = self._way(target.name, inside, value, steps + 1)
                     if inside is None and any(kind == "self" for kind, _ in ways) and type(func) is f.Attr:
@@ -317,6 +350,13 @@ class Anchors:
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
+
+    def _called(self, state: State, fid: str, event: int) -> State:
+        key = (state, fid, event)
+        found = self._inside.get(key)
+        if found is None:
+            found = self._inside[key] = state.called(fid, event)
+        return found
 
     def _holds_others(self, obj: Obj) -> bool:
         """Whether an object is a container, or what a library knows it by."""

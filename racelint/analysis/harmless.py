@@ -35,6 +35,7 @@ class Harmless:
         self._constant: dict[tuple[str, int], bool] = {}
         self._answer: dict[tuple[str, int], bool] = {}
         self._asking: dict[str, bool] = {}
+        self._written_out: dict[tuple[State, int], frozenset[str] | None] = {}
 
     def resets(self, access: Reached) -> bool:
         """A plain assignment of a constant: it overwrites on purpose, nothing of it can be lost."""
@@ -219,7 +220,10 @@ class Harmless:
         flow, touch = self.flows[access.touch.fid], access.touch
         if touch.effect == "update":
             return flow.keys_of(touch.key)
-        return self._constants([access.state, *access.alike], touch.key, 0)
+        key = (access.state, touch.key)
+        if key not in self._written_out:
+            self._written_out[key] = self._constants([access.state, *access.alike], touch.key, 0)
+        return self._written_out[key]
 
     def _constants(self, states: Iterable[State], node: int, depth: int) -> frozenset[str] | None:
         """The literals a node may be in some states of its function, also when their callers hand them over."""
