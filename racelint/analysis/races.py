@@ -620,11 +620,11 @@ class Races:
             if access.state.entry.kind == "signal":  # a handler runs to its end before what it has interrupted goes on
                 candidates = tuple(other for other in candidates if other.state.entry.kind != "signal")
             # An entry is lost to another one that takes its place; who takes it out usually comes for this very entry.
-            # Where a lock is held, somebody wanted an order.
+            # Where each holds a lock, somebody wanted an order.
             storing = tuple(
                 other
                 for other in candidates
-                if not touch.atomic or access.locks or other.locks or self._overwrite(access, other, accesses)
+                if not touch.atomic or (access.locks and other.locks) or self._overwrite(access, other, accesses)
             )
             locks = list(access.locks)
             hit = self.collisions.first(locks, access, storing) or self.collisions.first(locks, access, candidates)
