@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from racelint.analysis.program import Program
 from racelint.config import Settings
-from racelint.pipeline import examine
+from racelint.pipeline import analyse, examine
 from racelint.stack import with_deep_stack
 
 CLIENTS = """
@@ -161,3 +162,48 @@ def apart(program: Program, place: str, ones: str, others: str) -> bool:
 )
 def test_apart(source: str, place: str, ones: str, others: str, expected: bool, tmp_path: Path) -> None:
     assert apart(analysed(source, tmp_path), place, ones, others) is expected
+
+
+def test_super_in_functions_that_are_no_methods(tmp_path: Path) -> None:
+    """``super(Base, self)`` in a function that is nested in a method, and in one that is put into a class."""
+    (tmp_path / "main.py").write_text(
+        textwrap.dedent("""
+        import threading
+
+
+        class Base:
+            def __init__(self):
+                self.count = 0
+
+            def add(self):
+                self.count += 1
+
+
+        def patched(self):
+            super(Special, self).add()
+
+
+        class Special(Base):
+            def add(self):
+                def again():
+                    super(Special, self).add()
+
+                again()
+
+
+        Special.more = patched
+
+
+        def work(special):
+            special.add()
+            special.more()
+
+
+        special = Special()
+        for _ in range(3):
+            threading.Thread(target=work, args=(special,)).start()
+        """),
+        encoding="utf-8",
+    )
+    findings = analyse(tmp_path, Settings()).findings
+    assert [(finding.rule, finding.sides[0].line) for finding in findings] == [("read-modify-write", 10)]

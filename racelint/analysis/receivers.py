@@ -159,7 +159,7 @@ class Receivers:
             return False  # what is kept under that name has a receiver of its own
         base = facts.nodes[func.base]
         if self._is_super(state.fid, base):
-            return True
+            return functions[state.fid].is_method
         return self._me(state, base) or (bool(call.args) and self._me(state, facts.nodes[call.args[0]]))
 
     def _reached_on(self, fid: str) -> frozenset[str]:
@@ -185,9 +185,18 @@ class Receivers:
         """Method -> the methods that call it by ``super()``."""
         found: dict[str, set[str]] = defaultdict(set)
         for caller, target, base in self._calls:
-            if self._is_super(caller, base):
-                found[target].add(caller)
+            method = self._method_around(caller) if self._is_super(caller, base) else None
+            if method is not None:
+                found[target].add(method)
         return found
+
+    def _method_around(self, fid: str) -> str | None:
+        """A method itself, or the one in which a function is nested."""
+        functions = self.world.symbols.functions
+        current: str | None = fid
+        while current is not None and not functions[current].is_method:
+            current = functions[current].parent
+        return current
 
     def _is_super(self, fid: str, node: f.Node) -> bool:
         """Whether a node is ``super()`` or ``super(Class, self)``."""
@@ -198,7 +207,12 @@ class Receivers:
     @cached_property
     def _by_class(self) -> frozenset[str]:
         """The methods that are called as functions of their class: ``Base.method(x)``."""
-        return frozenset(target for _, target, base in self._calls if isinstance(base, f.Global | f.Imported))
+        return frozenset(
+            target
+            for caller, target, base in self._calls
+            if isinstance(base, f.Global | f.Imported)
+            or (self._is_super(caller, base) and self._method_around(caller) is None)
+        )
 
     @cached_property
     def _calls(self) -> list[tuple[str, str, f.Node]]:
