@@ -165,7 +165,7 @@ def test_apart(source: str, place: str, ones: str, others: str, expected: bool, 
 
 
 def test_super_in_functions_that_are_no_methods(tmp_path: Path) -> None:
-    """``super(Base, self)`` in a function that is nested in a method, and in one that is put into a class."""
+    """``super(Special, self)`` in a function that is nested in a method, and in one that is put into a class."""
     (tmp_path / "main.py").write_text(
         textwrap.dedent("""
         import threading
@@ -184,6 +184,9 @@ def test_super_in_functions_that_are_no_methods(tmp_path: Path) -> None:
 
 
         class Special(Base):
+            def start(self):
+                threading.Thread(target=self.add).start()
+
             def add(self):
                 def again():
                     super(Special, self).add()
@@ -194,14 +197,14 @@ def test_super_in_functions_that_are_no_methods(tmp_path: Path) -> None:
         Special.more = patched
 
 
-        def work(special):
+        def main():
+            special = Special()
+            special.start()
             special.add()
             special.more()
 
 
-        special = Special()
-        for _ in range(3):
-            threading.Thread(target=work, args=(special,)).start()
+        main()
         """),
         encoding="utf-8",
     )
