@@ -27,8 +27,11 @@ class Regions:
     def of(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
         """The locks that are held in a region."""
         found = self.locks.of_region(evaluator, region)
-        if found or region.how == "acquire":
+        if found:
             return found
+        if region.how == "acquire":
+            functions = [obj.name for obj in evaluator.eval(region.lock) if obj.kind == "func"]
+            return tuple(dict.fromkeys(lock for name in functions for lock in self._left_open(name, None)))
         return self._manager_locks(evaluator, region.lock)
 
     def refused(self, evaluator: Evaluator, held: Collection[Lock]) -> dict[int, bool]:
@@ -71,9 +74,10 @@ class Regions:
                     yield from self.locks.of_region(evaluator, facts.regions[region])
                 return
 
-    def _left_open(self, method: str, obj: Obj) -> Iterator[Lock]:
-        params = self.world.symbols.functions[method].facts.params
-        evaluator = self.evaluator(method, ((params[0].name, (obj,)),) if params else (), ())
+    def _left_open(self, fid: str, receiver: Obj | None) -> Iterator[Lock]:
+        """The locks that a function takes and does not give back."""
+        params = self.world.symbols.functions[fid].facts.params
+        evaluator = self.evaluator(fid, ((params[0].name, (receiver,)),) if params and receiver is not None else (), ())
         for region in evaluator.info.facts.regions:
             if region.open and region.how == "acquire":
                 yield from self.locks.of_region(evaluator, region)

@@ -302,6 +302,9 @@ class Expressions:
         """Open or close a lock region when the call looks like one."""
         b = self.b
         node = b.nodes[func]
+        if node.__class__ is f.Global or node.__class__ is f.Imported:
+            self._locking_function(func, node.name or "", line)
+            return
         if node.__class__ is not f.Attr:
             return
         name = node.name
@@ -314,15 +317,33 @@ class Expressions:
             for region in reversed(b.held):
                 entry = b.regions[region]
                 if entry.how == "acquire" and name in ACQUIRE[entry.method] and self.text(entry.lock) == text:
-                    b.held = tuple(r for r in b.held if r != region)
-                    b.regions[region] = f.Region(
-                        entry.lock, entry.how, entry.line, entry.method, entry.call, False, entry.is_async
-                    )
-                    b.events.append(f.Release(region, line, b.block, b.held_index()))
+                    self._left(region, line)
                     break
         elif name in ENTER and args:
             b.regions.append(f.Region(args[0], "enter", line, name, len(b.events) - 1, True))
             b.held = (*b.held, len(b.regions) - 1)
+
+    def _locking_function(self, func: int, called: str, line: int) -> None:
+        """The same for functions that have a lock of their module taken: ``_acquire()``, ``_release()``."""
+        b = self.b
+        name = called.strip("_")
+        if name in ACQUIRE:
+            b.regions.append(f.Region(func, "acquire", line, name, len(b.events) - 1, True))
+            b.held = (*b.held, len(b.regions) - 1)
+        elif name in RELEASE:
+            for region in reversed(b.held):
+                entry = b.regions[region]
+                function = b.nodes[entry.lock].__class__ in (f.Global, f.Imported)
+                if entry.how == "acquire" and function and name in ACQUIRE[entry.method]:
+                    self._left(region, line)
+                    break
+
+    def _left(self, region: int, line: int) -> None:
+        b = self.b
+        entry = b.regions[region]
+        b.held = tuple(r for r in b.held if r != region)
+        b.regions[region] = f.Region(entry.lock, entry.how, entry.line, entry.method, entry.call, False, entry.is_async)
+        b.events.append(f.Release(region, line, b.block, b.held_index()))
 
     def text(self, index: int) -> str:
         """A canonical text of an access path, to match ``release()`` with its ``acquire()``."""
