@@ -206,10 +206,12 @@ class Races:
                     found[key] = race
         yield from found.values()
 
-    def _weight(self, race: Race) -> tuple[bool, bool, bool]:
+    def _weight(self, race: Race) -> tuple[bool, bool, bool, bool, int]:
         """Which of several ways to one race is shown."""
         first, second = race.first, race.second
-        return race.severe, not self.overlap.supposed(first, second), self.overlap.rooted(first, second)
+        doubt = race.doubt + self.overlap.guess(first, second)
+        supposed = self.overlap.supposed(first, second)
+        return race.severe, doubt <= 1, not supposed, self.overlap.rooted(first, second), -doubt
 
     def _function_compounds(
         self, name: str, fid: str, parts: list[Reached], guard: GuardUse | None, settled: set[tuple[str, int]]
