@@ -30,6 +30,8 @@ from racelint.link.world import World
 # Calls that make instances of a class: from SOME on which of them is meant is a guess, beyond MANY it is a wild one.
 SOME = 2
 MANY = 3
+# Calls of a function that makes containers: of so many each has one of its own.
+FACTORY = 8
 # The owner of the public functions of a whole library.
 LIBRARY = "<library>"
 
@@ -329,10 +331,19 @@ class Overlap:
         where it is the one that users call, and where the class has a lock or a thread and so means to be used by
         several contexts; of plain data, the more places make it, the less likely two accesses have the same in hand.
         """
+        if any(self._of_factory(access) for access in (a, b)):
+            return 2
         if a.group.api or b.group.api:
             return 0
         makers = max(self._makers(a.touch.base), self._makers(b.touch.base))
         return 0 if makers < SOME else 1 if makers <= MANY else 2
+
+    def _of_factory(self, access: Reached) -> bool:
+        """Whether an access is to the content of a project's own container that a function makes for very many."""
+        base = access.touch.base
+        if not access.touch.content or base is None or base.kind != "inst" or base.site is None:
+            return False
+        return len(self.callers.get(base.site[0], ())) > FACTORY
 
     def supposed(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses meet only if users call what they are not seen to call from several threads.
