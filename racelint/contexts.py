@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace as replace_fields
 
-from racelint.frameworks.schema import ContextKind, Entry, Matcher, Patch, table_of
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
 from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
@@ -145,20 +145,7 @@ class Discovery:
                 self._call(fid, index, call, callees)
         self._bases()
         self._assignments()
-        patch = self._patch()
-        found = tuple(self.found.values())
-        return found if patch is None else tuple(_turned_green(entry, patch) for entry in found)
-
-    def _patch(self) -> Patch | None:
-        """What turns the threads of this program into green ones while one of its modules is imported."""
-        functions = self.world.symbols.functions
-        for (fid, index), callees in self.world.callees.items():
-            facts = functions[fid].facts
-            for callee in callees if facts.kind == "module" else ():
-                row = self.world.patches.first(callee.name) if callee.kind == "symbol" else None
-                if isinstance(row, Patch) and _unless_refused(facts, facts.events[index].block):
-                    return row
-        return None
+        return tuple(self.found.values())
 
     def _where(self, fid: str, line: int) -> tuple[str, int]:
         return self.world.symbols.functions[fid].path, line
@@ -768,24 +755,6 @@ def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
 def _builtin(callees: Iterable[Obj]) -> bool:
     """Whether a call goes to a builtin: ``super(C, self)`` and ``isinstance(x, C)`` start nothing."""
     return any(callee.kind == "symbol" and "." not in callee.name for callee in callees)
-
-
-def _unless_refused(facts: f.Function, block: int) -> bool:
-    """Whether what is in a block is done as a rule: under no test, or under ``if not os.environ.get("NO_PATCH"):``."""
-    while block > 0:
-        one = facts.blocks[block]
-        test = facts.nodes[one.test] if one.test >= 0 else None
-        if one.kind not in ("try", "with", "body") and not (isinstance(test, f.Derived) and test.op == "Not"):
-            return False
-        block = one.parent
-    return True
-
-
-def _turned_green(entry: EntryPoint, patch: Patch) -> EntryPoint:
-    """An entry point in a program whose threads are green."""
-    if entry.kind not in ("thread", "pool"):
-        return entry
-    return replace(entry, kind="event-loop", green=True, why=patch.why)
 
 
 def _of_each(facts: f.Function, call: f.Call, node: int) -> bool:

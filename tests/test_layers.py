@@ -26,7 +26,7 @@ LEVELS = (
     ("frameworks",),
     ("link",),
     ("contexts",),
-    ("serving", "polling"),
+    ("greening", "serving", "polling"),
     ("analysis",),
     ("rules",),
     ("select", "fix", "baseline", "changes", "graph", "starter", "why"),

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from racelint import polling, serving
+from racelint import greening, polling, serving
 from racelint.analysis import fed, lock_decorators
 from racelint.analysis.anchors import Once
 from racelint.analysis.contracts import Contracts
@@ -88,7 +88,8 @@ class Analysis:
         self.discovery = Discovery(world)
         self.polled = polling.find(self.discovery)
         polling.connect(world, self.graph, self.polled)
-        entries = (*serving.hosted(self.discovery, self.discovery.run()), *extra)
+        found = greening.turned_green(world, self.discovery.run())
+        entries = (*serving.hosted(self.discovery, found), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)
         self.feeding = serving.placed(fed.contexts(world), servers)
