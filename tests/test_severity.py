@@ -371,6 +371,24 @@ def main():
         print(node(name))
 """
 MADE_INSTEAD = REFUSED.replace("raise LookupError(name)", "return object()")
+CACHE = """
+import threading
+from network import connect
+
+LINKS = {}
+
+
+def link(name):
+    if name not in LINKS:
+        LINKS[name] = connect(name)
+    return LINKS[name]
+
+
+def main():
+    for name in "ab":
+        threading.Thread(target=link, args=(name,)).start()
+"""
+GROUPS = CACHE.replace("connect(name)\n", "[]\n")
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
 
@@ -380,6 +398,8 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(ONE_JOB, "error", id="made once, in the main program"),
         pytest.param(REGISTRY, "error", id="found in a container that there is one of"),
         pytest.param(OWN_THREAD, "error", id="an instance and the thread that it has started"),
+        pytest.param(CACHE, "warning", id="made twice, it is work in vain as far as is known"),
+        pytest.param(GROUPS, "error", id="made twice, what is put into the one is lost"),
         pytest.param(REFUSED, "warning", id="who asks for what is not there gets an exception as well"),
         pytest.param(MADE_INSTEAD, "error", id="who asks for what is not there gets something else"),
         pytest.param(SOME_JOBS, "note", id="made by one line, for each request, and found somewhere"),
