@@ -106,8 +106,8 @@ class Harmless:
     def spare(self, act: Reached) -> bool:
         """Whether the loser of a race for a slot has only worked in vain: what it stored has no state that is missed.
 
-        A constant claims something, what a caller hands over is its only one, and of a container and of an object of the
-        project that changes later on there must be one.
+        A constant claims something, what a caller hands over is its only one, and of a container, or an object of the
+        project that changes later on, there must be one.
         """
         touch = act.touch
         if touch.effect != ("insert" if touch.content else "rebind") or self.flows[touch.fid].is_constant(touch.value):
