@@ -106,17 +106,19 @@ class Harmless:
     def spare(self, act: Reached) -> bool:
         """Whether the loser of a race for a slot has only worked in vain: what it stored has no state that is missed.
 
-        A constant claims something, what a caller hands over is its only one, and of a container, or an object of the
-        project that changes later on, there must be one.
+        A constant claims something; of what a whole module or class has, and of an object of the project that changes
+        later on, there must be one.
         """
         touch = act.touch
-        if touch.effect != ("insert" if touch.content else "rebind") or self.flows[touch.fid].is_constant(touch.value):
+        if touch.content:
+            return touch.effect == "insert" and self._memoises(self.flows[touch.fid], touch)
+        if touch.effect != "rebind" or touch.place[0] in ("g", "k"):
             return False
-        if touch.content and self._memoises(self.flows[touch.fid], touch):
-            return True
+        if self.flows[touch.fid].is_constant(touch.value):
+            return False
         node = self.flows[touch.fid].facts.nodes[touch.value] if touch.value >= 0 else None
         if not isinstance(node, f.New | f.Result | f.Awaited | f.Phi):
-            return not touch.content  # what was there before is not made twice
+            return True  # what was there before is not made twice
         return not any(self._changing(obj) for obj in self.values.objects(touch.fid, touch.value))
 
     def _memoises(self, flow: Flow, touch: Touch) -> bool:
