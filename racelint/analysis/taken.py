@@ -26,6 +26,9 @@ class Taken:
         self.world = world
         self.sites = sites
         self._found: dict[tuple[State, int], bool] = {}
+        # Values in the functions they are in, and these as they are called: each is looked at once.
+        self._values: dict[tuple[State, int], bool] = {}
+        self._inside: dict[tuple[State, str, int], State] = {}
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are each to an object, or a part of one, that nobody else can have taken."""
@@ -43,6 +46,14 @@ class Taken:
 
     def _taken(self, state: State, node: int, steps: int) -> bool:
         """Whether a value is, on every way, what has just been taken out of something, or in it."""
+        key = (state, node)
+        known = self._values.get(key)
+        if known is None:
+            self._values[key] = False  # what leads back to itself has not been taken
+            known = self._values[key] = self._looked(state, node, steps)
+        return known
+
+    def _looked(self, state: State, node: int, steps: int) -> bool:
         info = self.world.symbols.functions[state.fid]
         facts = info.facts
         if node < 0 or steps > FAR:
@@ -80,11 +91,20 @@ class Taken:
             if callee.kind in ("func", "bound")
             for target in targets(self.world, callee)
         ]
-        return len(callees) == 1 and all(
-            self._taken(state.called(fid, event), value.value, steps + 1)
-            for fid in callees
-            for value in self._returned(fid)
+        if len(callees) != 1:
+            return False
+        (fid,) = callees
+        values = self._returned(fid)
+        return bool(values) and all(
+            self._taken(self._called(state, fid, event), value.value, steps + 1) for value in values
         )
+
+    def _called(self, state: State, fid: str, event: int) -> State:
+        key = (state, fid, event)
+        found = self._inside.get(key)
+        if found is None:
+            found = self._inside[key] = state.called(fid, event)
+        return found
 
     def _returned(self, fid: str) -> list[f.Return]:
         facts = self.world.symbols.functions[fid].facts
@@ -94,9 +114,8 @@ class Taken:
     def _given(self, state: State, name: str, steps: int) -> bool:
         """Whether whoever calls hands over what it has taken; of several callers all of them."""
         calls = [(state.parent, state.event), *state.also]
-        found = []
-        for parent, event in calls:
-            if parent is None:
-                return False
-            found.append(self._taken(parent, self.sites.handed((parent.fid, event), state.fid, name), steps + 1))
-        return all(found)
+        return all(
+            parent is not None
+            and self._taken(parent, self.sites.handed((parent.fid, event), state.fid, name), steps + 1)
+            for parent, event in calls
+        )
