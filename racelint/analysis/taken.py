@@ -8,7 +8,7 @@ queues in Blackshear et al., "RacerD" (OOPSLA 2018), and in Clarke and Wrigstad,
 from __future__ import annotations
 
 from racelint.analysis.effects import touched
-from racelint.analysis.walk import Reached, State
+from racelint.analysis.walk import Inside, Reached, State
 from racelint.link.call_sites import CallSites
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
@@ -28,7 +28,7 @@ class Taken:
         self._found: dict[tuple[State, int], bool] = {}
         # Values in the functions they are in, and these as they are called: each is looked at once.
         self._values: dict[tuple[State, int], bool] = {}
-        self._inside: dict[tuple[State, str, int], State] = {}
+        self._inside = Inside()
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are each to an object, or a part of one, that nobody else can have taken."""
@@ -96,15 +96,8 @@ class Taken:
         (fid,) = callees
         values = self._returned(fid)
         return bool(values) and all(
-            self._taken(self._called(state, fid, event), value.value, steps + 1) for value in values
+            self._taken(self._inside[state, fid, event], value.value, steps + 1) for value in values
         )
-
-    def _called(self, state: State, fid: str, event: int) -> State:
-        key = (state, fid, event)
-        found = self._inside.get(key)
-        if found is None:
-            found = self._inside[key] = state.called(fid, event)
-        return found
 
     def _returned(self, fid: str) -> list[f.Return]:
         facts = self.world.symbols.functions[fid].facts

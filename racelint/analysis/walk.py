@@ -97,6 +97,16 @@ class State(msgspec.Struct, eq=False):
         return State(fid, (), (), self.held, self.entry, self, event, self.depth + 1, self.doubt, self.started)
 
 
+class Inside(dict[tuple[State, str, int], State]):
+    """Functions as an event of a state calls them (``State.called``): however often it is asked for, one state each."""
+
+    def __missing__(self, call: tuple[State, str, int]) -> State:
+        """The first time: ``call`` is the state, the function, and the event."""
+        state, fid, event = call
+        found = self[call] = state.called(fid, event)
+        return found
+
+
 @dataclass(slots=True, eq=False)
 class Reached:
     """An access reached in some state.
