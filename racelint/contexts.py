@@ -20,7 +20,6 @@ from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
-from racelint.link.handed_back import by_parameter
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj, Objs
 from racelint.link.results import CallResults
@@ -122,11 +121,11 @@ class Discovery:
             or not info.facts.exports
             or not isinstance(caller, Evaluator)
             or caller.depth >= MAX_WRAPPERS
+            or call.star
         ):
             return None
-        handed = by_parameter(info.facts, call, bound=callee.kind == "bound" and not self.world.is_static(callee.name))
-        if handed is None:
-            return None
+        bound = callee.kind == "bound" and not self.world.is_static(callee.name)
+        handed = info.signature.handed(call, bound=bound)
         params = {name: tuple(_generic(list(caller.eval(node)))) for name, node in handed.items()}
         inner = Evaluator(
             self.world, info, {name: objs for name, objs in params.items() if objs}, returns=self._returns

@@ -22,6 +22,7 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Inside, Reached, State
 from racelint.contexts import EntryPoint
 from racelint.link.again import children
+from racelint.link.binding import handed
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
@@ -370,7 +371,7 @@ class Anchors:
         if state is None:
             return frozenset((("self", str(info.cls)),)) if me else self._handed(fid, name, steps)
         if state.parent is not None:
-            given = self.sites.handed((state.parent.fid, state.event), fid, name)
+            given = handed(self.world, (state.parent.fid, state.event), fid, name)
             return self._way(state.parent.fid, state.parent, given, steps + 1)
         owner = state.entry.target.owner
         if me and owner is not None and owner.kind == "inst":

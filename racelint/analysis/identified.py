@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from racelint.analysis.walk import Reached, State
+from racelint.link.binding import argument
 from racelint.link.call_sites import CallSites
 from racelint.link.evaluate import Evaluator
 from racelint.link.world import World
@@ -71,7 +72,7 @@ class Identified:
                 call = self.world.symbols.functions[state.parent.fid].facts.events[state.event]
                 if not isinstance(call, f.Call):
                     return ""
-                given = self.sites.argument((state.parent.fid, state.event), fid, name)
+                given = argument(self.world, (state.parent.fid, state.event), fid, name)
                 return self.key(state.parent.fid, state.parent, given, depth + 1)
             case _:
                 return ""
@@ -87,4 +88,4 @@ class Identified:
             return not any(self.sites.given(fid, value.name))
         call = self.world.symbols.functions[state.parent.fid].facts.events[state.event]
         site = (state.parent.fid, state.event)
-        return isinstance(call, f.Call) and self.sites.argument(site, fid, value.name) < 0
+        return isinstance(call, f.Call) and argument(self.world, site, fid, value.name) < 0

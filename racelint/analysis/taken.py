@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from racelint.analysis.effects import touched
 from racelint.analysis.walk import Inside, Reached, State
-from racelint.link.call_sites import CallSites
+from racelint.link.binding import handed
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.world import World
@@ -22,9 +22,8 @@ FAR = 12
 class Taken:
     """Knows accesses to what their own context has taken out of a container."""
 
-    def __init__(self, world: World, sites: CallSites) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.sites = sites
         self._found: dict[tuple[State, int], bool] = {}
         # Values in the functions they are in, and these as they are called: each is looked at once.
         self._values: dict[tuple[State, int], bool] = {}
@@ -109,6 +108,6 @@ class Taken:
         calls = [(state.parent, state.event), *state.also]
         return all(
             parent is not None
-            and self._taken(parent, self.sites.handed((parent.fid, event), state.fid, name), steps + 1)
+            and self._taken(parent, handed(self.world, (parent.fid, event), state.fid, name), steps + 1)
             for parent, event in calls
         )

@@ -585,8 +585,8 @@ class Walker:
         if run.params is None:
             # As long as nothing fresh is handed over, it is the same however far the caller has come.
             run.params = given(())
-            nodes = [node for _, node in self.arguments.handed(target, call)] if not indirect else []
-            handed = any(obj.fresh for node in nodes for obj in evaluator.eval(node))
+            nodes = {} if indirect else self.arguments.handed(target, call)
+            handed = any(obj.fresh for node in nodes.values() for obj in evaluator.eval(node))
             run.fresh = handed or (target.owner is not None and target.owner.fresh)
         return given(published) if run.fresh and published else run.params
 
