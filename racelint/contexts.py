@@ -127,11 +127,7 @@ class Discovery:
         bound = callee.kind == "bound" and not self.world.is_static(callee.name)
         handed = info.signature.handed(call, bound=bound)
         params = {name: tuple(_generic(list(caller.eval(node)))) for name, node in handed.items()}
-        inner = Evaluator(
-            self.world, info, {name: objs for name, objs in params.items() if objs}, returns=self._returns
-        )
-        inner.depth = caller.depth + 1
-        return inner.returned()
+        return caller.inside(info, {name: objs for name, objs in params.items() if objs}).returned()
 
     def run(self) -> tuple[EntryPoint, ...]:
         """All entry points, in a stable order."""

@@ -500,7 +500,7 @@ class Evaluator(Annotations, CallResults):
             return {self.world.heap.make("ext", "generator", (info.id, -1), bindings=callee.bindings): None}
         if self.depth >= CLOSURE_DEPTH:
             return self.function_result(callee.name)
-        return self._inside(info, callee.bindings).returned()
+        return self.inside(info, bindings=callee.bindings).returned()
 
     def returned(self, unreachable: Collection[int] = ()) -> Objs:
         """What this function's ``return`` statements outside the ``unreachable`` blocks give."""
@@ -514,7 +514,7 @@ class Evaluator(Annotations, CallResults):
         """What a generator that is a closure yields."""
         assert generator.site is not None
         info = self.world.symbols.functions[generator.site[0]]
-        inner = self._inside(info, generator.bindings)
+        inner = self.inside(info, bindings=generator.bindings)
         found: Objs = {}
         for event in info.facts.events:
             if type(event) is f.Yield:
@@ -522,9 +522,12 @@ class Evaluator(Annotations, CallResults):
                 found.update(inner.elements_of(value) if event.delegated else value)
         return found
 
-    def _inside(self, info: FunctionInfo, bindings: Bindings) -> Evaluator:
+    def inside(
+        self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]] | None = None, bindings: Bindings = ()
+    ) -> Evaluator:
+        """One of a function that this one calls, one call deeper, with what its parameters hold."""
         inner = Evaluator(
-            self.world, info, bindings=bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
+            self.world, info, params, bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
         )
         inner.depth = self.depth + 1
         return inner
