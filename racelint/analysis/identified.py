@@ -6,6 +6,7 @@ one entry. What such an entry holds belongs to that thread, too, as if it were k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from racelint.analysis.walk import Reached, State
@@ -28,8 +29,9 @@ FAR = 4
 class Identified:
     """Knows the keys that are made of who runs."""
 
-    def __init__(self, world: World, sites: CallSites) -> None:
+    def __init__(self, world: World, sites: CallSites, evaluator: Callable[[str], Evaluator]) -> None:
         self.world = world
+        self.evaluator = evaluator
         self.sites = sites
         self.who = {name: WHO[row.who] for row in world.tables.thread_identity if row.who in WHO for name in row.name}
 
@@ -45,14 +47,13 @@ class Identified:
 
     def key(self, fid: str, state: State | None, node: int, depth: int = 0) -> Who:
         """Whether a key is another one in each thread or in each task, and in which of the two."""
-        info = self.world.symbols.functions[fid]
-        facts = info.facts
+        facts = self.world.symbols.functions[fid].facts
         value = facts.nodes[node] if node >= 0 and depth <= FAR else None
         match value:
             case f.Result(event):
                 call = facts.events[event]
                 assert isinstance(call, f.Call)
-                names = {obj.name for obj in Evaluator(self.world, info).eval(call.func)}
+                names = {obj.name for obj in self.evaluator(fid).eval(call.func)}
                 if len(names) != 1:
                     return ""
                 (name,) = names

@@ -60,7 +60,7 @@ class Overlap:
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
-        self.taken = Taken(world)
+        self.taken = Taken(world, provenance.evaluator)
         self.detached = Detached(world)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)

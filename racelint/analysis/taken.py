@@ -7,6 +7,8 @@ queues in Blackshear et al., "RacerD" (OOPSLA 2018), and in Clarke and Wrigstad,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from racelint.analysis.effects import touched
 from racelint.analysis.walk import Inside, Reached, State
 from racelint.link.binding import handed
@@ -22,8 +24,9 @@ FAR = 12
 class Taken:
     """Knows accesses to what their own context has taken out of a container."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, evaluator: Callable[[str], Evaluator]) -> None:
         self.world = world
+        self.evaluator = evaluator
         self._found: dict[tuple[State, int], bool] = {}
         # Values in the functions they are in, and these as they are called: each is looked at once.
         self._values: dict[tuple[State, int], bool] = {}
@@ -74,11 +77,10 @@ class Taken:
 
     def _takes(self, fid: str, call: f.Call) -> bool:
         """Whether a call takes something out of a container: ``pop``, ``popleft``, ``get`` of a queue."""
-        info = self.world.symbols.functions[fid]
-        func = info.facts.nodes[call.func]
+        func = self.world.symbols.functions[fid].facts.nodes[call.func]
         if not isinstance(func, f.Attr):
             return False
-        holders = Evaluator(self.world, info).eval(func.base)
+        holders = self.evaluator(fid).eval(func.base)
         rows = [self.world.container_row(obj.name) if obj.kind == "ext" else None for obj in holders]
         return bool(rows) and all(row is not None and row.methods.get(func.name) == "delete" for row in rows)
 
