@@ -141,6 +141,7 @@ class Anchors:
         self,
         world: World,
         provenance: Provenance,
+        identified: Identified,
         sites: CallSites,
         entries: Iterable[EntryPoint],
     ) -> None:
@@ -149,7 +150,7 @@ class Anchors:
         self.evaluator = provenance.evaluator
         self.sites = sites
         self.once = Once(world, sites, entries)
-        self.identified = Identified(world, sites, self.evaluator)
+        self.identified = identified
         self._found: dict[tuple[State, int], Found] = {}
         # Of the value that is being looked for: what has been found on the way, and functions as they are called there.
         self._seen: dict[tuple[str, State | None, int], Found] = {}

@@ -11,6 +11,7 @@ import networkx as nx
 
 from racelint import greening, polling, serving
 from racelint.analysis import fed, lock_decorators
+from racelint.analysis.alone import Alone
 from racelint.analysis.anchors import Once
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
@@ -136,8 +137,8 @@ class Analysis:
         loops = Loops(groups, sites, self.handed)
         told = (world, sharing, groups, sites, self.api_threads, self._made(), self.discovery.sites, active, loops)
         provenance = Provenance(world, self.graph, self._plain, effects)
-        dedicated = Dedicated(world, self.lock_owners)
-        overlap = Overlap(*told, provenance, dedicated)
+        alone = Alone(world, self.discovery.sites, provenance.evaluator)
+        overlap = Overlap(*told, provenance, alone, Dedicated(world, self.lock_owners))
         singletons = self._singletons()
         finder = Races(world, overlap, singletons)
         finder.judges = self.judges
@@ -156,6 +157,7 @@ class Analysis:
             active | self.own_tasks.keys() | {group.api for group in users},
             loops,
             provenance,
+            alone,
             Dedicated(world, self.waited_for),
         )
         of_tasks = TaskRaces(world, turns, singletons)
