@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace as replace_fields
 
-from racelint.frameworks.schema import ContextKind, Entry, Matcher, table_of
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, Serve, table_of
 from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import CallSites, Event, either, in_loop
 from racelint.link.calls import targets
@@ -27,6 +27,8 @@ from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
+# What a row says of a keyword argument of which it only matters that it is there.
+ANY = "*"
 # Functions that hand a coroutine on to one another before a library is given it.
 MAX_WRAPPERS = 3
 
@@ -212,7 +214,7 @@ class Discovery:
         confidence: str = "high",
     ) -> None:
         world, evaluator = self.world, self.evaluator(fid)
-        if row.function is None or not _asked(row, evaluator, call):
+        if row.function is None or not asked(row, evaluator, call):
             return
         nodes: list[int] = []
         if row.function.position == -1:
@@ -486,7 +488,7 @@ class Discovery:
             if obj.kind not in ("symbol", "member"):
                 continue
             for row in self.rows["decorator"].all(obj.name):
-                if not _asked(row, evaluator, _arguments_of(evaluator, call)):
+                if not asked(row, evaluator, _arguments_of(evaluator, call)):
                     continue
                 kind = row.async_context if facts.is_async else row.context
                 path, line = self._where(function, facts.line)
@@ -726,12 +728,13 @@ def _both_loops(known: EntryPoint, entry: EntryPoint) -> frozenset[Event]:
     return known.on_loop_of | entry.on_loop_of if known.on_loop_of and entry.on_loop_of else frozenset()
 
 
-def _asked(row: Entry, evaluator: Evaluator, call: f.Call | None) -> bool:
+def asked(row: Entry | Serve, evaluator: Evaluator, call: f.Call | None) -> bool:
     """Whether a call has the constant keyword arguments that a row is about, and none that it is not about."""
     if not row.when and not row.unless:
         return True
     nodes = {key: evaluator.nodes[value] for key, value in call.kwargs} if call is not None else {}
     given = {(key, node.text) for key, node in nodes.items() if type(node) is f.Const}
+    given |= {(key, ANY) for key in nodes}
     return (not row.when or not given.isdisjoint(row.when.items())) and given.isdisjoint(row.unless.items())
 
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from racelint.contexts import Discovery, EntryPoint
+from racelint.contexts import Discovery, EntryPoint, asked
 from racelint.frameworks.schema import Host, Matcher
 from racelint.link.call_sites import Event
 from racelint.model import facts as f
@@ -22,12 +22,14 @@ from racelint.model import facts as f
 class Serving:
     """Call events that run servers: ``waiting`` return when the server has ended, the others at once.
 
-    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread.
+    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread. ``one_by_one`` says why requests
+    are handled one after the other, where they are so by every server of this kind.
     """
 
     waiting: frozenset[Event] = frozenset()
     tasks: frozenset[Event] = frozenset()
     threads: frozenset[Event] = frozenset()
+    one_by_one: str = ""
 
     @property
     def sites(self) -> frozenset[Event]:
@@ -47,13 +49,18 @@ def find(discovery: Discovery) -> dict[str, Serving]:
     waiting: dict[str, set[Event]] = defaultdict(set)
     tasks: dict[str, set[Event]] = defaultdict(set)
     threads: dict[str, set[Event]] = defaultdict(set)
+    serial: dict[str, dict[Event, str]] = defaultdict(dict)
     for (fid, index), callees in world.callees.items():
         call = world.symbols.functions[fid].facts.events[index]
         assert isinstance(call, f.Call)
         for callee in callees:
             for name, _ in discovery.called_names(callee):
                 for row in rows.all(name):
+                    if not asked(row, discovery.evaluator(fid), call):
+                        continue
                     (tasks if row.background else waiting)[row.server].add((fid, index))
+                    if row.one_by_one:
+                        serial[row.server][fid, index] = row.why
         evaluator = discovery.evaluator(fid)
         for node in (*call.args, *(value for _, value in call.kwargs)):
             if not isinstance(evaluator.nodes[node], (f.Attr, f.Global, f.Imported)):
@@ -61,20 +68,31 @@ def find(discovery: Discovery) -> dict[str, Serving]:
             for obj in evaluator.eval(node):
                 for row in rows.all(obj.name) if obj.kind in ("symbol", "member") else ():
                     threads[row.server].add((fid, index))
-    return {
-        server: Serving(frozenset(waiting[server]), frozenset(tasks[server]), frozenset(threads[server]))
-        for server in sorted({*waiting, *tasks, *threads})
-    }
+    found: dict[str, Serving] = {}
+    for server in sorted({*waiting, *tasks, *threads}):
+        serving = Serving(frozenset(waiting[server]), frozenset(tasks[server]), frozenset(threads[server]))
+        alike = serial[server].keys() == serving.sites
+        found[server] = replace(serving, one_by_one=serial[server][min(serving.sites)]) if alike else serving
+    return found
 
 
 def placed(entries: Iterable[EntryPoint], servers: dict[str, Serving]) -> tuple[EntryPoint, ...]:
     """The entry points, those that a server of the program calls with the sites where it is run."""
-    return tuple(_placed(entry, servers[entry.server].sites) if entry.server in servers else entry for entry in entries)
+    return tuple(_placed(entry, servers[entry.server]) if entry.server in servers else entry for entry in entries)
 
 
-def _placed(entry: EntryPoint, sites: frozenset[Event]) -> EntryPoint:
-    loops = sites if entry.kind == "event-loop" else frozenset()
-    return replace(entry, begins=frozenset(), serves=sites, on_loop_of=loops)
+def _placed(entry: EntryPoint, serving: Serving) -> EntryPoint:
+    if serving.one_by_one and entry.kind in ("thread", "pool"):
+        entry = _one_by_one(entry, serving)
+    loops = serving.sites if entry.kind == "event-loop" else frozenset()
+    return replace(entry, begins=frozenset(), serves=serving.sites, on_loop_of=loops)
+
+
+def _one_by_one(entry: EntryPoint, serving: Serving) -> EntryPoint:
+    """An entry point whose calls follow each other: on the loop that the server leaves it to, or else in one thread."""
+    if serving.tasks == serving.sites:
+        return replace(entry, kind="event-loop", why=serving.one_by_one)
+    return replace(entry, self_overlap=False, exclusive=True, lane=f"server {entry.server}", why=serving.one_by_one)
 
 
 def hosted(discovery: Discovery, entries: Iterable[EntryPoint]) -> Iterator[EntryPoint]:

@@ -81,7 +81,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``form``: ``decorator`` (the decorated function is the entry), ``call`` (the ``function`` argument is; with
     ``methods``, these methods of it are), ``base`` (methods of subclasses matching ``methods`` are), ``assign`` (a
     function assigned to one of ``attributes`` of an instance of ``name`` is). ``when`` / ``unless``: only with / not
-    with one of these keyword arguments, written as these constants.
+    with one of these keyword arguments, written as these constants (``*``: whatever is given).
     ``context`` is where it runs when it is a plain ``def``, ``async_context`` when it is ``async def``.
     ``self_overlap``: ``yes`` when two calls may run at once, ``no`` when calls are serialised, ``per-start`` when one
     registration runs once (it overlaps itself only when the registration itself is repeated), ``per-call`` when each
@@ -393,13 +393,17 @@ class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call that runs a ``server`` and returns when that has ended: it calls the entry points of that kind.
 
-    ``background``: it returns at once, and the event loop of its caller goes on to run the server.
+    ``background``: it returns at once, and the event loop of its caller goes on to run the server. ``one_by_one``: it
+    handles a request to its end before the next one. ``when`` / ``unless`` as in ``Entry``.
     """
 
     name: list[str]
     server: str
     why: str
     background: bool = False
+    one_by_one: bool = False
+    when: dict[str, str] = {}
+    unless: dict[str, str] = {}
     source: str = ""
 
 
