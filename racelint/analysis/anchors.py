@@ -20,7 +20,7 @@ from racelint.analysis.handed import passed_on
 from racelint.analysis.identified import Identified
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Inside, Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.again import children
 from racelint.link.binding import handed
 from racelint.link.call_sites import CallSites, in_loop

@@ -19,7 +19,7 @@ from racelint.analysis.receivers import Receivers
 from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
-from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.contexts.entry_points import SELF_SITE, EntryPoint
 from racelint.link.awaited import over_beside
 from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related

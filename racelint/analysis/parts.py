@@ -15,7 +15,7 @@ from racelint.analysis.effects import Effects, touched
 from racelint.analysis.flow import declared
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.walk import Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.binding import argument, handed
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import led_to, targets

@@ -32,7 +32,8 @@ from racelint.analysis.task_interfaces import Family, families, own_tasks, waite
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
-from racelint.contexts import Discovery, EntryPoint
+from racelint.contexts.discovery import Discovery
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import call_graph, led_to
 from racelint.link.classes import owner_of, related
@@ -294,7 +295,7 @@ class Analysis:
         """Uncalled functions and module bodies from which something concurrent is started."""
         world = self.world
         targeted = {entry.target.name for entry in self.entries}
-        alone = self.discovery.alone
+        alone = self.discovery.entries.alone
         found = []
         for fid, info in world.symbols.functions.items():
             if fid not in self.starts.reach or fid in targeted or fid in alone or info.facts.kind == "class":

@@ -25,7 +25,7 @@ from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.regions import Regions
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import FEW, Starts, around
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
