@@ -28,6 +28,8 @@ from racelint.link.world import Feed, World
 from racelint.model import facts as f
 
 SELF_SITE = "<self>"
+# What a call runs once has been run when that has been awaited.
+ONCE = ("per-start", "per-call")
 # What a row says of a keyword argument of which it only matters that it is there.
 ANY = "*"
 # Functions that hand a coroutine on to one another before a library is given it.
@@ -239,7 +241,12 @@ class Discovery:
                 handed = self._handed_by(fid, node, target)
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
                 each = once and _of_each(world.symbols.functions[fid].facts, call, node)
-                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
+                registered = row.self_overlap not in ONCE and _is_function(evaluator, node, target)
+                self._spawned(
+                    *(fid, index, call, row, name, receiver, target, confidence, once, handed),
+                    each=each,
+                    registered=registered,
+                )
             for (where, at), target in self._coroutines(fid, node):
                 started = world.symbols.functions[where].facts.events[at]
                 assert isinstance(started, f.Call)
@@ -347,10 +354,12 @@ class Discovery:
         handed: frozenset[Event] = frozenset(),
         *,
         each: bool = False,
+        registered: bool = False,
     ) -> None:
         """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one.
 
-        ``each``: it is a method of another object each time.
+        ``each``: it is a method of another object each time. ``registered``: the function is only noted by the call, to
+        be run again and again from then on.
         """
         world = self.world
         info = world.symbols.functions[fid]
@@ -375,7 +384,7 @@ class Discovery:
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
         if "call" in row.joins:
             ends.add((fid, index))
-        if begins == {(fid, index)}:
+        if begins == {(fid, index)} and not registered:
             ends |= {(fid, at) for at in awaits(world, fid, index)}
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
         if executor is not None:
@@ -753,6 +762,12 @@ def _arguments_of(evaluator: Evaluator, call: f.Call) -> f.Call | None:
 def _is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
     """Whether what is started is a coroutine object: it runs once, however often its function is called."""
     return type(node) is f.Result and world.symbols.functions[target.name].facts.is_async
+
+
+def _is_function(evaluator: Evaluator, node: int, target: Obj) -> bool:
+    """Whether a value is the function that is to be called, not a coroutine that it has made."""
+    functions = (obj for obj in evaluator.eval(node) if obj.kind in ("func", "bound", "partial"))
+    return any(one.name == target.name for obj in functions for one in targets(evaluator.world, obj))
 
 
 def _builtin(callees: Iterable[Obj]) -> bool:

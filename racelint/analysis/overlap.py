@@ -16,6 +16,7 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
+from racelint.analysis.serialised import Serialised
 from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.taken import Taken
@@ -62,6 +63,7 @@ class Overlap:
         self.receivers = Receivers(world, provenance)
         self.taken = Taken(world, calls)
         self.detached = Detached(world)
+        self.serialised = Serialised(world, calls)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, calls, entries)
         self.groups = groups
