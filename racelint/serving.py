@@ -25,8 +25,8 @@ from racelint.model import facts as f
 class Serving:
     """Call events that run servers: ``waiting`` return when the server has ended, the others at once.
 
-    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread. ``one_by_one`` says why requests
-    are handled one after the other, where they are so by every server of this kind.
+    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread. ``one_by_one`` says why
+    requests are handled one after the other, where they are so by every server of this kind.
     """
 
     waiting: frozenset[Event] = frozenset()

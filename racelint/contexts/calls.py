@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from racelint.contexts.callables import Callables, called_names, generic, is_coroutine
+from racelint.contexts.callables import Callables, called_names, generic, is_coroutine, is_function
 from racelint.contexts.entry_points import EntryPoint, EntryPoints
 from racelint.frameworks.schema import Entry, Matcher, Serve, table_of
 from racelint.link.awaited import awaits, over_beside
@@ -18,6 +18,8 @@ from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
+# What a call runs once has been run when that has been awaited.
+ONCE = ("per-start", "per-call")
 # What a row says of a keyword argument of which it only matters that it is there.
 ANY = "*"
 
@@ -108,7 +110,12 @@ class Calls:
                 handed = self.callables.handed_by(fid, node, target)
                 once = one and (row.self_overlap == "per-start" or is_coroutine(world, evaluator.nodes[node], target))
                 each = once and _of_each(world.symbols.functions[fid].facts, call, node)
-                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
+                registered = row.self_overlap not in ONCE and is_function(evaluator, node, target)
+                self._spawned(
+                    *(fid, index, call, row, name, receiver, target, confidence, once, handed),
+                    each=each,
+                    registered=registered,
+                )
             for (where, at), target in self.callables.coroutines(fid, node):
                 started = world.symbols.functions[where].facts.events[at]
                 assert isinstance(started, f.Call)
@@ -128,10 +135,12 @@ class Calls:
         handed: frozenset[Event] = frozenset(),
         *,
         each: bool = False,
+        registered: bool = False,
     ) -> None:
         """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one.
 
-        ``each``: it is a method of another object each time.
+        ``each``: it is a method of another object each time. ``registered``: the function is only noted by the call, to
+        be run again and again from then on.
         """
         world = self.world
         info = world.symbols.functions[fid]
@@ -156,7 +165,7 @@ class Calls:
         ends = {event for method in row.joins for event in self.sites.on(made, method)}
         if "call" in row.joins:
             ends.add((fid, index))
-        if begins == {(fid, index)}:
+        if begins == {(fid, index)} and not registered:
             ends |= {(fid, at) for at in awaits(world, fid, index)}
         executor = receiver if receiver is not None and receiver.kind == "ext" else None
         if executor is not None:
