@@ -19,8 +19,13 @@ class Alone:
     def __init__(self, world: World, sites: CallSites, evaluator: Callable[[str], Evaluator]) -> None:
         self.identified = Identified(world, sites, evaluator)
         self.taken = Taken(world, evaluator)
-        self.detached = Detached(world)
+        self.detached = Detached(world, sites)
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to different objects or entries for one of these reasons."""
-        return self.identified.apart(a, b) or self.taken.apart(a, b) or self.detached.has(a) or self.detached.has(b)
+        return (
+            self.identified.apart(a, b)
+            or self.taken.apart(a, b)
+            or (a.touch.content and self.detached.has(a))
+            or (b.touch.content and self.detached.has(b))
+        )

@@ -24,7 +24,7 @@ class Serialised(Traced):
     def _own(self, access: Reached) -> bool:
         return (access.touch.key >= 0 and self._identifies(access.state, access.touch.key)) or self.has(access)
 
-    def origin(self, state: State, node: int) -> bool:
+    def origin(self, state: State, node: int, event: int) -> bool:
         """Whether a value is an entry with a key that identifies the handled object."""
         info = self.world.symbols.functions[state.fid]
         value = info.facts.nodes[node]
@@ -61,7 +61,7 @@ class Serialised(Traced):
             if state.parent is None:
                 return frozenset((value.name,))
             return frozenset.intersection(
-                *(self._names(caller, it, seen) for caller, it in self.given(state, value.name))
+                *(self._names(caller, it, seen) for caller, it, _ in self.given(state, value.name))
             )
         found: frozenset[str] = frozenset()
         if isinstance(value, f.Item):

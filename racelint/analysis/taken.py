@@ -29,7 +29,7 @@ class Taken(Traced):
             return False
         return self.has(a) and self.has(b)
 
-    def origin(self, state: State, node: int) -> bool:
+    def origin(self, state: State, node: int, event: int) -> bool:
         """Whether a value has just been taken out of a container: by ``pop``, ``popleft``, ``get`` of a queue."""
         facts = self.world.symbols.functions[state.fid].facts
         value = facts.nodes[node]

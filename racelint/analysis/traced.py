@@ -24,11 +24,11 @@ class Traced:
         self.world = world
         self._found: dict[tuple[State, int], bool] = {}
         # Values in the functions they are in, and these as they are called: each is looked at once.
-        self._values: dict[tuple[State, int], bool] = {}
+        self._values: dict[tuple[State, int, int], bool] = {}
         self._inside = Inside()
 
-    def origin(self, state: State, node: int) -> bool:
-        """Whether a value is just what is looked for."""
+    def origin(self, state: State, node: int, event: int) -> bool:
+        """Whether a value is just what is looked for, as it is used at an event."""
         raise NotImplementedError
 
     def beside(self, state: State, node: int) -> bool:
@@ -41,40 +41,40 @@ class Traced:
         found = self._found.get(key)
         if found is None:
             node = touched(self.world.symbols.functions[access.touch.fid].facts, access.touch)
-            found = self._found[key] = self._comes(access.state, node, 0)
+            found = self._found[key] = self._comes(access.state, node, access.touch.event, 0)
         return found
 
-    def _comes(self, state: State, node: int, steps: int) -> bool:
-        key = (state, node)
+    def _comes(self, state: State, node: int, event: int, steps: int) -> bool:
+        key = (state, node, event)
         known = self._values.get(key)
         if known is None:
             self._values[key] = False  # what leads back to itself comes from nowhere
-            known = self._values[key] = node >= 0 and steps <= FAR and self._looked(state, node, steps + 1)
+            known = self._values[key] = node >= 0 and steps <= FAR and self._looked(state, node, event, steps + 1)
         return known
 
-    def _looked(self, state: State, node: int, steps: int) -> bool:
-        if self.origin(state, node):
+    def _looked(self, state: State, node: int, event: int, steps: int) -> bool:
+        if self.origin(state, node, event):
             return True
         match self.world.symbols.functions[state.fid].facts.nodes[node]:
             case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base):
-                return self._comes(state, base, steps)
+                return self._comes(state, base, event, steps)
             case f.Phi(options):
                 ways = [option for option in options if not self.beside(state, option)]
-                return bool(ways) and all(self._comes(state, option, steps) for option in ways)
-            case f.Result(event):
-                return self._returns(state, event, steps)
+                return bool(ways) and all(self._comes(state, option, event, steps) for option in ways)
+            case f.Result(call):
+                return self._returns(state, call, steps)
             case f.Param(name) if state.parent is not None:
-                return all(self._comes(caller, given, steps) for caller, given in self.given(state, name))
+                return all(self._comes(caller, node, at, steps) for caller, node, at in self.given(state, name))
             case _:
                 return False
 
-    def given(self, state: State, name: str) -> list[tuple[State, int]]:
-        """What those who call a function hand to a parameter; -1 for what is not known."""
+    def given(self, state: State, name: str) -> list[tuple[State, int, int]]:
+        """What those who call a function hand to a parameter (-1 for what is not known), and in which call."""
         calls = [(state.parent, state.event), *state.also]
         return [
-            (state if caller is None else caller, -1)
+            (state, -1, -1)
             if caller is None
-            else (caller, handed(self.world, (caller.fid, event), state.fid, name))
+            else (caller, handed(self.world, (caller.fid, event), state.fid, name), event)
             for caller, event in calls
         ]
 
@@ -91,9 +91,9 @@ class Traced:
         (fid,) = callees
         inside = self._inside[state, fid, event]
         values = self._returned(fid)
-        ways = [value for value in values if not self.beside(inside, value)]
-        return bool(ways) and all(self._comes(inside, value, steps) for value in ways)
+        ways = [(value, at) for value, at in values if not self.beside(inside, value)]
+        return bool(ways) and all(self._comes(inside, value, at, steps) for value, at in ways)
 
-    def _returned(self, fid: str) -> list[int]:
-        events = self.world.symbols.functions[fid].facts.events
-        return [event.value for event in events if isinstance(event, f.Return) and event.value >= 0]
+    def _returned(self, fid: str) -> list[tuple[int, int]]:
+        events = enumerate(self.world.symbols.functions[fid].facts.events)
+        return [(event.value, at) for at, event in events if isinstance(event, f.Return) and event.value >= 0]
