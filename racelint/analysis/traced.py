@@ -7,8 +7,8 @@ to what is looked for. What that is, subclasses say.
 from __future__ import annotations
 
 from racelint.analysis.effects import touched
-from racelint.analysis.walk import Reached, State
-from racelint.link.call_sites import CallSites
+from racelint.analysis.walk import Inside, Reached, State
+from racelint.link.binding import handed
 from racelint.link.calls import targets
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -18,15 +18,19 @@ FAR = 12
 
 
 class Traced:
-    """Tells of accesses whether their object comes from what a subclass looks for."""
+    """Tells of accesses whether their object comes from what a subclass looks for.
 
-    def __init__(self, world: World, sites: CallSites) -> None:
+    ``parts``: whether that goes for what is in such an object, too.
+    """
+
+    parts = True
+
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.sites = sites
         self._found: dict[tuple[State, int], bool] = {}
         # Values in the functions they are in, and these as they are called: each is looked at once.
         self._values: dict[tuple[State, int, int], bool] = {}
-        self._inside: dict[tuple[State, str, int], State] = {}
+        self._inside = Inside()
 
     def origin(self, state: State, node: int, event: int) -> bool:
         """Whether a value is just what is looked for, as it is used at an event."""
@@ -57,7 +61,7 @@ class Traced:
         if self.origin(state, node, event):
             return True
         match self.world.symbols.functions[state.fid].facts.nodes[node]:
-            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base):
+            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base) if self.parts:
                 return self._comes(state, base, event, steps)
             case f.Phi(options):
                 ways = [option for option in options if not self.beside(state, option)]
@@ -75,7 +79,7 @@ class Traced:
         return [
             (state, -1, -1)
             if caller is None
-            else (caller, self.sites.handed((caller.fid, event), state.fid, name), event)
+            else (caller, handed(self.world, (caller.fid, event), state.fid, name), event)
             for caller, event in calls
         ]
 
@@ -90,17 +94,10 @@ class Traced:
         if len(callees) != 1:
             return False
         (fid,) = callees
-        inside = self._called(state, fid, event)
+        inside = self._inside[state, fid, event]
         values = self._returned(fid)
         ways = [(value, at) for value, at in values if not self.beside(inside, value)]
         return bool(ways) and all(self._comes(inside, value, at, steps) for value, at in ways)
-
-    def _called(self, state: State, fid: str, event: int) -> State:
-        key = (state, fid, event)
-        found = self._inside.get(key)
-        if found is None:
-            found = self._inside[key] = state.called(fid, event)
-        return found
 
     def _returned(self, fid: str) -> list[tuple[int, int]]:
         events = enumerate(self.world.symbols.functions[fid].facts.events)
