@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from racelint.analysis.detached import Detached
 from racelint.analysis.identified import Identified
+from racelint.analysis.serialised import Serialised
 from racelint.analysis.taken import Taken
 from racelint.analysis.walk import Reached
 from racelint.link.call_sites import CallSites
@@ -20,12 +21,8 @@ class Alone:
         self.identified = Identified(world, sites, evaluator)
         self.taken = Taken(world, evaluator)
         self.detached = Detached(world, sites)
+        self.serialised = Serialised(world)
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to different objects or entries for one of these reasons."""
-        return (
-            self.identified.apart(a, b)
-            or self.taken.apart(a, b)
-            or (a.touch.content and self.detached.has(a))
-            or (b.touch.content and self.detached.has(b))
-        )
+        return self.identified.apart(a, b) or self.taken.apart(a, b) or self.detached.apart(a, b)

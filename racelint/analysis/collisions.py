@@ -131,7 +131,7 @@ class Collisions:
             why = self.overlap.why(side, other)
             if why is None or self.guards.common(locks, other.locks, side):
                 continue
-            if self.overlap.serialised.apart(side, other) or self.overlap.apart(side, other):
+            if self.overlap.alone.serialised.apart(side, other) or self.overlap.apart(side, other):
                 continue
             if self.overlap.own_keys.exclude(locks, side, other):
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from racelint.analysis.flow import Flows
 from racelint.analysis.traced import Traced
-from racelint.analysis.walk import State
+from racelint.analysis.walk import Reached, State
 from racelint.link.call_sites import CallSites
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -18,11 +18,17 @@ from racelint.model import facts as f
 class Detached(Traced):
     """Knows accesses to what something else has been put in the place of."""
 
+    parts = False  # these may be kept elsewhere as well
+
     def __init__(self, world: World, sites: CallSites) -> None:
         super().__init__(world)
         self.sites = sites
         self.flows = Flows(world.symbols.functions)
         self._only: dict[Obj, bool] = {}
+
+    def apart(self, a: Reached, b: Reached) -> bool:
+        """Whether one of two accesses is to the content of a container that the other one cannot find any more."""
+        return any(access.touch.content and self.has(access) for access in (a, b))
 
     def origin(self, state: State, node: int, event: int) -> bool:
         """Whether a value is no longer where others would look for it."""

@@ -16,7 +16,6 @@ from racelint.analysis.origins import Provenance
 from racelint.analysis.own_keys import OwnKeys
 from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
-from racelint.analysis.serialised import Serialised
 from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
@@ -62,7 +61,6 @@ class Overlap:
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
         self.alone = alone
-        self.serialised = Serialised(world)
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
         self.anchors = Anchors(world, provenance, alone.identified, calls, entries)
         self.groups = groups

@@ -30,7 +30,7 @@ class Taken(Traced):
         return self.has(a) and self.has(b)
 
     def origin(self, state: State, node: int, event: int) -> bool:
-        """Whether a value has just been taken out of a container: by ``pop``, ``popleft``, ``get`` of a queue."""
+        """Whether a value is what a call takes out of a container: ``pop``, ``popleft``, ``get`` of a queue."""
         facts = self.world.symbols.functions[state.fid].facts
         value = facts.nodes[node]
         call = facts.events[value.event] if isinstance(value, f.Result) else None

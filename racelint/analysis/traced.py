@@ -18,7 +18,12 @@ FAR = 12
 
 
 class Traced:
-    """Tells of accesses whether their object comes from what a subclass looks for."""
+    """Tells of accesses whether their object comes from what a subclass looks for.
+
+    ``parts``: whether that goes for what is in such an object, too.
+    """
+
+    parts = True
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -56,7 +61,7 @@ class Traced:
         if self.origin(state, node, event):
             return True
         match self.world.symbols.functions[state.fid].facts.nodes[node]:
-            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base):
+            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base) if self.parts:
                 return self._comes(state, base, event, steps)
             case f.Phi(options):
                 ways = [option for option in options if not self.beside(state, option)]

@@ -159,12 +159,6 @@ def is_coroutine(world: World, node: f.Node, target: Obj) -> bool:
     return type(node) is f.Result and world.symbols.functions[target.name].facts.is_async
 
 
-def is_function(evaluator: Evaluator, node: int, target: Obj) -> bool:
-    """Whether a value is the function that is to be called, not a coroutine that it has made."""
-    functions = (obj for obj in evaluator.eval(node) if obj.kind in ("func", "bound", "partial"))
-    return any(one.name == target.name for obj in functions for one in targets(evaluator.world, obj))
-
-
 def generic(found: list[Obj]) -> list[Obj]:
     """One target per method and class: an unknown instance stands for those made at known places."""
     unknown = {(obj.name, obj.owner.name) for obj in found if obj.owner is not None and obj.owner.unknown}

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from racelint.contexts.callables import Callables, called_names, generic, is_coroutine, is_function
+from racelint.contexts.callables import Callables, called_names, generic, is_coroutine
 from racelint.contexts.entry_points import EntryPoint, EntryPoints
 from racelint.frameworks.schema import Entry, Matcher, Serve, table_of
 from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import Event, in_loop
+from racelint.link.calls import targets
 from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
 from racelint.link.kept import Kept
@@ -110,7 +111,7 @@ class Calls:
                 handed = self.callables.handed_by(fid, node, target)
                 once = one and (row.self_overlap == "per-start" or is_coroutine(world, evaluator.nodes[node], target))
                 each = once and _of_each(world.symbols.functions[fid].facts, call, node)
-                registered = row.self_overlap not in ONCE and is_function(evaluator, node, target)
+                registered = row.self_overlap not in ONCE and _is_function(evaluator, node, target)
                 self._spawned(
                     *(fid, index, call, row, name, receiver, target, confidence, once, handed),
                     each=each,
@@ -305,6 +306,12 @@ def asked(row: Entry | Serve, evaluator: Evaluator, call: f.Call | None) -> bool
     given = {(key, node.text) for key, node in nodes.items() if type(node) is f.Const}
     given |= {(key, ANY) for key in nodes}
     return (not row.when or not given.isdisjoint(row.when.items())) and given.isdisjoint(row.unless.items())
+
+
+def _is_function(evaluator: Evaluator, node: int, target: Obj) -> bool:
+    """Whether a value is the function that is to be called, not a coroutine that it has made."""
+    functions = (obj for obj in evaluator.eval(node) if obj.kind in ("func", "bound", "partial"))
+    return any(one.name == target.name for obj in functions for one in targets(evaluator.world, obj))
 
 
 def _of_each(facts: f.Function, call: f.Call, node: int) -> bool:
