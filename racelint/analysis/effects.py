@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import structs
 
+from racelint.analysis.nested import Nested
 from racelint.frameworks.schema import Container, Effect
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj, Objs
@@ -108,6 +109,7 @@ class Effects:
     def __init__(self, world: World) -> None:
         self.world = world
         self.names = _holder_names(world)
+        self.nested = Nested(world)
         # What the accesses of the language do: the first row of each counts.
         self.steps = {row.access: row.effect for row in reversed(world.tables.operation) if row.access and row.effect}
         # What a framework hands out has the name it is handed out under, wherever else it may be kept.
@@ -288,7 +290,7 @@ class Effects:
     def _content_place(self, evaluator: Evaluator, node: int, obj: Obj) -> tuple[Cell, str]:
         plain = self.world.heap.plain(obj)
         name = self.fed.get(plain, "")
-        for _, _, display in () if name else self.slots(evaluator, node):
+        for _, _, display in () if name or node < 0 else self.slots(evaluator, node):
             name = display
             break
         if not name:
@@ -307,7 +309,7 @@ class Effects:
         return ".".join([info.display if info is not None else first.replace(":", "."), *steps])
 
     def _path_name(self, evaluator: Evaluator, node: int) -> str:
-        inner = evaluator.nodes[node]
+        inner = evaluator.nodes[node] if node >= 0 else None
         if type(inner) is f.Param:
             return f"{evaluator.info.display}.{inner.name}"
         if isinstance(inner, (f.Item, f.Elem)):
@@ -333,6 +335,10 @@ class Effects:
                         for arg in call.args:
                             for touch in self._walked(evaluator, arg, index, call.line, effect):
                                 yield structs.replace(touch, effect=effect) if row.counts else touch
+                            if row.deep or row.fields:
+                                below = self.nested.below(evaluator, evaluator.eval(arg), fields=row.fields)
+                                for obj in below:
+                                    yield from self._content(evaluator, -1, obj, index, call.line, effect)
         if type(node) is f.Attr and node.name in self.generic:
             for obj in evaluator.eval(node.base):
                 if obj.kind == "opaque":
@@ -446,13 +452,17 @@ def _holder_names(world: World) -> dict[Obj, str]:
     """A display name for containers: the first slot that holds them, through enclosing containers too."""
     names: dict[Obj, str] = {}
     work: list[tuple[Obj, str]] = []
-    for kind in ("a", "k", "g", "x", "p"):
+    carriers = {world.heap.make("ext", name): name.rpartition(".")[2] for name in world.carriers.values()}
+    for kind in ("a", "k", "g", "x", "p", "o"):
         for cell, objs in world.cells.items():
-            if cell[0] != kind:
+            carrier = carriers.get(cell[1], "") if isinstance(cell[1], Obj) else ""
+            if cell[0] != kind or (kind == "o" and not carrier):
                 continue
             home, attribute = str(cell[1]), str(cell[2])
             if kind in ("a", "k"):
                 prefix = world.class_of(home).display if home in world.symbols.classes else home
+            elif kind == "o":
+                prefix = carrier
             elif kind == "g":
                 prefix = home
             else:

@@ -14,6 +14,7 @@ from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
 from racelint.analysis.walk import CALLERS, Reached, State
+from racelint.link.again import within
 from racelint.link.binding import handed, lists_all
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -35,6 +36,7 @@ class Harmless:
         self._constant: dict[tuple[str, int], bool] = {}
         self._answer: dict[tuple[str, int], bool] = {}
         self._asking: dict[str, bool] = {}
+        self._unique: dict[tuple[str, int], bool] = {}
         self._written_out: dict[tuple[State, int], frozenset[str] | None] = {}
 
     def resets(self, access: Reached) -> bool:
@@ -200,7 +202,7 @@ class Harmless:
         """Whether two accesses are to different constant keys of a mapping (``data["url"]``, ``data["name"]``)."""
         if not a.touch.content or not b.touch.content:
             return False
-        if self.other_closure(a, b):
+        if self.other_closure(a, b) or self._own_key(a) or self._own_key(b):
             return True
         one, other = self._keys(a), self._keys(b)
         return one is not None and other is not None and one.isdisjoint(other)
@@ -214,6 +216,26 @@ class Harmless:
         if a.touch.fid != b.touch.fid or a.state.bindings == b.state.bindings:
             return False
         return all(self.flows[x.touch.fid].captured(x.touch.key) for x in (a, b))
+
+    def _own_key(self, access: Reached) -> bool:
+        """Whether an entry is stored under a key that has just been made, and that nobody else has."""
+        touch = access.touch
+        if touch.effect != "insert" or touch.key < 0:
+            return False
+        key = (touch.fid, touch.key)
+        if key not in self._unique:
+            self._unique[key] = self._made_for_it(*key)
+        return self._unique[key]
+
+    def _made_for_it(self, fid: str, node: int) -> bool:
+        flow = self.flows[fid]
+        made = (flow.facts.nodes[part] for part in within(node, flow.parts))
+        return any(
+            callee.kind == "symbol" and self.world.uniques.first(callee.name) is not None
+            for part in made
+            if isinstance(part, f.Result)
+            for callee in self.world.callees.get((fid, part.event), ())
+        )
 
     def _keys(self, access: Reached) -> frozenset[str] | None:
         """The constant keys an access may be to; None when they are not known."""

@@ -7,9 +7,15 @@ what is kept there.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from racelint.analysis.traced import Traced
 from racelint.analysis.walk import Reached, State
+from racelint.frameworks.schema import Carrier
 from racelint.link.again import children
+from racelint.link.carried import kept_by, takes
+from racelint.link.symbols import FunctionInfo
+from racelint.link.world import const_text
 from racelint.model import facts as f
 
 
@@ -19,15 +25,18 @@ class Serialised(Traced):
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether each of two accesses is to what its own run of a handler has to itself while it runs."""
         first, second = a.state.entry, b.state.entry
-        return bool(first.serialised_by and second.serialised_by) and self._own(a) and self._own(b)
+        turns = (first.serialised_by and second.serialised_by) or (first is second and first.one_run_for)
+        return bool(turns) and self._own(a) and self._own(b)
 
     def _own(self, access: Reached) -> bool:
         return (access.touch.key >= 0 and self._identifies(access.state, access.touch.key)) or self.has(access)
 
     def origin(self, state: State, node: int, event: int) -> bool:
-        """Whether a value is an entry with a key that identifies the handled object."""
+        """Whether a value is an entry whose key identifies the handled object, or in what is handed out for it."""
         info = self.world.symbols.functions[state.fid]
         value = info.facts.nodes[node]
+        if state.parent is None and self._in_memo(info, value):
+            return True
         if isinstance(value, f.Item):
             return self._identifies(state, value.key)
         if not isinstance(value, f.Result):
@@ -36,6 +45,36 @@ class Serialised(Traced):
         assert isinstance(call, f.Call)
         looked_up = any(callee.kind == "member" for callee in self.world.callees.get((state.fid, value.event), ()))
         return looked_up and bool(call.args) and self._identifies(state, call.args[0])
+
+    def _in_memo(self, info: FunctionInfo, value: f.Node) -> bool:
+        """Whether a value is what handlers have put into what the framework hands out for each object."""
+        if not isinstance(value, f.Attr | f.Item):
+            return False
+        nodes = info.facts.nodes
+        step = value.name if isinstance(value, f.Attr) else const_text(nodes[value.key])
+        return any(
+            step in names and nodes[value.base] == f.Param(row.keyword) and takes(self.world, info.id, row)
+            for row, names in self._memos
+        )
+
+    @cached_property
+    def _memos(self) -> tuple[tuple[Carrier, frozenset[str]], ...]:
+        """What is handed out for each object, with what handlers put there: not what is there before all others run."""
+        functions, tables = self.world.symbols.functions, self.world.tables
+        first = {name for row in tables.entry if row.before_all for name in row.name}
+        return tuple(
+            (
+                row,
+                frozenset(
+                    name
+                    for info in functions.values()
+                    if takes(self.world, info.id, row) and first.isdisjoint(self.world.decorators(info.id))
+                    for name in kept_by(info, row.keyword)
+                ),
+            )
+            for row in tables.carrier
+            if row.takers
+        )
 
     def beside(self, state: State, node: int) -> bool:
         """What is made for a new object goes where its entry is looked for."""
@@ -48,7 +87,8 @@ class Serialised(Traced):
 
     def _identifies(self, state: State, key: int) -> bool:
         told = self._names(state, key, frozenset())
-        return any(told.issuperset(group) for group in state.entry.serialised_by)
+        groups = state.entry.serialised_by or state.entry.one_run_for
+        return any(told.issuperset(group) for group in groups)
 
     def _names(self, state: State, node: int, seen: frozenset[tuple[str, int]]) -> frozenset[str]:
         """The parameters of the handler, and the constant steps on them, that a key is made of."""

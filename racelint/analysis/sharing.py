@@ -35,9 +35,10 @@ class Holders:
 
     @cached_property
     def everybodys(self) -> tuple[Obj, ...]:
-        """What is in variables, and default values, which are made once and seen by every call."""
+        """What is in variables, what frameworks carry around, and default values, which every call sees."""
         world = self.world
         found = [obj for cell, objs in world.cells.items() if cell[0] in ("g", "k") for obj in objs]
+        found.extend(world.heap.make("ext", carrier) for carrier in sorted(set(world.carriers.values())))
         for info in world.symbols.functions.values():
             if any(param.default >= 0 for param in info.facts.params):
                 outer = Evaluator(world, world.symbols.functions[world.scope_of(info)])

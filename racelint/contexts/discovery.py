@@ -90,6 +90,7 @@ class Discovery:
             path,
             line,
             serialised_by=tuple(tuple(names) for names in row.serialised_by),
+            one_run_for=tuple(tuple(names) for names in row.one_run_for),
             lane=row.lane,
             exclusive=row.exclusive,
             before_all=row.before_all,

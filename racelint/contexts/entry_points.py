@@ -21,10 +21,10 @@ class EntryPoint:
 
     ``target`` is the function (bound when it has a receiver). ``begins``/``ends``: the call events that start it and
     wait for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
-    ``serialised_by``: parameters that identify the object whose runs are serialised. ``lane``/``exclusive``: see
-    ``frameworks.schema.Entry``. ``path``/``line``: where it becomes concurrent. ``exact``: ``begins`` are the very
-    calls that start it, not merely calls before which it cannot have started. ``once``: each of these calls starts one
-    run and no more. ``passes``: the calls that say what each run is given; empty when not all are known. ``made_in``:
+    ``serialised_by``: parameters that identify the object whose runs are serialised, ``one_run_for``: the object whose
+    runs of this very function are. ``lane``/``exclusive``: see ``frameworks.schema.Entry``. ``path``/``line``: where
+    it becomes concurrent. ``exact``: ``begins`` are the very calls that start it, not merely calls before which it
+    cannot have started. ``once``: each of these calls starts one run and no more. ``passes``: the calls that say what each run is given; empty when not all are known. ``made_in``:
     the function that makes what is started. ``kept``: the attribute of its receiver that a task is kept in (see
     ``link.kept``). ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that calls
     it, ``serves`` the calls that run it (see ``serving``).
@@ -47,6 +47,7 @@ class EntryPoint:
     begins: frozenset[Event] = frozenset()
     ends: frozenset[Event] = frozenset()
     serialised_by: tuple[tuple[str, ...], ...] = ()
+    one_run_for: tuple[tuple[str, ...], ...] = ()
     lane: str = ""
     exclusive: bool = False
     before_all: bool = False

@@ -90,7 +90,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     with ``begun`` there is no entry when the program calls none of them.
     ``joins``: methods of the result (or of the receiver) after which it has ended; ``call``: the call itself waits.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
-    ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]].
+    ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]];
+    ``one_run_for``: the same, where only the runs of one and the same function for an object are.
     ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
     ``exclusive`` never overlap each other.
     ``server``: the kind of server that calls it, as in ``Serve``; when the program is seen to run such a server, it is
@@ -123,6 +124,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joins: list[str] = []
     fresh_self: bool = False
     serialised_by: list[list[str]] = []
+    one_run_for: list[list[str]] = []
     lane: str = ""
     exclusive: bool = False
     callers_loop: bool = False
@@ -219,8 +221,9 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A function that walks the containers it is given: ``iterate`` (may be interrupted) or ``snapshot`` (atomic).
 
     ``unless_keyword`` / ``if_keyword``: the effect holds only without / with that keyword (``json.dumps(indent=)``).
-    ``deep``: nested containers are walked as well. ``counts``: it only asks how many elements there are, so it is one
-    step for containers whose copies are not (``Container.snapshot_safe``).
+    ``deep``: nested containers are walked as well, ``fields``: also what is in attributes of objects. ``counts``: it
+    only asks how many elements there are, so it is one step for containers whose copies are not
+    (``Container.snapshot_safe``).
     """
 
     name: list[str]
@@ -229,6 +232,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     if_keyword: list[str] = []
     unless_keyword: list[str] = []
     deep: bool = False
+    fields: bool = False
     counts: bool = False
     source: str = ""
 
@@ -336,11 +340,15 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A type whose instance the program fills once, for code that a framework calls and that finds it again.
 
     ``found``: the attributes it is found in (``aiohttp.web.Request.app``). What is put into one is found there.
+    ``takers``: decorators of functions that get it under ``keyword``. What they put into it themselves is there for the
+    object that they were called for, unless they run before all others: that is for everybody.
     """
 
     name: list[str]
-    found: list[str]
     why: str
+    found: list[str] = []
+    takers: list[str] = []
+    keyword: str = ""
     source: str = ""
 
 
@@ -372,6 +380,10 @@ class Report(Methods, frozen=True):
 
 class Stateless(Named, frozen=True):
     """Base classes that give an instance no state of its own: one without attributes is as good as another."""
+
+
+class Unique(Named, frozen=True):
+    """Calls that give another value each time: nobody else has it until whoever made it has put it somewhere."""
 
 
 class Confined(Named, frozen=True):
@@ -461,6 +473,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocking: list[Blocking] = []
     injection: list[Injection] = []
     result: list[Result_] = []
+    unique: list[Unique] = []
     confined: list[Confined] = []
     value: list[Value] = []
     report: list[Report] = []

@@ -7,17 +7,24 @@ from racelint.link.objects import Site
 from racelint.link.world import World
 from racelint.model import facts as f
 
+# Callees whose call does not list the arguments of the function that runs: ``sorted(rows, key=f)``.
+INDIRECT = ("partial", "symbol", "member")
+
 
 def argument(world: World, site: Site, fid: str, parameter: str) -> int:
     """The caller's node of what a call hands to one of a function's parameters; -1 when it hands it nothing."""
     functions, (where, at) = world.symbols.functions, site
     call = functions[where].facts.events[at]
     assert isinstance(call, f.Call)
-    bound = any(
-        target.kind == "bound" and target.name == fid
+    runs = [
+        (callee, target)
         for callee in world.callees[where, at]
         for target in targets(world, callee)
-    )
+        if target.name == fid
+    ]
+    if runs and all(callee.kind in INDIRECT for callee, _ in runs):
+        return -1
+    bound = any(target.kind == "bound" for _, target in runs)
     return functions[fid].signature.handed(call, bound=bound).get(parameter, -1)
 
 

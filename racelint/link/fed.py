@@ -35,7 +35,7 @@ def hand_out(world: World) -> tuple[Feed, ...]:
         for name, named in feeds.items():
             got = [feed.objs[0] for feed in named if _takes(world, info, feed.row)]
             if got:
-                _hand(world, info, name, got)
+                hand(world, info, name, got)
     return tuple(feed for named in feeds.values() for feed in named)
 
 
@@ -43,7 +43,7 @@ def _takes(world: World, info: FunctionInfo, row: Fed) -> bool:
     return any(fnmatchcase(decorator, taker) for decorator in world.decorators(info.id) for taker in row.takers)
 
 
-def _hand(world: World, info: FunctionInfo, name: str, objs: list[Obj]) -> None:
+def hand(world: World, info: FunctionInfo, name: str, objs: list[Obj]) -> None:
     """Objects to the parameter of this name, or else to the one that collects what has no parameter."""
     kinds = {param.name: param.kind for param in info.facts.params}
     rest = next((param for param, kind in kinds.items() if kind == "starstar"), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from racelint.frameworks.schema import Tables
-from racelint.link import classes, fed, symbols
+from racelint.link import carried, classes, fed, symbols
 from racelint.link.evaluate import Evaluator
 from racelint.link.solve import Solver
 from racelint.link.symbols import ClassInfo
@@ -22,6 +22,7 @@ def link(modules: Iterable[tuple[f.ModuleFacts, str]], aliases: Mapping[str, str
     classes.collect_attributes(world.symbols)
     world.forget_methods()
     world.feeds = fed.hand_out(world)
+    carried.hand_out(world)
     Solver(world).solve()
     return world
 

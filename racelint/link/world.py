@@ -64,6 +64,7 @@ class World:
         self.results = Matcher.of(tables.result)
         self.confined = Matcher.of(tables.confined)
         self.waiters = Matcher.of(tables.waiter)
+        self.uniques = Matcher.of(tables.unique)
         self.latches = Matcher.of(tables.latch)
         self.patches = Matcher.of(tables.patch)
         self.blocking = Matcher.of(tables.blocking)
