@@ -237,7 +237,8 @@ class Discovery:
             )
             for target in _generic(found):
                 handed = self._handed_by(fid, node, target)
-                once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
+                coroutine = _is_coroutine(world, evaluator.nodes[node], target)
+                once = row.before_all or (one and (row.self_overlap == "per-start" or coroutine))
                 each = once and _of_each(world.symbols.functions[fid].facts, call, node)
                 self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
             for (where, at), target in self._coroutines(fid, node):
@@ -431,7 +432,7 @@ class Discovery:
                 before_all=row.before_all,
                 executor=executor,
                 confidence=confidence,
-                perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
+                perhaps=overlap and (row.self_overlap == "per-call" or once) and not (repeated or outer),
                 exact=exact,
                 once=once,
                 passes=frozenset({(fid, index)} if row.self_overlap.startswith("per-") else ()),
@@ -682,6 +683,7 @@ class Discovery:
         begins, ends = known.begins | entry.begins, known.ends | entry.ends
         # Started at two places, it may run twice at once.
         again = known.begins != entry.begins and bool(known.begins) and not self._one_by_one(begins, ends)
+        perhaps = known.perhaps and entry.perhaps and not again
         # Of tasks this is known where one coroutine starts both.
         again = again and (known.kind in ("thread", "pool") or self._in_one_run(known.begins, entry.begins))
         self.found[key] = replace(
@@ -689,7 +691,7 @@ class Discovery:
             self_overlap=known.self_overlap or entry.self_overlap or again,
             begins=begins,
             ends=ends,
-            perhaps=known.perhaps and entry.perhaps and not again,
+            perhaps=perhaps,
             once=known.once and entry.once,
             passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),
