@@ -17,6 +17,7 @@ import msgspec
 from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import NONE, Body, Called, Held, Step
 from racelint.analysis.branches import dead
+from racelint.analysis.coroutines import handed_back, run_above, run_here
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.given import Given
@@ -536,6 +537,8 @@ class Walker:
             return
         doubt = state.doubt + self._far(state)
         for run in step.callees:
+            if run.above and not run_above(self.world, state):
+                continue
             params = run.params
             if params is None or (run.fresh and published):
                 params = self._given(run, evaluator, call, published)
@@ -551,7 +554,8 @@ class Walker:
         meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
             facts = self.world.symbols.functions[target.name].facts
-            if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
+            above = facts.is_async and not run_here(evaluator.info.facts, call)
+            if above and not handed_back(evaluator.info.facts, call):
                 continue
             doubt = 0
             if choices > 1 and callee.kind not in ("class", "symbol"):
@@ -560,7 +564,7 @@ class Walker:
                 doubt = 1
             bindings = self._bindings(evaluator, call, target)
             captures = any(obj.fresh for _, _, objs in bindings for obj in objs)
-            yield Called(target, callee, doubt, bindings, captures=captures)
+            yield Called(target, callee, doubt, bindings, captures=captures, above=above)
 
     def _given(self, run: Called, evaluator: Evaluator, call: f.Call, published: Collection[Obj]) -> Params:
         """What a call gives to the parameters of a function, some objects having been published."""
@@ -650,10 +654,6 @@ class Walker:
             if obj.kind == "inst" and outer.cls in self.world.class_of(obj.name).mro
         )
         return (*target.bindings, (outer.id, name, receivers)) if receivers else target.bindings
-
-    def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
-        """A coroutine object kept in a local and awaited in the same function."""
-        return any(type(node) is f.Awaited and node.base == call.result for node in evaluator.nodes)
 
     def _targets(self, callee: Obj, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Obj]:
         world = self.world
