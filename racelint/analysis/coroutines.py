@@ -1,7 +1,7 @@
-"""Whether a coroutine that a call makes is run by the caller: awaited, walked by ``async for``, entered, or handed back.
+"""Whether a coroutine that a call makes is run by its caller: awaited, walked by ``async for``, entered, handed back.
 
-Calling a coroutine function or an asynchronous generator runs nothing of it (docs.python.org/3/reference/datamodel.html,
-"Coroutines" and "Asynchronous Iterators"). What is made a task of is found as an entry point of its own.
+Calling a coroutine function or an asynchronous generator runs nothing of it. What is made a task of is found as an
+entry point of its own. Source: docs.python.org/3/reference/datamodel.html, "Coroutines", "Asynchronous Iterators".
 """
 
 from __future__ import annotations

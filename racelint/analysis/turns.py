@@ -15,6 +15,7 @@ from functools import cached_property
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flow
 from racelint.analysis.guards import Guards
+from racelint.analysis.lazily import Lazily
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
 from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
@@ -140,6 +141,7 @@ class TaskRaces(Races):
         super().__init__(world, overlap, singletons)
         self.guards = LoopGuards(world, singletons)
         self.suspension = Suspension(world)
+        self.lazily = Lazily(world, self.suspension)
         # What is done to the content of each container.
         self._changes: dict[Cell, list[Reached]] = {}
 
@@ -181,7 +183,7 @@ class TaskRaces(Races):
         events = flow.facts.events
         end = len(events) if race.act is None else race.act.touch.event
         gaps = (index for index in range(start + 1, end) if self._suspends(flow, race.first, index))
-        waits = (f.Suspend, f.Call)
+        waits = (f.Suspend, f.Call, f.Yield)
         return next((event.line for event in (events[index] for index in gaps) if isinstance(event, waits)), 0)
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
@@ -255,9 +257,10 @@ class TaskRaces(Races):
         event = facts.events[access.touch.event]
         if type(event) is not f.Access:
             return False
-        loops = {
-            index for index, block in enumerate(facts.blocks) if block.kind == "loop" and block.test == event.target
-        }
+        fid = access.touch.fid
+        if self.lazily.handed_on(fid, event.target) and self.lazily.resumed((access.state, *access.alike)):
+            return True
+        loops = self.lazily.loops(fid, event.target)
         return any(
             self._suspends(flow, access, index) and loops.intersection(flow.ancestors(facts.events[index].block))
             for index in range(access.touch.event + 1, len(facts.events))
@@ -268,6 +271,8 @@ class TaskRaces(Races):
         event = flow.facts.events[index]
         if type(event) is f.Call:
             return access.state.entry.green and self.suspension.blocks(access.touch.fid, index)
+        if type(event) is f.Yield or (type(event) is f.Suspend and event.how == "yield"):
+            return self.lazily.resumed((access.state, *access.alike))
         return type(event) is f.Suspend and self.suspension.really(access.touch.fid, event)
 
 
