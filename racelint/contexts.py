@@ -6,6 +6,7 @@ callback. Which library calls, decorators, base classes and assignments make one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -230,21 +231,33 @@ class Discovery:
         if row.function.keyword is not None:
             nodes.extend(value for key, value in call.kwargs if row.function.keyword in (key, "*"))
         one = row.function.position != -1 and not row.iterable
-        for node in nodes:
-            spread = row.iterable or row.function.position == -1
-            found = (
+        spread = row.iterable or row.function.position == -1
+        started = [
+            (node, target)
+            for node in nodes
+            for target in _generic(
                 self._methods(evaluator, node, row) if row.methods else self.callables(evaluator, node, spread=spread)
             )
-            for target in _generic(found):
-                handed = self._handed_by(fid, node, target)
-                coroutine = _is_coroutine(world, evaluator.nodes[node], target)
-                once = row.before_all or (one and (row.self_overlap == "per-start" or coroutine))
-                each = once and _of_each(world.symbols.functions[fid].facts, call, node)
-                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
+        ]
+        times = Counter(target for _, target in started)
+        for node, target in started:
+            handed = self._handed_by(fid, node, target)
+            coroutine = _is_coroutine(world, evaluator.nodes[node], target)
+            listed = coroutine and not call.star and times[target] == 1 and self._made_by(fid, node, target)
+            once = row.before_all or listed or (one and (row.self_overlap == "per-start" or coroutine))
+            each = once and _of_each(world.symbols.functions[fid].facts, call, node)
+            self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
+        for node in nodes:
             for (where, at), target in self._coroutines(fid, node):
-                started = world.symbols.functions[where].facts.events[at]
-                assert isinstance(started, f.Call)
-                self._spawned(where, at, started, row, name, receiver, target, confidence, one)
+                made = world.symbols.functions[where].facts.events[at]
+                assert isinstance(made, f.Call)
+                self._spawned(where, at, made, row, name, receiver, target, confidence, one)
+
+    def _made_by(self, fid: str, node: int, target: Obj) -> bool:
+        """Whether a value is what one call of a function gives: ``gather(read(), write())``."""
+        value = self.world.symbols.functions[fid].facts.nodes[node]
+        callees = self.world.callees.get((fid, value.event), ()) if type(value) is f.Result else ()
+        return any(target.name == made.name for callee in callees for made in targets(self.world, callee))
 
     def _handed_by(self, fid: str, node: int, target: Obj, depth: int = 0) -> frozenset[Event]:
         """The calls that hand a target to a function which starts what it is given: ``def spawn(f): Thread(target=f)``.
