@@ -12,14 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from racelint.analysis.done_twice import DoneTwice
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flow
 from racelint.analysis.guards import Guards
 from racelint.analysis.lazily import Lazily
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
-from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
+from racelint.analysis.races import REBIND, REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
+from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached, State
 from racelint.contexts import EntryPoint
 from racelint.link.call_sites import either
@@ -152,6 +154,8 @@ class TaskRaces(Races):
         for access in reached:
             if access.touch.content and access.touch.effect in MUTATING and _on_loop(access):
                 self._changes[access.touch.place].append(access)
+        entries = tuple(entry for group in self.overlap.groups for entry in group.entries)
+        self.done_twice = DoneTwice(self.world, self.flows, Values(self.world), entries)
         yield from super().find(reached)
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
@@ -192,6 +196,15 @@ class TaskRaces(Races):
         if not gaps or self._asks_again(flow, gaps[-1], last):
             return False
         return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+
+    def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
+        """Besides what breaks a compound of threads: who takes a guarded step once more, or has filled a slot."""
+        found = super()._breakers(flow, check, act)
+        if found or not _of_one_slot(check, act):
+            return found
+        if self.done_twice.guards(check, act):
+            return tuple(other for other in self.collisions.others(act, REBIND) if _same_store(other, act))
+        return ()
 
     def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:
         """Whether a method that reads the same attribute is asked after an event: ``if self.is_closed(): return``."""
@@ -279,6 +292,16 @@ class TaskRaces(Races):
 def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:
     """Whether a name is that of a constant, by PEP 8."""
     return bool(node.name) and str(node.name).isupper()
+
+
+def _of_one_slot(check: Reached, act: Reached) -> bool:
+    """Whether an attribute is looked at and then assigned."""
+    a, c = act.touch, check.touch
+    return a.effect == "rebind" and c.effect == "read" and not a.aug and not a.content and c.place == a.place
+
+
+def _same_store(a: Reached, b: Reached) -> bool:
+    return (a.touch.fid, a.touch.event) == (b.touch.fid, b.touch.event)
 
 
 def _on_loop(access: Reached) -> bool:
