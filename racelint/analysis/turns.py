@@ -15,6 +15,7 @@ from functools import cached_property
 from racelint.analysis.done_twice import DoneTwice
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flow
+from racelint.analysis.forgotten import Forgotten
 from racelint.analysis.guards import Guards
 from racelint.analysis.lazily import Lazily
 from racelint.analysis.locks import Lock
@@ -144,6 +145,7 @@ class TaskRaces(Races):
         self.guards = LoopGuards(world, singletons)
         self.suspension = Suspension(world)
         self.lazily = Lazily(world, self.suspension)
+        self.forgotten = Forgotten(world, self.flows)
         # What is done to the content of each container.
         self._changes: dict[Cell, list[Reached]] = {}
 
@@ -204,6 +206,9 @@ class TaskRaces(Races):
             return found
         if self.done_twice.guards(check, act):
             return tuple(other for other in self.collisions.others(act, REBIND) if _same_store(other, act))
+        if self.forgotten.empties(check, act):
+            lasting = self.collisions.others(act, REBIND, "lasting")
+            return tuple(other for other in lasting if self.forgotten.fills(act, other))
         return ()
 
     def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:

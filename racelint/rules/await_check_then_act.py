@@ -48,6 +48,8 @@ def _consequence(program: Program, touch: Touch) -> str:
         return "the value is None when the task goes on: AttributeError or TypeError in production"
     value = program.world.symbols.functions[touch.fid].facts.nodes[touch.value] if touch.value >= 0 else None
     stored = value.text if type(value) is f.Const and touch.effect == "rebind" else ""
+    if stored == "None":
+        return "what another task puts there meanwhile is lost: it stays open, and nobody uses it"
     if stored in ("True", "False"):
         return "every task that comes before the flag is set takes the guarded step as well: it is done twice"
     return "several tasks see nothing there and all create it: work is done twice, and all but one are lost"
