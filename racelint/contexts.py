@@ -106,6 +106,8 @@ class Discovery:
         self.kept = Kept(world)
         self.evaluators: dict[str, Evaluator] = {}
         self.found: dict[tuple[object, ...], EntryPoint] = {}
+        # Calls that hand methods of library objects to another thread, with the row and the name by which it matched.
+        self.methods_given: dict[Event, list[tuple[Entry, str, Obj]]] = {}
         # Functions that run in a process of their own before anything else does there.
         self.alone: set[str] = set()
 
@@ -230,6 +232,8 @@ class Discovery:
             nodes.append(call.args[row.function.position])
         if row.function.keyword is not None:
             nodes.extend(value for key, value in call.kwargs if row.function.keyword in (key, "*"))
+        if row.context in ("thread", "pool") and confidence != "low":
+            self._given_methods(fid, index, evaluator, nodes, row, name)
         one = row.function.position != -1 and not row.iterable
         spread = row.iterable or row.function.position == -1
         started = [
@@ -252,6 +256,15 @@ class Discovery:
                 made = world.symbols.functions[where].facts.events[at]
                 assert isinstance(made, f.Call)
                 self._spawned(where, at, made, row, name, receiver, target, confidence, one)
+
+    def _given_methods(
+        self, fid: str, index: int, evaluator: Evaluator, nodes: Iterable[int], row: Entry, name: str
+    ) -> None:
+        """Note methods of library objects that a call hands to another thread: ``Timer(1, event.set)``."""
+        for node in nodes:
+            for obj in evaluator.eval(node):
+                if obj.kind in ("member", "partial"):
+                    self.methods_given.setdefault((fid, index), []).append((row, name, obj))
 
     def _made_by(self, fid: str, node: int, target: Obj) -> bool:
         """Whether a value is what one call of a function gives: ``gather(read(), write())``."""
