@@ -21,11 +21,12 @@ from racelint.link.world import World
 from racelint.model import facts as f
 
 # Calls that leave nothing more when they are made again, by the first word that such methods have in most libraries:
-# they wait, look, or end something.
-REPEATABLE = frozenset(
+# they end something, wait or look.
+ENDING = frozenset(("close", "aclose", "stop", "cancel", "disconnect", "shutdown", "terminate"))
+REPEATABLE = ENDING | frozenset(
     (
-        *("sleep", "wait", "join", "drain", "flush", "close", "aclose", "stop", "cancel", "disconnect", "shutdown"),
-        *("get", "fetch", "read", "load", "reload", "refresh", "find", "list", "check", "ping", "makedirs", "mkdir"),
+        *("sleep", "wait", "join", "drain", "flush", "makedirs", "mkdir"),
+        *("get", "fetch", "read", "load", "reload", "refresh", "find", "list", "check", "ping"),
     )
 )
 # Methods that store or take out under a key, or set a state.
@@ -50,6 +51,8 @@ class DoneTwice:
         flow, start, end = self.flows[act.touch.fid], check.touch.event, act.touch.event
         if flow.nodes_text(act.touch.value) not in FLAGS or not flow.asks_only(start, end):
             return False
+        if _first_word(flow.facts.name) in ENDING:
+            return False
         block = flow.facts.events[end].block
         return any(
             type(event) is f.Call and block in flow.ancestors(event.block) and self._step(flow, act.touch.fid, index)
@@ -62,7 +65,7 @@ class DoneTwice:
         assert isinstance(call, f.Call)
         begun = self._begun.get((fid, index))
         if begun is not None and not any(True for _ in awaits(self.world, fid, index)):
-            return True
+            return any(not _repeatable(self.flows[name].facts.name) for name in begun)
         callees = self.world.callees.get((fid, index), ())
         names = [target.name for callee in callees for target in targets(self.world, callee)]
         if begun or names:
@@ -99,8 +102,11 @@ def _name(flow: Flow, call: f.Call) -> str:
 
 
 def _repeatable(name: str) -> bool:
-    plain = name.lstrip("_")
-    return plain in STORING or plain.partition("_")[0] in REPEATABLE
+    return name.lstrip("_") in STORING or _first_word(name) in REPEATABLE
+
+
+def _first_word(name: str) -> str:
+    return name.lstrip("_").partition("_")[0]
 
 
 def _used(flow: Flow, call: f.Call) -> bool:
