@@ -51,7 +51,7 @@ class DoneTwice:
         flow, start, end = self.flows[act.touch.fid], check.touch.event, act.touch.event
         if flow.nodes_text(act.touch.value) not in FLAGS or not flow.asks_only(start, end):
             return False
-        if _first_word(flow.facts.name) in ENDING:
+        if _first_word(flow.facts.name) in ENDING or flow.refused(start, end):  # who is refused was not to come at all
             return False
         block = flow.facts.events[end].block
         return any(

@@ -47,6 +47,8 @@ class Forgotten:
         touch = other.touch
         if touch.fid == act.touch.fid or self._nothing(self.flows[touch.fid], touch.value):
             return False
+        if touch.fid in {fid for fid, _ in act.state.entry.begins}:
+            return False  # it starts the very task that empties the slot
         event = touch.event
         for state in _way(other.state):
             if self._when_empty(state.fid, event, str(touch.place[2])):

@@ -204,12 +204,14 @@ class TaskRaces(Races):
         found = super()._breakers(flow, check, act)
         if found or not _of_one_slot(check, act):
             return found
+        rivals: Iterable[Reached] = ()
         if self.done_twice.guards(check, act):
-            return tuple(other for other in self.collisions.others(act, REBIND) if _same_store(other, act))
-        if self.forgotten.empties(check, act):
+            rivals = (other for other in self.collisions.others(act, REBIND) if _same_store(other, act))
+        elif self.forgotten.empties(check, act):
             lasting = self.collisions.others(act, REBIND, "lasting")
-            return tuple(other for other in lasting if self.forgotten.fills(act, other))
-        return ()
+            rivals = (other for other in lasting if self.forgotten.fills(act, other))
+        # Of such stores most are to an object that one task alone has.
+        return tuple(other for other in rivals if self.overlap.rooted(act, other))
 
     def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:
         """Whether a method that reads the same attribute is asked after an event: ``if self.is_closed(): return``."""

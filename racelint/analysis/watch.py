@@ -196,7 +196,7 @@ class Watcher(Watch):
         return (row, obj.name, obj) if row is not None else None
 
     def _uses(self, evaluator: Evaluator, fid: str, index: int, call: f.Call) -> Iterator[_Used]:
-        """Which object of a loop a call uses how: the one in front of the method, or the one of a callback kept before."""
+        """Which object of a loop a call uses how: the one in front of the method, or that of a callback."""
         func = evaluator.nodes[call.func]
         callees = self._plain(evaluator.eval(call.func))
         found = [self._of_loop(callee) for callee in callees]
