@@ -12,7 +12,7 @@ from functools import cached_property
 from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.again import children
 from racelint.link.awaited import awaits
 from racelint.link.call_sites import Event

@@ -24,7 +24,7 @@ from racelint.analysis.races import REBIND, REPLACING, WRITES, Pattern, Race, Ra
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import either
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
