@@ -30,7 +30,13 @@ def handed_back(facts: f.Function, call: f.Call) -> bool:
 
 
 def run_above(world: World, state: State) -> bool:
-    """Whether the coroutine that a function hands back is awaited further up, or by what calls an entry point."""
+    """Whether the coroutine that a function hands back is awaited further up, or by what calls an entry point.
+
+    Not asked of public functions whose callers are not seen: whether these are threads or tasks is not known, and a
+    client hands back a coroutine for each of its many commands.
+    """
+    if state.entry.kind != "event-loop":
+        return False
     current = state
     while current.parent is not None:
         facts = world.symbols.functions[current.parent.fid].facts
@@ -42,7 +48,7 @@ def run_above(world: World, state: State) -> bool:
         if not handed_back(facts, call):
             return False
         current = current.parent
-    return current.entry.kind in ("event-loop", "any")
+    return True
 
 
 def _holds(facts: f.Function, node: int, result: int) -> bool:
