@@ -145,6 +145,9 @@ class TaskRaces(Races):
         self.guards = LoopGuards(world, singletons)
         self.suspension = Suspension(world)
         self.lazily = Lazily(world, self.suspension)
+        self._identities = frozenset(
+            name for row in world.tables.thread_identity if row.who == "task" for name in row.name
+        )
         self.forgotten = Forgotten(world, self.flows)
         # What is done to the content of each container.
         self._changes: dict[Cell, list[Reached]] = {}
@@ -195,7 +198,7 @@ class TaskRaces(Races):
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
         gaps = self._open(flow, first, last, parts)
-        if not gaps or self._asks_again(flow, gaps[-1], last):
+        if not gaps or self._asks_again(flow, gaps[-1], last) or self._asks_for_itself(flow, first, last):
             return False
         return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
 
@@ -212,6 +215,18 @@ class TaskRaces(Races):
             rivals = (other for other in lasting if self.forgotten.fills(act, other))
         # Of such stores most are to an object that one task alone has.
         return tuple(other for other in rivals if self.overlap.rooted(act, other))
+
+    def _asks_for_itself(self, flow: Flow, check: Reached, act: Reached) -> bool:
+        """Whether a test asks if this very task is noted somewhere: what others note does not change the answer."""
+        fid, deps = act.touch.fid, flow.deps
+        tests = (flow.facts.blocks[block].test for block in flow.ancestors(flow.facts.events[act.touch.event].block))
+        return any(
+            callee.kind == "symbol" and callee.name in self._identities
+            for test in tests
+            if test >= 0 and check.touch.event in deps(test)
+            for index in deps(test)
+            for callee in self.world.callees.get((fid, index), ())
+        )
 
     def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:
         """Whether a method that reads the same attribute is asked after an event: ``if self.is_closed(): return``."""
