@@ -461,13 +461,15 @@ def test_kopf_does_not_serialise_timers_daemons_and_webhooks_with_the_events(nam
 def test_only_startup_functions_run_before_all() -> None:
     early = {name for row in ENTRIES if row.before_all for name in row.name}
     assert "kopf.on.startup" in early
-    assert all("start" in name or "serving" in name or row_of_startup(name) for name in early)
+    words = ("start", "serving", "cleanup_ctx")
+    assert all(any(word in name for word in words) or row_of_startup(name) for name in early)
 
 
 def row_of_startup(name: str) -> bool:
     """Whether a class is named for the startup functions that it is given."""
     rows = [row for row in ENTRIES if row.before_all and name in row.name]
-    return all(row.function is not None and row.function.keyword in ("on_startup", "after_in_child") for row in rows)
+    keywords = ("on_startup", "lifespan", "after_in_child")
+    return all(row.function is not None and row.function.keyword in keywords for row in rows)
 
 
 def test_request_handlers_have_a_fresh_self_and_servicers_do_not() -> None:

@@ -110,7 +110,14 @@ class Once:
         """An entry point, which does not overlap itself when what begins it does not."""
         if not entry.perhaps or not all(self.function(fid) for fid, _ in entry.begins):
             return entry
+        if entry.kind == "event-loop" and not all(self._called(fid) for fid, _ in entry.begins):
+            return entry
         return replace(entry, self_overlap=False, perhaps=False)
+
+    def _called(self, fid: str) -> bool:
+        """Whether anything is seen to run a function: users of a library start tasks as often as they like."""
+        module = self.world.symbols.functions[fid].facts.kind == "module"
+        return module or bool(self.sites.callers.get(fid)) or bool(self.entries.get(fid))
 
     def object(self, obj: Obj) -> bool:
         """Whether there is one such object."""

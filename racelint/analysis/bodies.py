@@ -32,7 +32,7 @@ class Called(msgspec.Struct, eq=False):
     ``doubt``: the steps to it that are not resolved exactly. ``target`` is it as it was found through ``callee``; with
     ``own`` its parameters hold ``params`` (the receiver of a property), else what the call gives them: they are bound
     when it is followed first. ``fresh``: they hold something that others may get to see meanwhile, ``captures``: its
-    closure does.
+    closure does. ``above``: it is a coroutine that is handed back, and runs if somebody further up awaits it.
     """
 
     target: Obj
@@ -42,6 +42,7 @@ class Called(msgspec.Struct, eq=False):
     params: Params | None = None
     fresh: bool = True
     captures: bool = False
+    above: bool = False
 
 
 class Step(msgspec.Struct, eq=False):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import Called
+from racelint.analysis.coroutines import handed_back, run_here
 from racelint.analysis.starts import FEW
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
@@ -34,7 +35,8 @@ class Callees:
         meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
             facts = self.world.symbols.functions[target.name].facts
-            if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
+            above = facts.is_async and not run_here(evaluator.info.facts, call)
+            if above and not handed_back(evaluator.info.facts, call):
                 continue
             doubt = 0
             if choices > 1 and callee.kind not in ("class", "symbol"):
@@ -43,7 +45,7 @@ class Callees:
                 doubt = 1
             bindings = self._bindings(evaluator, call, target)
             captures = any(obj.fresh for _, _, objs in bindings for obj in objs)
-            yield Called(target, callee, doubt, bindings, captures=captures)
+            yield Called(target, callee, doubt, bindings, captures=captures, above=above)
 
     def of_property(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
         """Reading or writing a property runs its function."""
@@ -133,10 +135,6 @@ class Callees:
             if obj.kind == "inst" and outer.cls in self.world.class_of(obj.name).mro
         )
         return (*target.bindings, (outer.id, name, receivers)) if receivers else target.bindings
-
-    def _awaited_later(self, evaluator: Evaluator, call: f.Call) -> bool:
-        """A coroutine object kept in a local and awaited in the same function."""
-        return any(type(node) is f.Awaited and node.base == call.result for node in evaluator.nodes)
 
 
 def _choices(followed: Iterable[tuple[Obj, Obj]]) -> int:

@@ -40,6 +40,10 @@ def foreign(program: Program) -> Iterator[Foreign]:
         touch, entry = use.at.touch, use.at.state.entry
         if use.method not in use.row.methods or use.made or (touch.fid, touch.event) in seen:
             continue
+        if use.given is not None:
+            seen.add((touch.fid, touch.event))
+            yield Foreign(use, _on_loop(program, use, uses), use.given[0].why)
+            continue
         if id(entry) in program.watched.hosts or _called_in_loop(program, entry) or _asks_first(program, use):
             continue
         if program.overlap.handed.given(use.at):

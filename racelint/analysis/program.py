@@ -119,7 +119,7 @@ class Analysis:
         active = frozenset(group.api for group in groups if group.api)
         required = lock_decorators.together(self.contracts.held, lock_decorators.held(world, self.locks))
         effects = Effects(world)
-        records, watched = Records(), Watcher(world, self.locks)
+        records, watched = Records(), Watcher(world, self.locks, self.discovery.calls.methods_given)
         identity = Identity(world, self._plain)
         watches = (records, watched)
         walked_with = (self.starts, active, required, self.polled, identity, Given(world))

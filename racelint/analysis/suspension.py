@@ -17,9 +17,11 @@ class Suspension:
 
     def really(self, fid: str, event: f.Suspend) -> bool:
         """``await f()`` on a coroutine of the project that never waits for anything does not give way."""
-        if event.how != "await":
-            return True
-        node = self.world.symbols.functions[fid].facts.nodes[event.value]
+        return event.how != "await" or self._waits_for(fid, event.value)
+
+    def _waits_for(self, fid: str, value: int) -> bool:
+        """Whether awaiting a value gives way, as far as is known."""
+        node = self.world.symbols.functions[fid].facts.nodes[value]
         if not isinstance(node, f.Result):
             return True
         callees = self.world.callees.get((fid, node.event), ())
@@ -48,10 +50,14 @@ class Suspension:
         return self._blocking[fid]
 
     def _waits(self, fid: str) -> bool:
+        """Whether a coroutine function waits for anything, or a plain one hands back what does."""
         if fid not in self._real:
             facts = self.world.symbols.functions[fid].facts
             self._real[fid] = False  # a coroutine that only awaits itself never gets to wait
-            self._real[fid] = not facts.is_async or any(
-                isinstance(event, f.Suspend) and self.really(fid, event) for event in facts.events
-            )
+            if facts.is_async:
+                found = any(type(event) is f.Suspend and self.really(fid, event) for event in facts.events)
+            else:
+                given = [event.value for event in facts.events if type(event) is f.Return]
+                found = not given or any(self._waits_for(fid, value) for value in given)
+            self._real[fid] = found
         return self._real[fid]

@@ -12,13 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from racelint.analysis.done_twice import DoneTwice
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.flow import Flow
+from racelint.analysis.forgotten import Forgotten
 from racelint.analysis.guards import Guards
+from racelint.analysis.lazily import Lazily
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
-from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
+from racelint.analysis.races import REBIND, REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
+from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached, State
 from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import either
@@ -140,6 +144,11 @@ class TaskRaces(Races):
         super().__init__(world, overlap, singletons)
         self.guards = LoopGuards(world, singletons)
         self.suspension = Suspension(world)
+        self.lazily = Lazily(world, self.suspension)
+        self._identities = frozenset(
+            name for row in world.tables.thread_identity if row.who == "task" for name in row.name
+        )
+        self.forgotten = Forgotten(world, self.flows)
         # What is done to the content of each container.
         self._changes: dict[Cell, list[Reached]] = {}
 
@@ -150,6 +159,8 @@ class TaskRaces(Races):
         for access in reached:
             if access.touch.content and access.touch.effect in MUTATING and _on_loop(access):
                 self._changes[access.touch.place].append(access)
+        entries = tuple(entry for group in self.overlap.groups for entry in group.entries)
+        self.done_twice = DoneTwice(self.world, self.flows, Values(self.world), entries)
         yield from super().find(reached)
 
     def _place(self, name: str, accesses: list[Reached]) -> Iterator[Race]:
@@ -181,15 +192,41 @@ class TaskRaces(Races):
         events = flow.facts.events
         end = len(events) if race.act is None else race.act.touch.event
         gaps = (index for index in range(start + 1, end) if self._suspends(flow, race.first, index))
-        waits = (f.Suspend, f.Call)
+        waits = (f.Suspend, f.Call, f.Yield)
         return next((event.line for event in (events[index] for index in gaps) if isinstance(event, waits)), 0)
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether the compound is left open over an await, without a claim before it or a second look after it."""
         gaps = self._open(flow, first, last, parts)
-        if not gaps or self._asks_again(flow, gaps[-1], last):
+        if not gaps or self._asks_again(flow, gaps[-1], last) or self._asks_for_itself(flow, first, last):
             return False
         return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
+
+    def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
+        """Besides what breaks a compound of threads: who takes a guarded step once more, or has filled a slot."""
+        found = super()._breakers(flow, check, act)
+        if found or not _of_one_slot(check, act):
+            return found
+        rivals: Iterable[Reached] = ()
+        if self.done_twice.guards(check, act):
+            rivals = (other for other in self.collisions.others(act, REBIND) if _same_store(other, act))
+        elif self.forgotten.empties(check, act):
+            lasting = self.collisions.others(act, REBIND, "lasting")
+            rivals = (other for other in lasting if self.forgotten.fills(act, other))
+        # Of such stores most are to an object that one task alone has.
+        return tuple(other for other in rivals if self.overlap.rooted(act, other))
+
+    def _asks_for_itself(self, flow: Flow, check: Reached, act: Reached) -> bool:
+        """Whether a test asks if this very task is noted somewhere: what others note does not change the answer."""
+        fid, deps = act.touch.fid, flow.deps
+        tests = (flow.facts.blocks[block].test for block in flow.ancestors(flow.facts.events[act.touch.event].block))
+        return any(
+            callee.kind == "symbol" and callee.name in self._identities
+            for test in tests
+            if test >= 0 and check.touch.event in deps(test)
+            for index in deps(test)
+            for callee in self.world.callees.get((fid, index), ())
+        )
 
     def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:
         """Whether a method that reads the same attribute is asked after an event: ``if self.is_closed(): return``."""
@@ -255,9 +292,10 @@ class TaskRaces(Races):
         event = facts.events[access.touch.event]
         if type(event) is not f.Access:
             return False
-        loops = {
-            index for index, block in enumerate(facts.blocks) if block.kind == "loop" and block.test == event.target
-        }
+        fid = access.touch.fid
+        if self.lazily.handed_on(fid, event.target) and self.lazily.resumed((access.state, *access.alike)):
+            return True
+        loops = self.lazily.loops(fid, event.target)
         return any(
             self._suspends(flow, access, index) and loops.intersection(flow.ancestors(facts.events[index].block))
             for index in range(access.touch.event + 1, len(facts.events))
@@ -268,12 +306,24 @@ class TaskRaces(Races):
         event = flow.facts.events[index]
         if type(event) is f.Call:
             return access.state.entry.green and self.suspension.blocks(access.touch.fid, index)
+        if type(event) is f.Yield or (type(event) is f.Suspend and event.how == "yield"):
+            return self.lazily.resumed((access.state, *access.alike))
         return type(event) is f.Suspend and self.suspension.really(access.touch.fid, event)
 
 
 def _in_capitals(node: f.Attr | f.Global | f.Imported) -> bool:
     """Whether a name is that of a constant, by PEP 8."""
     return bool(node.name) and str(node.name).isupper()
+
+
+def _of_one_slot(check: Reached, act: Reached) -> bool:
+    """Whether an attribute is looked at and then assigned."""
+    a, c = act.touch, check.touch
+    return a.effect == "rebind" and c.effect == "read" and not a.aug and not a.content and c.place == a.place
+
+
+def _same_store(a: Reached, b: Reached) -> bool:
+    return (a.touch.fid, a.touch.event) == (b.touch.fid, b.touch.event)
 
 
 def _on_loop(access: Reached) -> bool:

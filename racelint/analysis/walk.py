@@ -18,6 +18,7 @@ from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import NONE, Body, Called, Held, Step
 from racelint.analysis.branches import dead
 from racelint.analysis.callees import Callees
+from racelint.analysis.coroutines import run_above
 from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.given import Given
@@ -548,6 +549,8 @@ class Walker:
             return
         doubt = state.doubt + self._far(state)
         for run in step.callees:
+            if run.above and (self.group.api or not run_above(self.world, state)):
+                continue
             params = run.params
             if params is None or (run.fresh and published):
                 params = self._given(run, evaluator, call, published)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
@@ -26,7 +27,11 @@ ANY = "*"
 
 
 class Calls:
-    """Adds what calls start to the entry points, and says when that has ended."""
+    """Adds what calls start to the entry points, and says when that has ended.
+
+    ``methods_given``: calls that hand methods of library objects to another thread, with the row and the name by which
+    it matched.
+    """
 
     def __init__(self, world: World, callables: Callables, entries: EntryPoints) -> None:
         self.world = world
@@ -34,6 +39,7 @@ class Calls:
         self.sites = callables.sites
         self.entries = entries
         self.kept = Kept(world)
+        self.methods_given: dict[Event, list[tuple[Entry, str, Obj]]] = {}
         rows = [row for row in world.tables.entry if row.form == "call"]
         self.rows = Matcher.of(rows)
         self.loose = {name.rpartition(".")[2]: row for row in reversed(rows) if row.loose for name in row.name}
@@ -99,28 +105,51 @@ class Calls:
             nodes.append(call.args[row.function.position])
         if row.function.keyword is not None:
             nodes.extend(value for key, value in call.kwargs if row.function.keyword in (key, "*"))
+        if row.context in ("thread", "pool") and confidence != "low":
+            self._methods_given(fid, index, nodes, row, name)
         one = row.function.position != -1 and not row.iterable
-        for node in nodes:
-            spread = row.iterable or row.function.position == -1
-            found = (
+        spread = row.iterable or row.function.position == -1
+        started = [
+            (node, target)
+            for node in nodes
+            for target in generic(
                 self.callables.methods(evaluator, node, row)
                 if row.methods
                 else self.callables.of(evaluator, node, spread=spread)
             )
-            for target in generic(found):
-                handed = self.callables.handed_by(fid, node, target)
-                once = one and (row.self_overlap == "per-start" or is_coroutine(world, evaluator.nodes[node], target))
-                each = once and _of_each(world.symbols.functions[fid].facts, call, node)
-                registered = row.self_overlap not in ONCE and _is_function(evaluator, node, target)
-                self._spawned(
-                    *(fid, index, call, row, name, receiver, target, confidence, once, handed),
-                    each=each,
-                    registered=registered,
-                )
+        ]
+        times = Counter(target for _, target in started)
+        for node, target in started:
+            handed = self.callables.handed_by(fid, node, target)
+            coroutine = is_coroutine(world, evaluator.nodes[node], target)
+            listed = coroutine and not call.star and times[target] == 1 and self._made_by(fid, node, target)
+            once = row.before_all or listed or (one and (row.self_overlap == "per-start" or coroutine))
+            each = once and _of_each(world.symbols.functions[fid].facts, call, node)
+            registered = row.self_overlap not in ONCE and _is_function(evaluator, node, target)
+            self._spawned(
+                *(fid, index, call, row, name, receiver, target, confidence, once, handed),
+                each=each,
+                registered=registered,
+            )
+        for node in nodes:
             for (where, at), target in self.callables.coroutines(fid, node):
-                started = world.symbols.functions[where].facts.events[at]
-                assert isinstance(started, f.Call)
-                self._spawned(where, at, started, row, name, receiver, target, confidence, one)
+                made = world.symbols.functions[where].facts.events[at]
+                assert isinstance(made, f.Call)
+                self._spawned(where, at, made, row, name, receiver, target, confidence, one)
+
+    def _methods_given(self, fid: str, index: int, nodes: Iterable[int], row: Entry, name: str) -> None:
+        """Note methods of library objects that a call hands to another thread: ``Timer(1, event.set)``."""
+        evaluator = self.callables.evaluator(fid)
+        for node in nodes:
+            for obj in evaluator.eval(node):
+                if obj.kind in ("member", "partial"):
+                    self.methods_given.setdefault((fid, index), []).append((row, name, obj))
+
+    def _made_by(self, fid: str, node: int, target: Obj) -> bool:
+        """Whether a value is what one call of a function gives: ``gather(read(), write())``."""
+        value = self.world.symbols.functions[fid].facts.nodes[node]
+        callees = self.world.callees.get((fid, value.event), ()) if type(value) is f.Result else ()
+        return any(target.name == made.name for callee in callees for made in targets(self.world, callee))
 
     def _spawned(
         self,
@@ -221,7 +250,7 @@ class Calls:
                 before_all=row.before_all,
                 executor=executor,
                 confidence=confidence,
-                perhaps=overlap and row.self_overlap == "per-call" and not (repeated or outer),
+                perhaps=overlap and (row.self_overlap == "per-call" or once) and not (repeated or outer),
                 exact=exact,
                 once=once,
                 passes=frozenset({(fid, index)} if row.self_overlap.startswith("per-") else ()),

@@ -98,6 +98,7 @@ class EntryPoints:
         begins, ends = known.begins | entry.begins, known.ends | entry.ends
         # Started at two places, it may run twice at once.
         again = known.begins != entry.begins and bool(known.begins) and not self._one_by_one(begins, ends)
+        perhaps = known.perhaps and entry.perhaps and not again
         # Of tasks this is known where one coroutine starts both.
         again = again and (known.kind in ("thread", "pool") or self._in_one_run(known.begins, entry.begins))
         self.found[key] = replace(
@@ -105,7 +106,7 @@ class EntryPoints:
             self_overlap=known.self_overlap or entry.self_overlap or again,
             begins=begins,
             ends=ends,
-            perhaps=known.perhaps and entry.perhaps and not again,
+            perhaps=perhaps,
             once=known.once and entry.once,
             passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),

@@ -27,7 +27,16 @@ def _finding(found: Foreign, phrasing: Phrasing) -> Finding:
     method = use.method.rpartition(".")[2]
     bound = subject or "the loop"
     call = f"{subject}.{method}" if subject else use.method
-    sides = [phrasing.side(use.at, access="update", detail=f"calls {method}()")]
+    outside = "outside of its event loop's thread"
+    todo, doing = "use", f"calls {method}()"
+    if use.given is None:
+        said = (
+            f"{function}() calls `{method}()` of this {touch.type} {outside}, in {phrasing.entry_name(use.at)} ({kind})"
+        )
+    else:
+        said = f"{function}() hands `{method}` of this {touch.type} to {use.given[1]}, which calls it {outside}"
+        todo, doing = "hand over a function that calls", f"hands on {method}"
+    sides = [phrasing.side(use.at, access="update", detail=doing)]
     if other is not None:
         doing = "runs the loop" if other.method in other.row.runs else f"calls {other.method}()"
         sides.append(
@@ -38,14 +47,13 @@ def _finding(found: Foreign, phrasing: Phrasing) -> Finding:
         RULE.name,
         RULE.code,
         RULE.severity,
-        f"{bound}: {function}() calls `{method}()` of this {touch.type} outside of its event loop's thread, in "
-        f"{phrasing.entry_name(use.at)} ({kind})",
-        sure=words.confidence(use.at.state.doubt, assumed=other is None),
+        f"{bound}: {said}",
+        sure=words.confidence(use.at.state.doubt, assumed=other is None or use.kept),
         place=touch.name,
         sides=sides,
         why=found.why,
         consequence=f"{use.row.why}: lost wake-ups, and callbacks that run when something else wakes the loop",
-        advice=f"use `{use.row.instead.format(call=call)}`",
+        advice=f"{todo} `{use.row.instead.format(call=call)}`",
     )
 
 

@@ -337,6 +337,7 @@ class Expressions(Newlines):
             self.space(source.whitespace_after_from)
             value = self.read(source.item)
             delegated = True
+            b.access("iter", value, self.line, result=-1)
         elif node.value is not None:
             yielded: Any = node.value
             value = self.read(yielded)
