@@ -23,6 +23,7 @@ from racelint.link.evaluate import Evaluator
 from racelint.link.handed_back import by_parameter
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj, Objs
+from racelint.link.pools import Pools
 from racelint.link.results import CallResults
 from racelint.link.world import Feed, World
 from racelint.model import facts as f
@@ -104,6 +105,7 @@ class Discovery:
         self.sites = CallSites(world)
         self.kept = Kept(world)
         self.evaluators: dict[str, Evaluator] = {}
+        self.pools = Pools(world, self.sites, self.evaluator)
         self.found: dict[tuple[object, ...], EntryPoint] = {}
         # Functions that run in a process of their own before anything else does there.
         self.alone: set[str] = set()
@@ -377,9 +379,10 @@ class Discovery:
             ends.add((fid, index))
         if begins == {(fid, index)}:
             ends |= {(fid, at) for at in awaits(world, fid, index)}
-        executor = receiver if receiver is not None and receiver.kind == "ext" else None
+        executor = self.pools.of(fid, call, row, receiver, target)
         if executor is not None:
-            executor = world.heap.plain(executor)
+            if row.executor is not None and self._of_processes(executor):
+                return
             for method in ("shutdown", "join"):
                 ends |= set(self.sites.on(executor, method))
         repeated = any(
@@ -401,7 +404,7 @@ class Discovery:
         fresh = self._fresh_receiver(fid, target, repeated)
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True
-        single = executor is not None and self._single_worker(executor)
+        single = executor is not None and self.pools.single(executor)
         kept = self.kept.slot(fid, index) if once and own_receiver and not repeated else ""
         # So has a thread that runs a method of its own; and each is started once, wherever that is.
         own_thread = info.facts.name == "__init__" or (receiver is not None and receiver is target.owner)
@@ -465,17 +468,9 @@ class Discovery:
             return False
         return not repeated or in_loop(made[0].facts, made[1].block)
 
-    def _single_worker(self, executor: Obj) -> bool:
-        """``ThreadPoolExecutor(max_workers=1)`` (or ``ThreadPool(1)``): what it runs excludes each other."""
-        made = self.world.made_by(executor)
-        if made is None:
-            return False
-        info, call = made
-        given = [value for key, value in call.kwargs if key in ("max_workers", "processes")] or list(call.args[:1])
-        if not given:
-            return False
-        node = info.facts.nodes[given[0]]
-        return type(node) is f.Const and node.text == "1"
+    def _of_processes(self, pool: Obj) -> bool:
+        """Whether what a pool is given runs in other processes, which share no objects."""
+        return any(row.context == "process" for row in self.rows["call"].all(f"{pool.name}.submit"))
 
     def _decorator(self, fid: str, call: f.Call) -> None:
         world = self.world
@@ -694,6 +689,7 @@ class Discovery:
             passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
+            exclusive=known.exclusive and (known.kind != "pool" or known.lane == entry.lane),
             kept=known.kept if known.kept == entry.kept else "",
             distinct_self=known.distinct_self
             and (entry.distinct_self or not known.kept)
