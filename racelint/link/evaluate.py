@@ -132,7 +132,7 @@ class Evaluator(Annotations, CallResults):
         fid = f"{self.info.module}:{node.owner}"
         bound = self.bindings.get((fid, node.name))
         if bound is not None:
-            return dict.fromkeys(bound)
+            return {obj: None for obj in bound if obj.kind != "const"}
         return self._siblings(self.cell(("x", fid, node.name)), fid)
 
     def _class_var(self, node: f.ClassVar, index: int) -> Objs:
@@ -522,10 +522,14 @@ class Evaluator(Annotations, CallResults):
                 found.update(inner.elements_of(value) if event.delegated else value)
         return found
 
-    def _inside(self, info: FunctionInfo, bindings: Bindings) -> Evaluator:
-        inner = Evaluator(
-            self.world, info, bindings=bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
+    def elsewhere(self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]], bindings: Bindings) -> Evaluator:
+        """An evaluator of another function, for as long as this one is asked."""
+        return Evaluator(
+            self.world, info, params, bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
         )
+
+    def _inside(self, info: FunctionInfo, bindings: Bindings) -> Evaluator:
+        inner = self.elsewhere(info, {}, bindings)
         inner.depth = self.depth + 1
         return inner
 

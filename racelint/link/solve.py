@@ -10,10 +10,11 @@ from racelint.link.again import Parts
 from racelint.link.evaluate import CROWD, Evaluator
 from racelint.link.handed_back import returned_otherwise
 from racelint.link.injected import injected
-from racelint.link.objects import Obj, Objs, Site
+from racelint.link.objects import Bindings, Obj, Objs, Site
 from racelint.link.partials import unwrapped
 from racelint.link.passed import Passed, by_custom, by_row
 from racelint.link.symbols import ClassInfo, FunctionInfo
+from racelint.link.texts import Reader, as_object, default_of, made_where, text_of
 from racelint.link.world import CELL_LIMIT, ELSEWHERE, FACTORY, KEYWORDS, Cell, World, const_text
 from racelint.model import facts as f
 
@@ -594,6 +595,8 @@ class Solver:
         current = chain[max(inner)] if inner else plain
         replaced: Objs = {}
         for decorator in decorators:
+            if decorator.kind == "inst":
+                decorator = self._bound_call(decorator) or decorator
             if decorator.kind in ("func", "bound"):
                 replaced.update(self._wrapped(evaluator, call, decorator, current, fid))
             elif decorator.kind == "class":
@@ -609,11 +612,19 @@ class Solver:
             world.cells["d", fid] = dict(outcome)
             self._look_again(("d", fid))
 
+    def _bound_call(self, obj: Obj) -> Obj | None:
+        """What calling an instance runs: ``@locked("_lock")`` where ``locked`` is a class."""
+        method, heap = self.world.method(obj.name, "__call__"), self.world.heap
+        return heap.make("bound", method, owner=obj, func=heap.make("func", method)) if method is not None else None
+
     def _wrapped(self, evaluator: Evaluator, call: f.Call, decorator: Obj, current: Objs, fid: str) -> Objs:
         world = self.world
         facts = world.symbols.functions[decorator.name].facts
         positional = [param.name for param in facts.params if param.kind == "positional"]
-        if decorator.kind == "bound":
+        receiver: Bindings = ()
+        if decorator.kind == "bound" and positional:
+            if decorator.owner is not None and not decorator.owner.unknown:
+                receiver = ((decorator.name, positional[0], (decorator.owner,)),)
             positional = positional[1:]
         if not positional:
             return {}
@@ -625,29 +636,36 @@ class Solver:
             if obj.kind == "func" and world.symbols.functions[obj.name].parent == decorator.name:
                 if obj.name == fid:
                     continue
-                bindings = (*decorator.bindings, *factory, given)
+                bindings = (*decorator.bindings, *receiver, *factory, given)
                 result[world.heap.make("func", obj.name, bindings=bindings)] = None
             elif obj in current:
                 result[obj] = None
         return result
 
-    def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
+    def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> Bindings:
         """What the arguments of a decorator factory (``@guarded(lock)``) mean inside the decorator it returned."""
-        node = evaluator.nodes[call.func]
+        maker, made = made_where(evaluator, call.func)
+        node = maker.nodes[made]
         if type(node) is not f.Result:
             return ()
-        factory_call = evaluator.info.facts.events[node.event]
+        factory_call = maker.info.facts.events[node.event]
         assert isinstance(factory_call, f.Call)
         found: list[tuple[str, str, tuple[Obj, ...]]] = []
-        for factory in tuple(evaluator.eval(factory_call.func)):
+        for factory in tuple(maker.eval(factory_call.func)):
             if factory.kind not in ("func", "bound"):
                 continue
             params = [p.name for p in self.world.symbols.functions[factory.name].facts.params]
             if factory.kind == "bound":
                 params = params[1:]
-            for name, arg in zip(params, factory_call.args, strict=False):
-                found.append((factory.name, name, tuple(evaluator.eval(arg))))
-            for name, arg in factory_call.kwargs:
-                if name in params:
-                    found.append((factory.name, name, tuple(evaluator.eval(arg))))
+            if not factory_call.star:
+                given = {**dict(zip(params, factory_call.args, strict=False)), **dict(factory_call.kwargs)}
+                found.extend((factory.name, name, self._held_by(maker, factory, name, given)) for name in params)
         return tuple(entry for entry in found if entry[2])
+
+    def _held_by(self, maker: Reader, factory: Obj, name: str, given: dict[str, int]) -> tuple[Obj, ...]:
+        """What a parameter of a decorator factory holds in one call: objects, or a text."""
+        if name in given:
+            text = text_of(maker, given[name])
+            return (as_object(self.world, text),) if text is not None else tuple(maker.eval(given[name]))
+        text = default_of(maker, self.world.symbols.functions[factory.name], name)
+        return (as_object(self.world, text),) if text is not None else ()
