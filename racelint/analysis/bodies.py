@@ -32,7 +32,7 @@ class Called(msgspec.Struct, eq=False):
     ``doubt``: the steps to it that are not resolved exactly. ``target`` is it as it was found through ``callee``; with
     ``own`` its parameters hold ``params`` (the receiver of a property), else what the call gives them: they are bound
     when it is followed first. ``fresh``: they hold something that others may get to see meanwhile, ``captures``: its
-    closure does.
+    closure does. ``walked``: the caller's locks where it runs, when it is a generator that is not walked at the call.
     """
 
     target: Obj
@@ -42,6 +42,7 @@ class Called(msgspec.Struct, eq=False):
     params: Params | None = None
     fresh: bool = True
     captures: bool = False
+    walked: Held | None = None
 
 
 class Step(msgspec.Struct, eq=False):
@@ -69,6 +70,7 @@ class Step(msgspec.Struct, eq=False):
     stores: bool = True
     touches: tuple[Touch, ...] | None = None
     handed_out: tuple[Touch, ...] | None = None
+    lets_go: tuple[Touch, ...] | None = None
     callees: tuple[Called, ...] | None = None
 
     @property
@@ -78,10 +80,10 @@ class Step(msgspec.Struct, eq=False):
             return False
         event = self.event
         if type(event) is f.Access:
-            return not (self.touches or self.stores or self.callees)
+            return not (self.touches or self.stores or self.callees or self.lets_go)
         if type(event) is f.Call:
             return not (self.touches or self.callees)
-        return type(event) is not f.Return or self.handed_out == ()
+        return type(event) is not f.Return or (self.handed_out == () and not self.lets_go)
 
 
 class Body:

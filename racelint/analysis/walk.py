@@ -21,6 +21,7 @@ from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.given import Given
 from racelint.analysis.identity import Identity
+from racelint.analysis.lazy import Lazy
 from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.regions import Regions
 from racelint.analysis.sharing import Sharing
@@ -181,6 +182,7 @@ class Walker:
         self.sharing = sharing
         self.given = given
         self.arguments = given.arguments
+        self.lazy = Lazy(world)
         self.regions = Regions(world, locks, given.arguments, given.evaluator)
         self.freshness = Freshness(world, sharing)
         self.starts = starts
@@ -357,6 +359,7 @@ class Walker:
                     of_region[region] = tuple((lock, region) for lock in found)
             return tuple(held for region in regions for held in of_region[region])
 
+        moved = self.lazy.moved(evaluator)
         seen: dict[int, Held] = {}
         for index, event in enumerate(facts.events):
             if event.block in unreachable:
@@ -368,7 +371,8 @@ class Walker:
                 seen[event.held] = locks(facts.held[event.held])
             elif index in silent:
                 continue
-            step = Step(index, event, (info.id, index), seen[event.held], last)
+            own = locks(moved[index]) if index in moved else seen[event.held]
+            step = Step(index, event, (info.id, index), own, last)
             step.begins = step.site in self.starts.begins
             step.needed = first or step.begins
             if loops and event.block:
@@ -391,7 +395,7 @@ class Walker:
                 index
                 for index, event in enumerate(info.facts.events)
                 if (type(event) is f.Access and event.kind == "load" and self.effects.no_variable(info, event.target))
-                or (type(event) is f.Return and not public)
+                or (type(event) is f.Return and not public and not self.effects.lazy(info, event.value))
                 or (type(event) is f.Suspend and (info.id, index) not in ends)
                 or type(event) is f.Yield
                 if (info.id, index) not in starts.begins
@@ -428,6 +432,8 @@ class Walker:
                     self._touched(step.touches, *seen)
                 if step.stores:
                     step.stores = self.freshness.publish(evaluator, event, published)
+                if step.lets_go or (step.lets_go is None and event.value >= 0):
+                    self._lets_go(evaluator, event, step, state, outer, before, published)
                 if step.callees is None:
                     step.callees = tuple(self._properties(evaluator, event))
                 for run in step.callees:
@@ -448,6 +454,7 @@ class Walker:
                 if step.shown:
                     published.update(step.shown)
             elif type(event) is f.Return:
+                self._lets_go(evaluator, event, step, state, outer, before, published)
                 if self.group.kind in ("main", "any") and self._public(evaluator.info):
                     if step.handed_out is None:
                         step.handed_out = tuple(self.effects.handed_out(evaluator, event, step.index))
@@ -514,6 +521,22 @@ class Walker:
                 watch.touched(self, touch, state, held, started, published)
         return touches
 
+    def _lets_go(
+        self,
+        evaluator: Evaluator,
+        event: f.Return | f.Access,
+        step: Step,
+        state: State,
+        held: Held,
+        started: frozenset[Event],
+        published: Collection[Obj],
+    ) -> None:
+        """Tell what is walked later, with the locks of callers only: this function has given back its own."""
+        if step.lets_go is None:
+            step.lets_go = tuple(self.effects.lets_go(evaluator, event, step.index))
+        if step.lets_go:
+            self._touched(step.lets_go, state, held, started, published)
+
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
         return info.parent is None and not info.facts.name.startswith("_")
@@ -542,7 +565,8 @@ class Walker:
             bindings = run.bindings
             if run.captures and published:
                 bindings = self._captured(bindings, published)
-            self._call(state, step.index, run, params, bindings, held, doubt + run.doubt, started)
+            here = held if run.walked is None else (*((lock, -1) for lock in state.held), *run.walked)
+            self._call(state, step.index, run, params, bindings, here, doubt + run.doubt, started)
 
     def _called(self, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Called]:
         """The functions that a call runs."""
@@ -560,7 +584,15 @@ class Walker:
                 doubt = 1
             bindings = self._bindings(evaluator, call, target)
             captures = any(obj.fresh for _, _, objs in bindings for obj in objs)
-            yield Called(target, callee, doubt, bindings, captures=captures)
+            regions = self.lazy.of_call(evaluator, call, target.name)
+            yield Called(target, callee, doubt, bindings, captures=captures, walked=self._locks(evaluator, regions))
+
+    def _locks(self, evaluator: Evaluator, regions: Iterable[int] | None) -> Held | None:
+        """The locks that some regions of a function hold."""
+        if regions is None:
+            return None
+        every = evaluator.info.facts.regions
+        return tuple((lock, region) for region in regions for lock in self.regions.of(evaluator, every[region]))
 
     def _given(self, run: Called, evaluator: Evaluator, call: f.Call, published: Collection[Obj]) -> Params:
         """What a call gives to the parameters of a function, some objects having been published."""
