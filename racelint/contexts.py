@@ -242,6 +242,9 @@ class Discovery:
                 once = one and (row.self_overlap == "per-start" or _is_coroutine(world, evaluator.nodes[node], target))
                 each = once and _of_each(world.symbols.functions[fid].facts, call, node)
                 self._spawned(fid, index, call, row, name, receiver, target, confidence, once, handed, each=each)
+            for target in self._on_its_own_loop(evaluator, call, node):
+                once = one and row.self_overlap == "per-start"
+                self._spawned(fid, index, call, row, name, receiver, target, confidence, once, kind=row.context)
             for (where, at), target in self._coroutines(fid, node):
                 started = world.symbols.functions[where].facts.events[at]
                 assert isinstance(started, f.Call)
@@ -263,6 +266,19 @@ class Discovery:
             elif not passed:
                 return frozenset()
         return frozenset(found)
+
+    def _on_its_own_loop(self, evaluator: Evaluator, call: f.Call, node: int) -> list[Obj]:
+        """Coroutines that get a loop of their own in what a call starts: ``Thread(target=asyncio.run, args=(main(),))``."""
+        names = [obj.name for obj in evaluator.eval(node) if obj.kind in ("symbol", "member")]
+        if not any(row.callers_loop for name in names for row in self.rows["call"].all(name)):
+            return []
+        found: list[Obj] = []
+        for value in (*call.args, *(value for _, value in call.kwargs)):
+            display = evaluator.nodes[value]
+            for item in display.items if type(display) is f.New else (value,):
+                made = evaluator.nodes[item]
+                found.extend(one for one in self.callables(evaluator, item) if _is_coroutine(self.world, made, one))
+        return _generic(found)
 
     def _coroutines(self, fid: str, node: int, depth: int = 0) -> Iterator[tuple[Event, Obj]]:
         """Coroutine objects that the callers of a function have made and hand to a parameter, with the calls.
@@ -349,10 +365,11 @@ class Discovery:
         handed: frozenset[Event] = frozenset(),
         *,
         each: bool = False,
+        kind: ContextKind | None = None,
     ) -> None:
         """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one.
 
-        ``each``: it is a method of another object each time.
+        ``each``: it is a method of another object each time. ``kind``: where it runs, when the row does not say it.
         """
         world = self.world
         info = world.symbols.functions[fid]
@@ -414,7 +431,8 @@ class Discovery:
         if kept:
             ends |= self.kept.awaited(fid, kept)
         path, line = self._where(fid, call.line)
-        kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
+        if kind is None:
+            kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
         self._add(
             EntryPoint(
                 target,

@@ -53,6 +53,9 @@ API_DEPTH = 6
 SIGNAL_DEPTH = 2
 # Callees whose call does not list the arguments of the function that runs.
 INDIRECT = ("partial", "symbol", "member")
+# The kinds of entry points of which each run may have an event loop of its own.
+THREADS = ("thread", "pool")
+ON_LOOP = "<loop>"
 Wrapped: TypeAlias = tuple[Obj, ...]
 
 
@@ -78,7 +81,9 @@ class State(msgspec.Struct, eq=False):
     """A function being walked: arguments, locks held by callers, and where it was called from.
 
     ``doubt`` counts the steps on the way that were not resolved by name or exact type. ``also``: further calls of the
-    same, with the states that make them; not all of them when they are more than ``CALLERS``.
+    same, with the states that make them; not all of them when they are more than ``CALLERS``. ``on_loop``: it runs on
+    an event loop of the thread (or pool worker) that this is walked for. What tasks do is found by walking the
+    coroutines as entry points of their own; here it is of interest that every run of the thread has another loop.
     """
 
     fid: str
@@ -92,6 +97,7 @@ class State(msgspec.Struct, eq=False):
     doubt: int
     started: frozenset[Event]
     also: list[tuple[State | None, int]] = []
+    on_loop: bool = False
 
     def called(self, fid: str, event: int) -> State:
         """A function as one of this state's events calls it, whatever it is given."""
@@ -232,7 +238,7 @@ class Walker:
         self._enter(State(target.name, params, target.bindings, (), entry, None, -1, 0, doubt, started), ())
 
     def _enter(self, state: State, held: Held) -> None:
-        for watch in self._entering:
+        for watch in self._entering if not state.on_loop else ():
             watch.entered(self, state, held)
         self._push(state)
 
@@ -242,7 +248,7 @@ class Walker:
         if state.fid in self.required:
             state.held = tuple(dict.fromkeys((*state.held, *self.required[state.fid])))
         # What the main thread has started depends on where it began, so its roots are kept apart.
-        start = state.entry.target.name if self.group.application else ""
+        start = state.entry.target.name if self.group.application else ON_LOOP if state.on_loop else ""
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
@@ -413,11 +419,12 @@ class Walker:
             before = self.starts.union(started, step.around) if step.around else started
             locks = (*outer, *step.locks) if step.locks else outer
             held = (*locks, *step.last) if step.last else locks
-            for watch in self._hearing:
+            for watch in self._hearing if not state.on_loop else ():
                 if watch.event(self, evaluator, state, step, held, before):
                     step.needed = True
             if step.begins:
-                self.visited_sites[step.site].add(self.group.index)
+                if not state.on_loop:
+                    self.visited_sites[step.site].add(self.group.index)
                 started = started | {step.site}
                 if step.begun is None:
                     self._begins(evaluator, step)
@@ -559,6 +566,8 @@ class Walker:
             return
         doubt = state.doubt + self._far(state)
         for run in step.callees:
+            if run.on_loop and self.group.kind not in THREADS:
+                continue
             params = run.params
             if params is None or (run.fresh and published):
                 params = self._given(run, evaluator, call, published)
@@ -575,7 +584,9 @@ class Walker:
         meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
             facts = self.world.symbols.functions[target.name].facts
-            if facts.is_async and not call.awaited and not self._awaited_later(evaluator, call):
+            on_loop = facts.is_async and not call.awaited and not self._awaited_later(evaluator, call)
+            runs = self.starts.run_by(evaluator.info, call, index) if on_loop else None
+            if on_loop and runs is None:
                 continue
             doubt = 0
             if choices > 1 and callee.kind not in ("class", "symbol"):
@@ -584,8 +595,14 @@ class Walker:
                 doubt = 1
             bindings = self._bindings(evaluator, call, target)
             captures = any(obj.fresh for _, _, objs in bindings for obj in objs)
-            regions = self.lazy.of_call(evaluator, call, target.name)
-            yield Called(target, callee, doubt, bindings, captures=captures, walked=self._locks(evaluator, regions))
+            regions = self.lazy.of_call(evaluator, call, target.name) if runs is None else self._while(evaluator, runs)
+            walked = self._locks(evaluator, regions)
+            yield Called(target, callee, doubt, bindings, captures=captures, walked=walked, on_loop=on_loop)
+
+    def _while(self, evaluator: Evaluator, runs: f.Call) -> Iterable[int]:
+        """The regions of a function that are held as long as a call runs a coroutine: a task goes on by itself."""
+        facts = evaluator.info.facts
+        return facts.held[runs.held] if runs.awaited or not facts.is_async else ()
 
     def _locks(self, evaluator: Evaluator, regions: Iterable[int] | None) -> Held | None:
         """The locks that some regions of a function hold."""
@@ -639,6 +656,7 @@ class Walker:
         locks = tuple(dict.fromkeys(lock for lock, _ in held)) if held else ()
         depth = state.depth + 1
         callee = State(run.target.name, params, bindings, locks, state.entry, state, index, depth, doubt, started)
+        callee.on_loop = state.on_loop or run.on_loop
         self._enter(callee, held)
 
     def _for_several(self, followed: list[tuple[Obj, Obj]]) -> bool:
