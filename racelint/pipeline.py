@@ -12,7 +12,7 @@ from racelint.analysis import contracts
 from racelint.analysis.program import Analysis, Program
 from racelint.analysis.races import Judges
 from racelint.config import OVERLAPPING_CONTEXTS, Settings
-from racelint.contexts import EntryPoint, project_entries
+from racelint.contexts.entry_points import EntryPoint, project_entries
 from racelint.frameworks.schema import ContextKind, builtin, merge
 from racelint.judged import Judged
 from racelint.link.program import link

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from racelint.contexts import Discovery
+from racelint.contexts.callables import called_names
+from racelint.contexts.discovery import Discovery
 from racelint.frameworks.schema import Matcher, Polled
 from racelint.link.call_sites import Event
 from racelint.link.objects import Obj
@@ -34,9 +35,9 @@ def find(discovery: Discovery) -> dict[Event, tuple[Obj, ...]]:
         registered[id(row)].extend((None, target) for target in _of_bases(discovery, row))
     for event, call, name, receiver in _named_calls(discovery):
         for row in registering.all(name):
-            evaluator = discovery.evaluator(event[0])
+            evaluator = discovery.callables.evaluator(event[0])
             for node in _arguments(call, row):
-                registered[id(row)].extend((receiver, target) for target in discovery.callables(evaluator, node))
+                registered[id(row)].extend((receiver, target) for target in discovery.callables.of(evaluator, node))
         for row in running.get(name, ()):
             runs[event].append((id(row), receiver))
     found: dict[Event, tuple[Obj, ...]] = {}
@@ -80,7 +81,7 @@ def _named_calls(discovery: Discovery) -> Iterator[tuple[Event, f.Call, str, Obj
         call = world.symbols.functions[fid].facts.events[index]
         if isinstance(call, f.Call):
             for callee in callees:
-                for name, receiver in discovery.called_names(callee):
+                for name, receiver in called_names(discovery.world, callee):
                     yield (fid, index), call, name, world.heap.plain(receiver) if receiver is not None else None
 
 

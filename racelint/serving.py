@@ -12,7 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from racelint.contexts import Discovery, EntryPoint, asked
+from racelint.contexts.callables import called_names
+from racelint.contexts.calls import asked
+from racelint.contexts.discovery import Discovery
+from racelint.contexts.entry_points import EntryPoint
 from racelint.frameworks.schema import Host, Matcher
 from racelint.link.call_sites import Event
 from racelint.model import facts as f
@@ -22,8 +25,8 @@ from racelint.model import facts as f
 class Serving:
     """Call events that run servers: ``waiting`` return when the server has ended, the others at once.
 
-    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread. ``one_by_one`` says why requests
-    are handled one after the other, where they are so by every server of this kind.
+    ``tasks`` leave it to the event loop of their caller, ``threads`` to another thread. ``one_by_one`` says why
+    requests are handled one after the other, where they are so by every server of this kind.
     """
 
     waiting: frozenset[Event] = frozenset()
@@ -54,14 +57,14 @@ def find(discovery: Discovery) -> dict[str, Serving]:
         call = world.symbols.functions[fid].facts.events[index]
         assert isinstance(call, f.Call)
         for callee in callees:
-            for name, _ in discovery.called_names(callee):
+            for name, _ in called_names(discovery.world, callee):
                 for row in rows.all(name):
-                    if not asked(row, discovery.evaluator(fid), call):
+                    if not asked(row, discovery.callables.evaluator(fid), call):
                         continue
                     (tasks if row.background else waiting)[row.server].add((fid, index))
                     if row.one_by_one:
                         serial[row.server][fid, index] = row.why
-        evaluator = discovery.evaluator(fid)
+        evaluator = discovery.callables.evaluator(fid)
         for node in (*call.args, *(value for _, value in call.kwargs)):
             if not isinstance(evaluator.nodes[node], (f.Attr, f.Global, f.Imported)):
                 continue
@@ -115,7 +118,7 @@ def _host(discovery: Discovery, rows: Iterable[Host], event: Event) -> Host | No
     world = discovery.world
     names: set[str] = set()
     for callee in world.callees.get(event, ()):
-        names.update(name for name, _ in discovery.called_names(callee))
+        names.update(name for name, _ in called_names(discovery.world, callee))
         cls = callee if callee.kind == "class" else callee.owner
         if cls is not None and cls.kind in ("class", "inst"):
             names.update(world.class_of(cls.name).external)

@@ -110,8 +110,8 @@ def test_texts_are_told_on_other_lines() -> None:
 def of_analysis() -> list[Path]:
     """The modules whose work is kept."""
     root = Path(racelint.__file__).parent
-    found = [root / f"{name}.py" for name in ("contexts", "serving", "polling")]
-    for folder in ("analysis", "link", "rules"):
+    found = [root / f"{name}.py" for name in ("serving", "polling")]
+    for folder in ("contexts", "analysis", "link", "rules"):
         found += sorted((root / folder).glob("*.py"))
     return found
 

@@ -19,9 +19,10 @@ from racelint.analysis.flow import declared
 from racelint.analysis.handed import passed_on
 from racelint.analysis.identified import Identified
 from racelint.analysis.origins import Provenance
-from racelint.analysis.walk import Reached, State
-from racelint.contexts import EntryPoint
+from racelint.analysis.walk import Inside, Reached, State
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.again import children
+from racelint.link.binding import handed
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related
@@ -140,6 +141,7 @@ class Anchors:
         self,
         world: World,
         provenance: Provenance,
+        identified: Identified,
         sites: CallSites,
         entries: Iterable[EntryPoint],
     ) -> None:
@@ -148,11 +150,11 @@ class Anchors:
         self.evaluator = provenance.evaluator
         self.sites = sites
         self.once = Once(world, sites, entries)
-        self.identified = Identified(world, sites)
+        self.identified = identified
         self._found: dict[tuple[State, int], Found] = {}
         # Of the value that is being looked for: what has been found on the way, and functions as they are called there.
         self._seen: dict[tuple[str, State | None, int], Found] = {}
-        self._inside: dict[tuple[State, str, int], State] = {}
+        self._inside = Inside()
         self._attributes: dict[tuple[tuple[str, ...], str], bool] = {}
         self._asked: list[tuple[tuple[str, ...], str]] = []
 
@@ -342,7 +344,7 @@ class Anchors:
             for target in targets(self.world, callee):
                 if callee.kind not in ("func", "bound"):
                     continue
-                inside = None if state is None or fid != state.fid else self._called(state, target.name, event)
+                inside = None if state is None or fid != state.fid else self._inside[state, target.name, event]
                 for value in self._returned(target.name):
                     ways = self._way(target.name, inside, value, steps + 1)
                     if inside is None and any(kind == "self" for kind, _ in ways) and type(func) is f.Attr:
@@ -350,13 +352,6 @@ class Anchors:
                         ways = inner | self._way(fid, state, func.base, steps + 1)
                     found |= ways
         return frozenset(found)
-
-    def _called(self, state: State, fid: str, event: int) -> State:
-        key = (state, fid, event)
-        found = self._inside.get(key)
-        if found is None:
-            found = self._inside[key] = state.called(fid, event)
-        return found
 
     def _holds_others(self, obj: Obj) -> bool:
         """Whether an object is a container, or what a library knows it by."""
@@ -377,7 +372,7 @@ class Anchors:
         if state is None:
             return frozenset((("self", str(info.cls)),)) if me else self._handed(fid, name, steps)
         if state.parent is not None:
-            given = self.sites.handed((state.parent.fid, state.event), fid, name)
+            given = handed(self.world, (state.parent.fid, state.event), fid, name)
             return self._way(state.parent.fid, state.parent, given, steps + 1)
         owner = state.entry.target.owner
         if me and owner is not None and owner.kind == "inst":

@@ -41,7 +41,7 @@ class Arguments:
         found = dict(self.receiver(callee, published))
         offset = len(found)
         given = self.handed(callee, call)
-        for name, arg in given:
+        for name, arg in given.items():
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
                 found[name] = tuple(sorted(objs, key=lambda obj: obj.uid)) if len(objs) > 1 else tuple(objs)
@@ -59,9 +59,8 @@ class Arguments:
             others = info.signature.positional[len(call.args) + offset :]
             found.update(self._passed_on(callee.name, caller, call, others))
         elif not call.star:
-            told = {name for name, _ in given}
             defaults = self._left_out(callee.name)
-            found.update((name, objs) for name, objs in defaults.items() if name not in told and name not in found)
+            found.update((name, objs) for name, objs in defaults.items() if name not in given and name not in found)
         if callee.kind == "bound" and facts.params and facts.params[0].kind == "star" and callee.owner is not None:
             found[HIDDEN_SELF] = (current(world, callee.owner, published),)
         return tuple(sorted(found.items())) if len(found) > 1 else tuple(found.items())
@@ -89,16 +88,14 @@ class Arguments:
                 yield HIDDEN.format(position - len(left)), objs
                 position += 1
 
-    def handed(self, callee: Obj, call: f.Call) -> list[tuple[str, int]]:
+    def handed(self, callee: Obj, call: f.Call) -> dict[str, int]:
         """The parameters of a function to which a call hands something, with the caller's nodes of that."""
         signature = self.world.symbols.functions[callee.name].signature
-        positional = signature.positional[len(self.receiver(callee)) :]
-        given = list(zip(positional, call.args, strict=False))
-        if call.kwargs:
-            given += [(name, arg) for name, arg in call.kwargs if name in signature.names]
+        bound = bool(self.receiver(callee))
+        given = signature.handed(call, bound=bound)
         if signature.star is not None and not call.star:
-            rest = call.args[len(positional) :]
-            given += [(HIDDEN.format(position), arg) for position, arg in enumerate(rest)]
+            rest = call.args[len(signature.positional) - bound :]
+            given.update((HIDDEN.format(position), arg) for position, arg in enumerate(rest))
         return given
 
     def receiver(self, callee: Obj, published: Collection[Obj] = ()) -> Params:

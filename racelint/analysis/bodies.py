@@ -33,7 +33,7 @@ class Called(msgspec.Struct, eq=False):
     ``own`` its parameters hold ``params`` (the receiver of a property), else what the call gives them: they are bound
     when it is followed first. ``fresh``: they hold something that others may get to see meanwhile, ``captures``: its
     closure does. ``walked``: the caller's locks where it runs, when it is a generator that is not walked at the call.
-    ``on_loop``: it is a coroutine that an event loop of this thread runs.
+    ``regions`` are those that hold them. ``on_loop``: it is a coroutine that an event loop of this thread runs.
     """
 
     target: Obj
@@ -43,6 +43,7 @@ class Called(msgspec.Struct, eq=False):
     params: Params | None = None
     fresh: bool = True
     captures: bool = False
+    regions: tuple[int, ...] | None = None
     walked: Held | None = None
     on_loop: bool = False
 

@@ -129,9 +129,11 @@ class Collisions:
             if best is not None and (False, doubt, again) >= least:
                 continue
             why = self.overlap.why(side, other)
-            if why is None or self.guards.common(locks, other.locks, side) or serialised(self.flows, side, other):
+            if why is None or self.guards.common(locks, other.locks, side):
                 continue
-            if self.overlap.apart(side, other) or self.overlap.own_keys.exclude(locks, side, other):
+            if self.overlap.alone.serialised.apart(side, other) or self.overlap.apart(side, other):
+                continue
+            if self.overlap.own_keys.exclude(locks, side, other):
                 continue
             rank = (not self.overlap.rooted(side, other), doubt, again)
             if best is None or rank < least:
@@ -148,21 +150,6 @@ class Collisions:
             return False
         facts = self.world.symbols.functions[made.site[0]].facts
         return facts.kind != "function" or facts.name == "__init__" or made.site[0] in self.overlap.mains
-
-
-def serialised(flows: Flows, a: Reached, b: Reached) -> bool:
-    """Both work on the entry of the object they were called for, and calls for one object do not overlap."""
-    first, second = a.state.entry, b.state.entry
-    if not first.serialised_by or not second.serialised_by or a.touch.key < 0 or b.touch.key < 0:
-        return False
-    return _identifies(flows, a) and _identifies(flows, b)
-
-
-def _identifies(flows: Flows, access: Reached) -> bool:
-    if access.state.parent is not None:
-        return False
-    names = flows[access.touch.fid].param_names(access.touch.key)
-    return any(set(group) <= names for group in access.state.entry.serialised_by)
 
 
 def _nearest(access: Reached) -> tuple[int, int, str, int, int]:

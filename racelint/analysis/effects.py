@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -136,11 +136,12 @@ class Effects:
         elif event.kind == "iter":
             yield from self._walked(evaluator, event.target, index, event.line, effect)
         else:
+            done: Kind = _sliced(evaluator.nodes, event) or effect
             for obj in evaluator.eval(event.target):
                 if event.kind == "grow" and obj.kind == "opaque" and not self._container(evaluator, event.value):
                     continue  # ``text += more`` on what may as well be a number or a string
                 yield from self._content(
-                    evaluator, event.target, obj, index, event.line, effect, event.key, event.value, event.aug
+                    evaluator, event.target, obj, index, event.line, done, event.key, event.value, event.aug
                 )
 
     def _container(self, evaluator: Evaluator, node: int) -> bool:
@@ -446,6 +447,23 @@ class Effects:
         objs: Objs = evaluator.eval(node)
         for obj in objs:
             yield from self._content(evaluator, node, obj, index, line, effect)
+
+
+def _sliced(nodes: Sequence[f.Node], event: f.Access) -> Literal["snapshot", "clear", "discard"] | None:
+    """What is done to a part of a sequence (``x[1:]``), which raises nothing where there is less than asked for."""
+    key = nodes[event.key] if event.key >= 0 else None
+    if type(key) is not f.Derived or key.op != "slice":
+        return None
+    value = nodes[event.value] if event.value >= 0 else None
+    match event.kind:
+        case "get":
+            return "snapshot"
+        case "del":
+            return "discard" if key.parts else "clear"
+        case "set" if not key.parts and type(value) is f.New and not value.items:
+            return "clear"
+        case _:
+            return None
 
 
 def _holder_names(world: World) -> dict[Obj, str]:

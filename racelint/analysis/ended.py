@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from racelint.link.again import children
+from racelint.link.again import children, within
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.world import World
@@ -94,13 +94,5 @@ def _plain(facts: f.Function, block: int, waited_for: int) -> bool:
 
 def _asks_for(facts: f.Function, test: int, waited_for: int) -> bool:
     """Whether a test looks at what is waited for."""
-    work, seen = [test], set()
-    while work:
-        node = work.pop()
-        if node < 0 or node in seen:
-            continue
-        seen.add(node)
-        if node == waited_for or facts.nodes[node] == facts.nodes[waited_for]:
-            return True
-        work.extend(children(facts, facts.nodes[node]))
-    return False
+    looked_at = within(test, lambda node: children(facts, facts.nodes[node]))
+    return any(node == waited_for or facts.nodes[node] == facts.nodes[waited_for] for node in looked_at)

@@ -18,7 +18,7 @@ from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.races import Race
 from racelint.analysis.records import Records
 from racelint.analysis.walk import Reached, State, Walker
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from racelint.analysis.effects import FROM_EFFECT, Touch
 from racelint.analysis.walk import Group, Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.world import Feed, World
 from racelint.model import facts as f
 

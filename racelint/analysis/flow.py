@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from racelint.link.again import children
+from racelint.link.again import children, within
 from racelint.link.symbols import FunctionInfo
 from racelint.model import facts as f
 
@@ -41,27 +41,14 @@ class Flow:
         found = self._deps.get(node)
         if found is not None:
             return found
-        events: set[int] = set()
-        seen: set[int] = set()
-        stack = [node]
-        while stack:
-            current = stack.pop()
-            if current in seen or current < 0:
-                continue
-            seen.add(current)
-            event = self._made_by.get(current)
-            if event is not None:
-                events.add(event)
-            stack.extend(self.children(self.facts.nodes[current]))
-        result = frozenset(events)
-        self._deps[node] = result
-        return result
+        made_by = self._made_by
+        found = self._deps[node] = frozenset(made_by[one] for one in within(node, self.parts) if one in made_by)
+        return found
 
-    def children(self, node: f.Node) -> tuple[int, ...]:
+    def parts(self, node: int) -> tuple[int, ...]:
         """The nodes that a node is made of; which class something is an instance of is none of them."""
-        if type(node) is f.Derived and node.op == "instance":
-            return ()
-        return children(self.facts, node)
+        value = self.facts.nodes[node]
+        return () if declared(value) else children(self.facts, value)
 
     def ancestors(self, block: int) -> list[int]:
         """A block and those around it, innermost first."""
@@ -397,41 +384,25 @@ class Flow:
 
     def given(self, node: int) -> frozenset[str]:
         """The parameters (but the receiver) that a value is made of."""
-        found: set[str] = set()
-        stack, seen = [node], set()
-        while stack:
-            current = stack.pop()
-            if current < 0 or current in seen:
-                continue
-            seen.add(current)
-            value = self.facts.nodes[current]
-            if type(value) is f.Param:
-                found.add(value.name)
-            stack.extend(self.children(value))
-        return frozenset(found) - {"self", "cls"}
+        values = (self.facts.nodes[one] for one in within(node, self.parts))
+        return frozenset(value.name for value in values if type(value) is f.Param) - {"self", "cls"}
 
     def param_names(self, node: int) -> frozenset[str]:
         """Names of parameters (and constant attribute or item steps on them) a key is made of."""
+        nodes = self.facts.nodes
+
+        def steps(node: int) -> tuple[int, ...]:
+            value = nodes[node]
+            return (value.base,) if type(value) is f.Item else self.parts(node)
+
         found: set[str] = set()
-        stack, seen = [node], set()
-        while stack:
-            current = stack.pop()
-            if current < 0 or current in seen:
-                continue
-            seen.add(current)
-            value = self.facts.nodes[current]
-            if type(value) is f.Param:
+        for value in map(nodes.__getitem__, within(node, steps)):
+            if type(value) is f.Param or type(value) is f.Attr:
                 found.add(value.name)
             elif type(value) is f.Item:
-                key = self.facts.nodes[value.key] if value.key >= 0 else None
+                key = nodes[value.key] if value.key >= 0 else None
                 if type(key) is f.Const:
                     found.add(key.text.strip("'\""))
-                stack.append(value.base)
-            elif type(value) is f.Attr:
-                found.add(value.name)
-                stack.append(value.base)
-            else:
-                stack.extend(self.children(value))
         return frozenset(found)
 
 

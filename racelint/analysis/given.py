@@ -44,9 +44,9 @@ class Given:
     def _returns(self, callee: Obj, caller: CallResults, call: f.Call) -> Objs | None:
         """What a call returns, given its arguments; None when the function is too large to look into."""
         assert isinstance(caller, Evaluator)
-        depth = caller.depth
-        facts = self.world.symbols.functions[callee.name].facts
-        if depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > LARGE:
+        info = self.world.symbols.functions[callee.name]
+        facts = info.facts
+        if caller.depth >= RETURN_DEPTH or facts.is_generator or len(facts.nodes) > LARGE:
             return None
         params = self.arguments.bind(callee, caller, call)
         key = (callee.name, params, callee.bindings)
@@ -55,8 +55,7 @@ class Given:
             return known
         # Recursion meets what is known without arguments; the same question is not answered twice.
         self._returned[key] = self.world.get(("r", callee.name))
-        inner = self.evaluator(callee.name, params, callee.bindings)
-        inner.depth = depth + 1
+        inner = caller.inside(info, dict(params), callee.bindings)
         found = inner.returned(dead(facts, inner.params))
         if found:
             self._returned[key] = found

@@ -16,7 +16,7 @@ from racelint.analysis.flow import declared
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Reached
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import CallSites, Event, in_loop, loops
 from racelint.link.calls import led_to
 from racelint.link.evaluate import Evaluator

@@ -14,7 +14,7 @@ from racelint.analysis.flow import Flow, Flows
 from racelint.analysis.frozen import Frozen
 from racelint.analysis.values import Values
 from racelint.analysis.walk import CALLERS, Reached, State
-from racelint.link.handed_back import by_parameter
+from racelint.link.binding import handed, lists_all
 from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
@@ -240,17 +240,13 @@ class Harmless:
         return frozenset(found)
 
     def _handed_over(self, state: State, name: str, depth: int) -> frozenset[str] | None:
-        facts = self.flows[state.fid].facts
         calls = [(state.parent, state.event), *state.also]
         found: set[str] = set()
         for parent, event in calls if len(calls) <= CALLERS else ():
-            call = self.flows[parent.fid].facts.events[event] if parent is not None else None
-            callees = self.world.callees.get((parent.fid, event), ()) if parent is not None else ()
-            kinds = {callee.kind for callee in callees if callee.name == state.fid}
-            if parent is None or type(call) is not f.Call or kinds not in ({"func"}, {"bound"}):
+            if parent is None or not lists_all(self.world, (parent.fid, event), state.fid):
                 return None
-            given = by_parameter(facts, call, bound=kinds == {"bound"} and not self.world.is_static(state.fid))
-            known = self._constants((parent,), given[name], depth + 1) if given and name in given else None
+            given = handed(self.world, (parent.fid, event), state.fid, name)
+            known = self._constants((parent,), given, depth + 1)
             if known is None:
                 return None
             found |= known

@@ -14,7 +14,7 @@ from functools import cached_property
 from racelint.analysis.flow import declared
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.solve import STORE_METHODS
+from racelint.link.passing import STORE_METHODS
 from racelint.link.world import ELSEWHERE, FACTORY, World
 from racelint.model import facts as f
 

@@ -6,9 +6,11 @@ one entry. What such an entry holds belongs to that thread, too, as if it were k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from racelint.analysis.walk import Reached, State
+from racelint.link.binding import argument
 from racelint.link.call_sites import CallSites
 from racelint.link.evaluate import Evaluator
 from racelint.link.world import World
@@ -27,8 +29,9 @@ FAR = 4
 class Identified:
     """Knows the keys that are made of who runs."""
 
-    def __init__(self, world: World, sites: CallSites) -> None:
+    def __init__(self, world: World, sites: CallSites, evaluator: Callable[[str], Evaluator]) -> None:
         self.world = world
+        self.evaluator = evaluator
         self.sites = sites
         self.who = {name: WHO[row.who] for row in world.tables.thread_identity if row.who in WHO for name in row.name}
 
@@ -44,14 +47,13 @@ class Identified:
 
     def key(self, fid: str, state: State | None, node: int, depth: int = 0) -> Who:
         """Whether a key is another one in each thread or in each task, and in which of the two."""
-        info = self.world.symbols.functions[fid]
-        facts = info.facts
+        facts = self.world.symbols.functions[fid].facts
         value = facts.nodes[node] if node >= 0 and depth <= FAR else None
         match value:
             case f.Result(event):
                 call = facts.events[event]
                 assert isinstance(call, f.Call)
-                names = {obj.name for obj in Evaluator(self.world, info).eval(call.func)}
+                names = {obj.name for obj in self.evaluator(fid).eval(call.func)}
                 if len(names) != 1:
                     return ""
                 (name,) = names
@@ -71,7 +73,7 @@ class Identified:
                 call = self.world.symbols.functions[state.parent.fid].facts.events[state.event]
                 if not isinstance(call, f.Call):
                     return ""
-                given = self.sites.argument((state.parent.fid, state.event), fid, name)
+                given = argument(self.world, (state.parent.fid, state.event), fid, name)
                 return self.key(state.parent.fid, state.parent, given, depth + 1)
             case _:
                 return ""
@@ -87,4 +89,4 @@ class Identified:
             return not any(self.sites.given(fid, value.name))
         call = self.world.symbols.functions[state.parent.fid].facts.events[state.event]
         site = (state.parent.fid, state.event)
-        return isinstance(call, f.Call) and self.sites.argument(site, fid, value.name) < 0
+        return isinstance(call, f.Call) and argument(self.world, site, fid, value.name) < 0

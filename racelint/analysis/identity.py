@@ -14,7 +14,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.calls import led_to
 from racelint.link.evaluate import Evaluator
 from racelint.link.world import World

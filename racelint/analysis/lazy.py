@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from racelint.link.evaluate import Evaluator
-from racelint.link.solve import STORE_METHODS
+from racelint.link.passing import STORE_METHODS
 from racelint.link.world import World
 from racelint.model import facts as f
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from racelint.analysis.program import Program
 from racelint.analysis.watch import Use
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.model import facts as f
 
 # A function that knows these has thought of which thread it runs in.

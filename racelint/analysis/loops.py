@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from racelint.analysis.walk import Group
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import Event
 
 # A thread that runs a loop: the group of its entry point, the call that gives a server a thread, or the main thread.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from racelint.analysis.alone import Alone
 from racelint.analysis.anchors import Anchors
 from racelint.analysis.choices import Choices
 from racelint.analysis.dedicated import Dedicated
-from racelint.analysis.detached import Detached
 from racelint.analysis.handed import Handed
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.loops import Loops
@@ -18,9 +18,8 @@ from racelint.analysis.parts import Parts
 from racelint.analysis.receivers import Receivers
 from racelint.analysis.shares import Shares
 from racelint.analysis.sharing import Sharing
-from racelint.analysis.taken import Taken
 from racelint.analysis.walk import Group, Reached, State
-from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.contexts.entry_points import SELF_SITE, EntryPoint
 from racelint.link.awaited import over_beside
 from racelint.link.call_sites import CallSites, Event
 from racelint.link.classes import related
@@ -51,6 +50,7 @@ class Overlap:
         active: frozenset[str],
         loops: Loops,
         provenance: Provenance,
+        alone: Alone,
         dedicated: Dedicated,
     ) -> None:
         self.symbols = world.symbols
@@ -60,10 +60,9 @@ class Overlap:
         self.parts = Parts(world, provenance.effects, keeping, provenance.plain, calls)
         self.own_keys = OwnKeys(world, calls)
         self.receivers = Receivers(world, provenance)
-        self.taken = Taken(world, calls)
-        self.detached = Detached(world)
+        self.alone = alone
         entries = [entry for group in groups if not (group.main or group.api) for entry in group.entries]
-        self.anchors = Anchors(world, provenance, calls, entries)
+        self.anchors = Anchors(world, provenance, alone.identified, calls, entries)
         self.groups = groups
         self.sites = sites
         self.api_threads = api_threads
@@ -395,10 +394,7 @@ class Overlap:
             self.receivers.apart(a, b)
             or self.anchors.confined(a)
             or self.anchors.confined(b)
-            or self.anchors.identified.apart(a, b)
-            or self.taken.apart(a, b)
-            or self.detached.has(a)
-            or self.detached.has(b)
+            or self.alone.apart(a, b)
             or self.provenance.apart(a, b)
             or self.parts.apart(a, b)
         )

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.walk import CALLERS, FAR, Reached, State
+from racelint.link.binding import argument
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.classes import related
 from racelint.link.world import World, const_text
@@ -81,7 +82,7 @@ class OwnKeys:
         return _union(
             None
             if caller is None or not isinstance(self._event(caller, event), f.Call)
-            else self._names(caller, self.sites.argument((caller.fid, event), state.fid, name), cid, depth + 1)
+            else self._names(caller, argument(self.world, (caller.fid, event), state.fid, name), cid, depth + 1)
             for caller, event in calls
         )
 
@@ -104,7 +105,7 @@ class OwnKeys:
         facts = self.world.symbols.functions[call[0]].facts
         if facts.kind != "module" or in_loop(facts, facts.events[call[1]].block):
             return None
-        node = self.sites.argument(call, init, parameter)
+        node = argument(self.world, call, init, parameter)
         return const_text(facts.nodes[node]) if node >= 0 else None
 
     def _parameter(self, cid: str, name: str) -> str:

@@ -15,7 +15,8 @@ from racelint.analysis.effects import Effects, touched
 from racelint.analysis.flow import declared
 from racelint.analysis.keeping import Keeping
 from racelint.analysis.walk import Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
+from racelint.link.binding import argument, handed
 from racelint.link.call_sites import CallSites, in_loop
 from racelint.link.calls import led_to, targets
 from racelint.link.classes import related
@@ -167,8 +168,8 @@ class Parts:
             return -1
         site = (state.parent.fid, state.event)
         if callees[0].kind != "bound":
-            return self.sites.argument(site, state.fid, name)
-        return self.sites.handed(site, state.fid, name)
+            return argument(self.world, site, state.fid, name)
+        return handed(self.world, site, state.fid, name)
 
     def _evaluator(self, fid: str) -> Evaluator:
         if fid not in self._evaluators:

@@ -11,6 +11,7 @@ import networkx as nx
 
 from racelint import greening, polling, serving
 from racelint.analysis import fed, lock_decorators
+from racelint.analysis.alone import Alone
 from racelint.analysis.anchors import Once
 from racelint.analysis.contracts import Contracts
 from racelint.analysis.dedicated import Dedicated
@@ -31,7 +32,8 @@ from racelint.analysis.task_interfaces import Family, families, own_tasks, waite
 from racelint.analysis.turns import TaskRaces, Turns
 from racelint.analysis.walk import Group, Reached, State, Walker, Watch
 from racelint.analysis.watch import Watcher
-from racelint.contexts import Discovery, EntryPoint
+from racelint.contexts.discovery import Discovery
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import call_graph, led_to
 from racelint.link.classes import owner_of, related
@@ -136,8 +138,8 @@ class Analysis:
         loops = Loops(groups, sites, self.handed)
         told = (world, sharing, groups, sites, self.api_threads, self._made(), self.discovery.sites, active, loops)
         provenance = Provenance(world, self.graph, self._plain, effects)
-        dedicated = Dedicated(world, self.lock_owners)
-        overlap = Overlap(*told, provenance, dedicated)
+        alone = Alone(world, self.discovery.sites, provenance.evaluator)
+        overlap = Overlap(*told, provenance, alone, Dedicated(world, self.lock_owners))
         singletons = self._singletons()
         finder = Races(world, overlap, singletons)
         finder.judges = self.judges
@@ -156,6 +158,7 @@ class Analysis:
             active | self.own_tasks.keys() | {group.api for group in users},
             loops,
             provenance,
+            alone,
             Dedicated(world, self.waited_for),
         )
         of_tasks = TaskRaces(world, turns, singletons)
@@ -292,7 +295,7 @@ class Analysis:
         """Uncalled functions and module bodies from which something concurrent is started."""
         world = self.world
         targeted = {entry.target.name for entry in self.entries}
-        alone = self.discovery.alone
+        alone = self.discovery.entries.alone
         found = []
         for fid, info in world.symbols.functions.items():
             if fid not in self.starts.reach or fid in targeted or fid in alone or info.facts.kind == "class":

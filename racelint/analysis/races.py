@@ -22,7 +22,7 @@ from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.walk import Reached, State
 from racelint.frameworks.schema import Fed
-from racelint.link.call_sites import in_loop
+from racelint.link.call_sites import either, in_loop
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -47,6 +47,9 @@ SHRINKING = frozenset(("delete", "discard", "clear"))
 REPLACING = frozenset(("rebind", "insert", "update"))
 WRITES = REPLACING | {"delete", "clear", "discard"}
 REBIND = frozenset(("rebind",))
+READING = frozenset(("look", "item", "iterate", "snapshot"))
+# What may grow while somebody iterates over it.
+SEQUENCES = ("list", "bytearray", "array.array")
 REORDERING = RESIZING | {"order"}
 
 
@@ -88,6 +91,12 @@ class Race:
     def doubt(self) -> int:
         """How many steps of the ways to both sides, and from one object to the other, were not resolved exactly."""
         return max(access.state.doubt for access in self.reached) + self.guess
+
+    @property
+    def drains(self) -> bool:
+        """Whether a container is copied and then emptied."""
+        copied = self.first.touch.effect in ("snapshot", "iterate")
+        return copied and self.act is not None and self.act.touch.effect in ("clear", "rebind")
 
     @property
     def fed(self) -> Fed | None:
@@ -223,7 +232,11 @@ class Races:
                 continue
             if (fid, act.touch.event) in settled:
                 continue
-            race = self._modify(name, flow, parts, act) or self._check(name, flow, parts, act)
+            race = (
+                self._modify(name, flow, parts, act)
+                or self._drain(name, flow, parts, act)
+                or self._check(name, flow, parts, act)
+            )
             if race is None:
                 continue
             if not self.overlap.supposed(race.first, race.second):  # else another way may leave less doubt
@@ -264,6 +277,25 @@ class Races:
             split = bool(self._split(read, act))
             latent = touch.aug and not self._calls_between(flow, other.event, touch.event)
             return Race("read-modify-write", name, read, act, hit[0], hit[1], split=split, latent=latent)
+        return None
+
+    def _drain(self, name: str, flow: Flow, parts: list[Reached], act: Reached) -> Race | None:
+        """A container is copied and then emptied: what others add in between is thrown away unread."""
+        touch = act.touch
+        empties = touch.effect == "clear" if touch.content else touch.effect == "rebind" and flow.is_empty(touch.value)
+        for copy in parts if empties else ():
+            other = copy.touch
+            walked = other.effect == "iterate" and other.type in SEQUENCES
+            if not other.content or not (walked or other.effect == "snapshot") or other.event >= touch.event:
+                continue
+            if (touch.content and other.place != touch.place) or either(flow.facts, other.event, touch.event):
+                continue
+            if (touch.content and self._apart(flow, copy, act)) or not self._losing(flow, copy, act, parts):
+                continue
+            hit = self.collisions.first(self.guards.covering(copy, act), copy, self.collisions.others(copy, ADDING))
+            if hit is not None:
+                split = bool(self._split(copy, act))
+                return Race("read-modify-write", name, copy, act, hit[0], hit[1], split=split)
         return None
 
     def _apart(self, flow: Flow, a: Reached, b: Reached) -> bool:
@@ -484,8 +516,7 @@ class Races:
                 continue
             if known is not None and (not known.guess or access.state.doubt >= known.doubt):
                 continue
-            sequence = touch.type in ("list", "bytearray", "array.array")
-            wanted = SHRINKING if sequence else RESIZING
+            wanted = SHRINKING if touch.type in SEQUENCES else RESIZING
             candidates = tuple(
                 other
                 for other in self.collisions.others(access, wanted, "resizing")
@@ -628,6 +659,9 @@ class Races:
                 for other in candidates
                 if not touch.atomic or (access.locks and other.locks) or self._overwrite(access, other, accesses)
             )
+            # Who reads between the emptying and the filling finds nothing.
+            if touch.effect == "clear" and self._refills(access, accesses):
+                storing += self.collisions.others(access, READING)
             locks = list(access.locks)
             hit = self.collisions.first(locks, access, storing) or self.collisions.first(locks, access, candidates)
             if hit is not None and (hit[0].touch.fid, hit[0].touch.event) not in done:
@@ -638,13 +672,13 @@ class Races:
     def _overwrite(self, a: Reached, b: Reached, accesses: Iterable[Reached]) -> bool:
         """Whether both store something, or one of them empties a container that it fills again."""
         return all(
-            access.touch.effect not in REMOVING
-            or (
-                access.touch.effect == "clear"
-                and any(other.touch.fid == access.touch.fid and other.touch.effect in ADDING for other in accesses)
-            )
+            access.touch.effect not in REMOVING or (access.touch.effect == "clear" and self._refills(access, accesses))
             for access in (a, b)
         )
+
+    def _refills(self, access: Reached, accesses: Iterable[Reached]) -> bool:
+        """Whether the function that empties a container puts something into it."""
+        return any(other.touch.fid == access.touch.fid and other.touch.effect in ADDING for other in accesses)
 
 
 def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, ...]:

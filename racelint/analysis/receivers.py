@@ -14,7 +14,7 @@ from functools import cached_property
 from racelint.analysis.effects import touched
 from racelint.analysis.origins import Provenance
 from racelint.analysis.walk import Reached, State
-from racelint.contexts import SELF_SITE
+from racelint.contexts.entry_points import SELF_SITE
 from racelint.link.classes import related
 from racelint.link.objects import Obj
 from racelint.link.world import World

@@ -10,7 +10,7 @@ from racelint.analysis.effects import Touch
 from racelint.analysis.freshness import root
 from racelint.analysis.overlap import LIBRARY
 from racelint.analysis.walk import CALLERS, Reached, State, Walker, Watch, module
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.objects import Obj
 from racelint.link.world import World

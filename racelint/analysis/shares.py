@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from racelint.analysis.handed import passed_on
 from racelint.analysis.keeping import MANY, Keeping
 from racelint.analysis.walk import Reached
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import Event, loops
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj

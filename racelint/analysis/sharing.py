@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 
-from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.contexts.entry_points import SELF_SITE, EntryPoint
 from racelint.link.call_sites import Event
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj

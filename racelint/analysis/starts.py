@@ -11,7 +11,7 @@ from typing import TypeAlias
 import networkx as nx
 
 from racelint.analysis.ended import ended_by_calls
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.awaited import over_beside
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets

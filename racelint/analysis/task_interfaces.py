@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from racelint.contexts import SELF_SITE, EntryPoint
+from racelint.contexts.entry_points import SELF_SITE, EntryPoint
 from racelint.link.classes import owner_of, related
 from racelint.link.objects import Obj
 from racelint.link.world import World

@@ -20,7 +20,7 @@ from racelint.analysis.overlap import LIBRARY, Overlap, reason
 from racelint.analysis.races import REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.walk import Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.link.call_sites import either
 from racelint.link.calls import targets
 from racelint.link.classes import owner_of, related

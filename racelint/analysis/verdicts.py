@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from racelint.analysis.collisions import serialised
 from racelint.analysis.effects import MUTATING
 from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flows
@@ -170,7 +169,7 @@ class Verdicts:
         effective = [lock for lock in common if self.guards.effective(lock, a)]
         if effective:
             return Verdict("lock", f"both hold `{_short(effective[0].name)}`", a, b)
-        if serialised(self.flows, a, b):
+        if overlap.alone.serialised.apart(a, b):
             text = "each is to the entry of the object that its handler was called for, and these calls take turns"
             return Verdict("order", text, a, b)
         return Verdict("harmless", self.record.about(a.touch.name, a, b) or self._harmless(a, b), a, b)

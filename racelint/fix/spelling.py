@@ -51,12 +51,7 @@ class Spelling:
         layer = [node for node in start if node >= 0]
         for _ in range(MAX_DEPTH):
             found.extend(layer)
-            layer = [
-                child
-                for node in layer
-                for child in flow.children(facts.nodes[node])
-                if child >= 0 and child not in found
-            ]
+            layer = [child for node in layer for child in flow.parts(node) if child >= 0 and child not in found]
         return found
 
     def lock_name(self, variable: str, paths: set[str], local: bool) -> str:

@@ -58,6 +58,23 @@ class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keyword: str | None = None
 
 
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row that says no more than what its names are."""
+
+    name: list[str]
+    why: str
+    source: str = ""
+
+
+class Methods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row that says no more than what calls (by dotted name) and methods (by bare name) are."""
+
+    why: str
+    name: list[str] = []
+    methods: list[str] = []
+    source: str = ""
+
+
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that makes project functions run concurrently.
 
@@ -274,36 +291,20 @@ class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
-class Waiter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Waiter(Named, frozen=True):
     """A call whose result, once awaited, says that all tasks and futures it was given have ended."""
 
-    name: list[str]
-    why: str
-    source: str = ""
 
-
-class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Latch(Named, frozen=True):
     """A call that returns, when it is given no time limit, once another thread has said that it may go on."""
 
-    name: list[str]
-    why: str
-    source: str = ""
 
-
-class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Patch(Named, frozen=True):
     """A call that turns the threads of a program into green ones, when a module makes it while it is imported."""
 
-    name: list[str]
-    why: str
-    source: str = ""
 
-
-class Blocking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Blocking(Named, frozen=True):
     """Calls that wait for something, so that another green thread has its turn. A name may end in ``.*``."""
-
-    name: list[str]
-    why: str
-    source: str = ""
 
 
 class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -363,38 +364,20 @@ class LoopBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
-class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Value(Methods, frozen=True):
     """Calls (by dotted name) and methods (by bare name) that return plain values, which may be computed twice."""
 
-    why: str
-    name: list[str] = []
-    methods: list[str] = []
-    source: str = ""
 
-
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Report(Methods, frozen=True):
     """Calls (by dotted name) and methods (by bare name) that only tell somebody something: twice is a line too many."""
 
-    why: str
-    name: list[str] = []
-    methods: list[str] = []
-    source: str = ""
 
-
-class Stateless(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Stateless(Named, frozen=True):
     """Base classes that give an instance no state of its own: one without attributes is as good as another."""
 
-    name: list[str]
-    why: str
-    source: str = ""
 
-
-class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Confined(Named, frozen=True):
     """A type whose instances (or whose attributes) are never shared between contexts (``threading.local``)."""
-
-    name: list[str]
-    why: str
-    source: str = ""
 
 
 class ThreadIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

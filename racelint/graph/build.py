@@ -14,7 +14,7 @@ from racelint.analysis.effects import MUTATING
 from racelint.analysis.program import Program
 from racelint.analysis.starts import FEW
 from racelint.analysis.walk import Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.graph.model import Access, Call, Entry, Function, Graph, Place, Race
 from racelint.link.symbols import FunctionInfo
 from racelint.model.findings import Finding, Side

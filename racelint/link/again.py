@@ -8,7 +8,7 @@ introduction to recursive query processing strategies", SIGMOD 1986).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from racelint.model import facts as f
@@ -31,6 +31,17 @@ def children(facts: f.Function, node: f.Node) -> tuple[int, ...]:
     if type(node) is f.New:
         return (*node.items, *(key for key in node.keys if key >= 0))
     return ()
+
+
+def within(node: int, parts: Callable[[int], Iterable[int]]) -> Iterator[int]:
+    """A node and all that it is made of, each once; ``parts`` says what a node is made of, -1 is nothing."""
+    work, seen = [node], set[int]()
+    while work:
+        current = work.pop()
+        if current >= 0 and current not in seen:
+            seen.add(current)
+            yield current
+            work.extend(parts(current))
 
 
 def _flows(event: f.Event) -> bool:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from racelint.link.binding import argument
 from racelint.link.calls import targets
 from racelint.link.objects import Obj
 from racelint.link.world import World
@@ -80,40 +81,10 @@ class CallSites:
         for target in targets(world, callee):
             self.callers[target.name].append(event)
 
-    def argument(self, site: Event, fid: str, parameter: str) -> int:
-        """The caller's node of what a call hands to one of a function's parameters; -1 when it hands it nothing."""
-        functions, (where, at) = self.world.symbols.functions, site
-        names = [param.name for param in functions[fid].facts.params if param.kind == "positional"]
-        call = functions[where].facts.events[at]
-        assert isinstance(call, f.Call)
-        bound = any(
-            target.kind == "bound" and target.name == fid
-            for callee in self.world.callees[where, at]
-            for target in targets(self.world, callee)
-        )
-        node = dict(call.kwargs).get(parameter, -1)
-        position = names.index(parameter) - bound if parameter in names else -1
-        return call.args[position] if node < 0 and 0 <= position < len(call.args) else node
-
-    def handed(self, site: Event, fid: str, parameter: str) -> int:
-        """The node in the caller of what a parameter holds: an argument, or the object of the method; -1: unknown."""
-        functions, (where, at) = self.world.symbols.functions, site
-        info, caller = functions[fid], functions[where].facts
-        params = info.facts.params
-        receiver = info.is_method and bool(params) and params[0].name == parameter
-        call = caller.events[at]
-        if not isinstance(call, f.Call):
-            return call.target if receiver and isinstance(call, f.Access) else -1  # a property
-        given = self.argument(site, fid, parameter)
-        if given >= 0 or not receiver:
-            return given
-        func = caller.nodes[call.func]
-        return func.base if isinstance(func, f.Attr) else call.func  # a method that was handed over knows its own
-
     def given(self, fid: str, parameter: str) -> Iterator[tuple[Event, int]]:
         """The calls of a function that hand something to one of its parameters, with the caller's node of it."""
         for site in dict.fromkeys(self.callers.get(fid, ())):
-            node = self.argument(site, fid, parameter)
+            node = argument(self.world, site, fid, parameter)
             if node >= 0:
                 yield site, node
 

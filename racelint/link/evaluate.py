@@ -6,25 +6,23 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+from racelint.link.adopted import adopt
 from racelint.link.annotations import Annotations
-from racelint.link.copies import shallow_copy
+from racelint.link.attributes import Attributes
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.results import CallResults
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import EMPTY, Cell, World
 from racelint.model import facts as f
 
-MAX_OWNER_DEPTH = 3
 CROWD = 6
 # Wrappers around wrappers that are looked through for what a call returns.
 CLOSURE_DEPTH = 3
-# The base of every class that names no other.
-OBJECT = ("object",)
 # Cells of places: what is found in one is there for everybody who gets to the place.
 FOUND = ("a", "k", "g", "e", "m", "x", "o")
 
 
-class Evaluator(Annotations, CallResults):
+class Evaluator(Annotations, Attributes, CallResults):
     """Evaluates the nodes of one function.
 
     ``params`` overrides what parameters hold (otherwise their cells); ``bindings`` says what enclosing functions'
@@ -304,7 +302,7 @@ class Evaluator(Annotations, CallResults):
             return self._yielded(obj)
         found = self.cell(self.world.element_cell(obj), handed=obj.promised)
         if found:
-            return self._adopt(found, obj)
+            return adopt(self.world, found, obj) if self.owners else found
         if obj.kind == "opaque":
             return self._opaque(obj, "[]")
         return EMPTY
@@ -316,182 +314,10 @@ class Evaluator(Annotations, CallResults):
         under_key = self.cell(self.world.value_cell(obj, key), handed=obj.promised)
         found = {**under_key, **self.cell(self.world.value_cell(obj, None), handed=obj.promised)}
         if found:
-            return self._adopt(found, obj)
+            return adopt(self.world, found, obj) if self.owners else found
         return self._opaque(obj, f"[{key}]") if obj.kind == "opaque" else EMPTY
 
-    def _opaque(self, obj: Obj, step: str) -> Objs:
-        if obj.name.count("\0") >= 3:
-            return EMPTY
-        return {self.world.heap.make("opaque", f"{obj.name}\0{step}", owner=obj.owner): None}
-
-    def _adopt(self, objs: Objs, owner: Obj) -> Objs:
-        """Objects found inside ``owner``: those its own class makes belong to this very owner."""
-        if not self.owners or not objs:
-            return objs
-        if owner.kind == "ext" and owner.fresh and owner.site is not None:
-            # What a call makes, by a function inside it too, and keeps in a container of its own is its own.
-            made_here = owner.site[0]
-            return {
-                self.world.heap.freshened(obj)
-                if obj.kind in ("inst", "ext")
-                and obj.site is not None
-                and (obj.site[0] == made_here or obj.site[0].startswith(f"{made_here}."))
-                else obj: None
-                for obj in objs
-            }
-        adopted = self.world.adopted
-        found: Objs = {}
-        for obj in objs:
-            own = adopted.get((obj, owner))
-            if own is None:
-                own = adopted[obj, owner] = self._owned(obj, owner)
-            found[own] = None
-        return self._as_made(found, owner) if owner.kind == "inst" and owner.fresh else found
-
-    def _as_made(self, objs: Objs, owner: Obj) -> Objs:
-        """What a fresh object has: what it was made with, not what others put into others of its class.
-
-        What the constructor is handed may be either, and so may what its own module has.
-        """
-        if len(objs) == 1 or not any(obj.kind == "ext" and obj.fresh for obj in objs):
-            return objs
-        world = self.world
-        module = world.class_of(owner.name).module
-        init = world.method(owner.name, "__init__")
-        params = world.symbols.functions[init].facts.params if init is not None else ()
-        handed = {obj for param in params for obj in world.get(("p", init, param.name))}
-
-        def near(obj: Obj) -> bool:
-            maker = world.symbols.functions.get(obj.site[0]) if obj.site is not None else None
-            return maker is not None and maker.module == module and maker.facts.kind == "module"
-
-        foreign = ("ext", "opaque", "member")
-        return {obj: None for obj in objs if obj.kind not in foreign or obj.fresh or obj in handed or near(obj)}
-
-    def _owned(self, obj: Obj, owner: Obj) -> Obj:
-        if obj.kind not in ("inst", "ext") or obj.site is None or obj.owner is not None:
-            return obj
-        maker = self.world.symbols.functions.get(obj.site[0])
-        if maker is None:
-            return obj
-        holder: Obj | None = owner
-        while holder is not None and holder.kind != "inst":
-            holder = holder.owner
-        if holder is None or holder.depth >= MAX_OWNER_DEPTH:
-            return obj
-        if holder.fresh and self._made_for(obj, holder, obj.site[0]):
-            return self.world.heap.owned(obj, holder)
-        cls = maker.cls
-        if cls is None and maker.facts.kind == "class":
-            cls = f"{maker.module}:{maker.facts.cls}"
-        if cls is None or cls not in self.world.class_of(holder.name).mro:
-            return obj
-        return self.world.heap.owned(obj, holder)
-
-    def _made_for(self, obj: Obj, holder: Obj, maker: str) -> bool:
-        """Whether a container in a slot of a fresh object is as fresh.
-
-        It is when it is made where the object is, or by a helper that gives each caller another, or when some function
-        made it for an object of this class and nobody else keeps it: not when the constructor was handed it.
-        """
-        world = self.world
-        if obj.kind != "ext" or holder.site is None:
-            return False
-        plain = world.heap.plain(obj)
-        if maker == holder.site[0] or plain in world.get(("r", maker)):
-            return True
-        if world.symbols.functions[maker].facts.kind != "function":
-            return False
-        mro = world.class_of(holder.name).mro
-        if not world.keepers.get(plain, frozenset()).issubset(mro):
-            return False
-        init = world.method(holder.name, "__init__")
-        return init is None or not any(
-            plain in world.get(("p", init, param.name)) for param in world.symbols.functions[init].facts.params
-        )
-
-    # -- attributes ---------------------------------------------------------------------------------------------------
-
-    def attribute(self, obj: Obj, name: str) -> Objs:
-        """``obj.name``."""
-        world = self.world
-        heap = world.heap
-        match obj.kind:
-            case "inst":
-                return self._instance_attribute(obj, name)
-            case "class":
-                return self._class_attribute(obj, name)
-            case "module":
-                objs, cell = world.resolve(obj.name, name)
-                if not objs and cell is None and obj.name not in world.symbols.modules:
-                    child = f"{obj.name}.{name}"
-                    target = world.symbols.find_module(child)
-                    if target is not None or child in world.symbols.packages:
-                        return {heap.make("module", target or child): None}
-                return {**objs, **self.cell(cell)} if cell is not None else objs
-            case "symbol":
-                return {heap.make("symbol", f"{obj.name}.{name}"): None}
-            case "ext":
-                carried, cell, member = world.member(obj, name)
-                if carried is not None or member is None:
-                    return {carried: None} if carried is not None else EMPTY
-                found = self.cell(cell)
-                return {**found, member: None} if found else {member: None}
-            case "member" if (carried := world.carried(f"{obj.name}.{name}")) is not None:
-                return {carried: None}
-            case "member":
-                return {heap.make("member", f"{obj.name}.{name}", owner=obj): None}
-            case "super":
-                return self._super_attribute(obj, name)
-            case "opaque":
-                found = self.cell(world.attr_cell(obj, name))
-                return found if found else self._opaque(obj, name)
-            case "func":
-                return self.cell(world.attr_cell(obj, name))
-            case "bound":
-                if name == "__self__" and obj.owner is not None:
-                    return {obj.owner: None}
-                return EMPTY
-            case _:
-                return EMPTY
-
-    def _instance_attribute(self, obj: Obj, name: str) -> Objs:
-        world = self.world
-        found = self._methods(obj, name)
-        stored = self.cell(world.own_slot(obj.name, name))
-        if stored:
-            found.update(stored if self.owners and shallow_copy(world, obj, name) else self._adopt(stored, obj))
-        default = self.cell(world.class_slot(obj.name, name))
-        if default:
-            found.update(default)
-        if found:
-            return found
-        if name in ("__dict__", "__doc__", "__name__"):
-            return EMPTY
-        if name == "__class__":
-            return {world.heap.make("class", obj.name): None}
-        info = world.class_of(obj.name)
-        if info.external:
-            # An attribute or method of an external base: named after it, so that tables can know it.
-            return {
-                world.heap.make("member", f"{base}.{name}", owner=obj): None for base in info.external
-            } | self._slot_opaque(obj, name)
-        return self._slot_opaque(obj, name)
-
-    def _slot_opaque(self, obj: Obj, name: str) -> Objs:
-        home, _ = self.world.home(obj.name, name)
-        return {self.world.heap.make("opaque", f"{home}\0{name}", owner=obj if self.owners else None): None}
-
-    def _methods(self, obj: Obj, name: str) -> Objs:
-        """Methods and properties called ``name``: of the class, and of subclasses the object may belong to."""
-        found: Objs = {}
-        for fid, receiver in self.world.receivers(obj, name):
-            if self.world.is_property(fid):
-                found.update(self._called(fid, receiver))
-            else:
-                for target in self.function_objects(fid):
-                    found[self._bind(target, fid, receiver)] = None
-        return found
+    # -- calls --------------------------------------------------------------------------------------------------------
 
     def closure_result(self, callee: Obj) -> Objs:
         """What a closure returns: the wrapper a decorator made returns what *its* function does, not what all do."""
@@ -500,7 +326,7 @@ class Evaluator(Annotations, CallResults):
             return {self.world.heap.make("ext", "generator", (info.id, -1), bindings=callee.bindings): None}
         if self.depth >= CLOSURE_DEPTH:
             return self.function_result(callee.name)
-        return self._inside(info, callee.bindings).returned()
+        return self.inside(info, bindings=callee.bindings).returned()
 
     def returned(self, unreachable: Collection[int] = ()) -> Objs:
         """What this function's ``return`` statements outside the ``unreachable`` blocks give."""
@@ -514,7 +340,7 @@ class Evaluator(Annotations, CallResults):
         """What a generator that is a closure yields."""
         assert generator.site is not None
         info = self.world.symbols.functions[generator.site[0]]
-        inner = self._inside(info, generator.bindings)
+        inner = self.inside(info, bindings=generator.bindings)
         found: Objs = {}
         for event in info.facts.events:
             if type(event) is f.Yield:
@@ -522,16 +348,19 @@ class Evaluator(Annotations, CallResults):
                 found.update(inner.elements_of(value) if event.delegated else value)
         return found
 
+    def inside(
+        self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]] | None = None, bindings: Bindings = ()
+    ) -> Evaluator:
+        """One of a function that this one calls, one call deeper, with what its parameters hold."""
+        inner = self.elsewhere(info, params or {}, bindings)
+        inner.depth = self.depth + 1
+        return inner
+
     def elsewhere(self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]], bindings: Bindings) -> Evaluator:
         """An evaluator of another function, for as long as this one is asked."""
         return Evaluator(
             self.world, info, params, bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
         )
-
-    def _inside(self, info: FunctionInfo, bindings: Bindings) -> Evaluator:
-        inner = self.elsewhere(info, {}, bindings)
-        inner.depth = self.depth + 1
-        return inner
 
     def _called(self, fid: str, obj: Obj) -> Objs:
         """What a method that Python itself calls without arguments (a property, ``__enter__``) returns."""
@@ -541,64 +370,6 @@ class Evaluator(Annotations, CallResults):
             if precise is not None:
                 return dict(precise)
         return dict(self.cell(("r", fid)))
-
-    def _bind(self, target: Obj, fid: str, obj: Obj) -> Obj:
-        """A function found on an object: bound, unless it is static."""
-        world = self.world
-        key = (target, fid, obj)
-        found = world.bound.get(key)
-        if found is None:
-            found = target
-            if target.kind == "func" and not world.is_static(fid):
-                of_class = world.is_classmethod(fid) and obj.kind == "inst"
-                receiver = world.heap.make("class", obj.name) if of_class else obj
-                found = world.heap.make("bound", target.name, owner=receiver, func=target, bindings=target.bindings)
-            world.bound[key] = found
-        return found
-
-    def _class_attribute(self, obj: Obj, name: str) -> Objs:
-        world = self.world
-        fid = world.method(obj.name, name)
-        found: Objs = {}
-        if fid is not None:
-            for target in self.function_objects(fid):
-                found[self._bind(target, fid, obj) if world.is_classmethod(fid) else target] = None
-        stored = self.cell(world.class_slot(obj.name, name))
-        if stored:
-            found.update(stored)
-        if not found:
-            info = world.class_of(obj.name)
-            if name in ("__name__", "__dict__", "__doc__", "__module__", "__mro__"):
-                return EMPTY
-            if info.metaclass is not None:
-                method = world.method(info.metaclass, name)
-                if method is not None:
-                    return {world.heap.make("bound", method, owner=obj, func=world.heap.make("func", method)): None}
-            bases = info.external or (OBJECT if name == "__new__" else ())
-            for base in bases:
-                found[world.heap.make("symbol", f"{base}.{name}")] = None
-            if not bases:
-                found[world.heap.make("opaque", f"{obj.name}\0{name}")] = None
-        return found
-
-    def _super_attribute(self, obj: Obj, name: str) -> Objs:
-        """``super().name``: the next definition after the class in the receiver's linearised bases."""
-        world = self.world
-        receiver = obj.owner
-        if receiver is None:
-            return EMPTY
-        cid = receiver.name if receiver.kind in ("inst", "class") else obj.name
-        mro = world.class_of(cid).mro if cid in world.symbols.classes else ()
-        start = mro.index(obj.name) + 1 if obj.name in mro else 0
-        for parent in mro[start:]:
-            fid = world.class_of(parent).methods.get(name)
-            if fid is not None:
-                return {self._bind(target, fid, receiver): None for target in self.function_objects(fid)}
-        info = world.class_of(cid) if cid in world.symbols.classes else None
-        if info is not None:
-            bases = info.external or (OBJECT if name == "__new__" else ())
-            return {world.heap.make("member", f"{base}.{name}", owner=receiver): None for base in bases}
-        return EMPTY
 
     # -- derived values -----------------------------------------------------------------------------------------------
 

@@ -22,17 +22,6 @@ def returned_otherwise(facts: f.Function, value: int) -> Iterator[int]:
     return (index for index in _options(facts, value) if not isinstance(facts.nodes[index], f.Param))
 
 
-def by_parameter(facts: f.Function, call: f.Call, *, bound: bool) -> dict[str, int] | None:
-    """The caller's nodes by the parameters of the function they are handed to; None when not every one is seen.
-
-    ``bound``: the first parameter is the receiver, which no argument is for.
-    """
-    if call.star:
-        return None
-    positional = [param.name for param in facts.params if param.kind == "positional"]
-    return dict(zip(positional[bound:], call.args, strict=False)) | dict(call.kwargs)
-
-
 def _returned(facts: f.Function) -> Iterator[int]:
     for event in facts.events:
         if isinstance(event, f.Return):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from racelint.frameworks.schema import Argument, Entry
+from racelint.link.binding import argument
 from racelint.link.call_sites import CallSites
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
@@ -51,7 +52,7 @@ class Pools:
                 caller = self.evaluator(site[0])
                 handed = (one for obj in caller.eval(given) for one in targets(self.world, obj))
                 if any(one.name == target.name for one in handed):
-                    found.extend(caller.eval(self.sites.argument(site, fid, asked.name)))
+                    found.extend(caller.eval(argument(self.world, site, fid, asked.name)))
         return found
 
     def single(self, pool: Obj) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
-from racelint.link.handed_back import by_parameter
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import FunctionInfo
@@ -151,15 +150,13 @@ class CallResults(ABC):
         None when it returns none of them, or when it is not seen which it was given.
         """
         names = self.world.passed_back(callee.name)
-        if not names:
+        if not names or call.star:
             return None
-        facts = self.world.symbols.functions[callee.name].facts
+        info = self.world.symbols.functions[callee.name]
         bound = callee.kind == "bound" and callee.owner is not None and not self.world.is_static(callee.name)
-        handed = by_parameter(facts, call, bound=bound)
-        if handed is None:
-            return None
+        handed = info.signature.handed(call, bound=bound)
         found = dict(self.cell(("s", callee.name)))
-        if bound and callee.owner is not None and facts.params[0].name in names:
+        if bound and callee.owner is not None and info.facts.params[0].name in names:
             found[callee.owner] = None
         for name in names:
             if name in handed:

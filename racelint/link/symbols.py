@@ -20,6 +20,16 @@ class Signature:
     names: frozenset[str]
     star: str | None
 
+    def handed(self, call: f.Call, *, bound: bool) -> dict[str, int]:
+        """The caller's nodes of what a call is seen to hand over, by parameter.
+
+        ``bound``: the first parameter is the receiver, which no argument is for.
+        """
+        found = dict(zip(self.positional[bound:], call.args, strict=False))
+        if call.kwargs:
+            found.update((name, node) for name, node in call.kwargs if name in self.names)
+        return found
+
 
 @dataclass(eq=False)
 class FunctionInfo:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from racelint.link.handed_back import by_parameter
 from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World, const_text
@@ -130,7 +129,7 @@ def _made_with(evaluator: Reader, obj: Obj, init: FunctionInfo, name: str, depth
     if type(value) is not f.Param:
         return text_of(evaluator.elsewhere(init, {}, ()), stored[0], depth + 1)
     made = evaluator.world.made_by(obj)
-    if made is None or by_parameter(init.facts, made[1], bound=True) is None:
+    if made is None or made[1].star:
         return None
     given = handed_in(evaluator, obj, name)
     return text_of(given[0], given[1], depth + 1) if given is not None else default_of(evaluator, init, value.name)
@@ -142,10 +141,10 @@ def handed_in(evaluator: Reader, obj: Obj, name: str) -> tuple[Reader, int] | No
     init = world.symbols.functions.get(world.method(obj.name, "__init__") or "") if obj.kind == "inst" else None
     stored = list(_set_by(init, name)) if init is not None else []
     made = world.made_by(obj)
-    if init is None or made is None or len(stored) != 1:
+    if init is None or made is None or made[1].star or len(stored) != 1:
         return None
     value = init.facts.nodes[stored[0]]
-    node = (by_parameter(init.facts, made[1], bound=True) or {}).get(value.name) if type(value) is f.Param else None
+    node = init.signature.handed(made[1], bound=True).get(value.name) if type(value) is f.Param else None
     return (evaluator.elsewhere(made[0], {}, ()), node) if node is not None else None
 
 

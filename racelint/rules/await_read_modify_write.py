@@ -10,6 +10,12 @@ from racelint.model.findings import Finding
 from racelint.rules import Rule
 from racelint.rules.phrasing import Phrasing
 
+# What is lost when a value is written back, and when what was copied is thrown away.
+LOST = (
+    "what other tasks wrote meanwhile is overwritten with a value computed from the old one",
+    "what other tasks add after the copy is thrown away unread",
+)
+
 
 def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
     """Updates of a task that another task's update can fall into."""
@@ -23,8 +29,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     assert act is not None
     place = phrasing.short(race.name)
     gap = phrasing.line(race.first, race.gap)
+    reads, writes = ("copied", "emptied") if race.drains else ("read", "written back")
     message = (
-        f"{place}: it is read, the task waits at line {gap}, and it is written back at line {phrasing.line(act)}; "
+        f"{place}: it is {reads}, the task waits at line {gap}, and it is {writes} at line {phrasing.line(act)}; "
         f"{phrasing.turns(race)}"
     )
     return phrasing.finding(
@@ -33,9 +40,9 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         RULE.code,
         RULE.severity if race.severe else "warning",
         message,
-        first=phrasing.side(race.first, until=act, access="update", detail="read, await, written back"),
+        first=phrasing.side(race.first, until=act, access="update", detail=f"{reads}, await, {writes}"),
         second=phrasing.side(phrasing.other(race)),
-        consequence="what other tasks wrote meanwhile is overwritten with a value computed from the old one",
+        consequence=LOST[race.drains],
         advice="wait first, then read and write without an await between, or " + phrasing.task_advice(race),
     )
 

@@ -10,6 +10,12 @@ from racelint.model.findings import Finding
 from racelint.rules import Rule
 from racelint.rules.phrasing import Phrasing
 
+# What is lost when a value is written back, and when what was copied is thrown away.
+LOST = (
+    "two updates read the same old value and one of them is lost: counts are too low, entries vanish",
+    "what is added after the copy and before the container is emptied is thrown away unread",
+)
+
 
 def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
     """Updates that another context's update can fall into."""
@@ -24,6 +30,8 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     place = phrasing.short(race.name)
     if act.touch.aug and act.touch.line == race.first.touch.line:
         what = "the update reads and writes back"
+    elif race.drains:
+        what = f"it is copied here and emptied at line {phrasing.line(act)}"
     else:
         what = f"it is read here and written back at line {phrasing.line(act)}"
     tail = ", in two critical sections" if race.split else " without a lock over both"
@@ -40,9 +48,14 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
         RULE.code,
         RULE.severity,
         message,
-        first=phrasing.side(race.first, until=act, access="update", detail="read, then written back"),
+        first=phrasing.side(
+            race.first,
+            until=act,
+            access="update",
+            detail="copied, then emptied" if race.drains else "read, then written back",
+        ),
         second=phrasing.side(phrasing.other(race)),
-        consequence="two updates read the same old value and one of them is lost: counts are too low, entries vanish",
+        consequence=LOST[race.drains],
         advice=phrasing.lock_advice(race) + ", over the read and the write",
         notes=notes,
     )

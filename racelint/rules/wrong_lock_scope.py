@@ -12,7 +12,7 @@ from racelint.analysis.lock_scope import Misguided, PerCall, misguided, per_call
 from racelint.analysis.locks import Lock
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Group, Reached, State
-from racelint.contexts import EntryPoint
+from racelint.contexts.entry_points import EntryPoint
 from racelint.model.findings import Finding, Side
 from racelint.rules import Rule
 from racelint.rules import lock_words as words

@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import libcst as cst
 
 from racelint.frontends.python.builder import Builder
+from racelint.frontends.python.lock_calls import open_or_close
+from racelint.frontends.python.newlines import Newlines
 from racelint.model import facts as f
 
-# Explicit acquisition of something lock-like, and what ends it. Whether the receiver is a lock is decided at link time.
-ACQUIRE = {
-    "acquire": ("release",),
-    "lock": ("unlock", "release"),
-    "rlock": ("runlock", "unlock"),
-    "wlock": ("wunlock", "unlock"),
-    "acquire_read": ("release_read", "release"),
-    "acquire_write": ("release_write", "release"),
-    "acquire_read_lock": ("release_read_lock", "release_lock"),
-    "acquire_write_lock": ("release_write_lock", "release_lock"),
-    "acquire_lock": ("release_lock",),
-    "r_acquire": ("r_release",),
-    "w_acquire": ("w_release",),
-    "__enter__": ("__exit__",),
-}
-RELEASE = {name for names in ACQUIRE.values() for name in names}
-ENTER = {"enter_context", "enter_async_context"}
-
 LONG_CONST = 80
-# Nodes whose text may have newlines. Template strings came with LibCST 1.8.
-LITERAL_TEXT: tuple[type[cst.CSTNode], ...] = tuple(
-    getattr(cst, name) for name in ("SimpleString", "FormattedStringText", "TemplatedStringText") if hasattr(cst, name)
-)
-# What nodes of each type consist of.
-PARTS = {
-    kind: tuple(field.name for field in fields(kind))
-    for kind in vars(cst).values()
-    if isinstance(kind, type) and issubclass(kind, cst.CSTNode) and is_dataclass(kind)
-}
 
 
-class Expressions:
-    """Reads expressions into the current builder. ``line`` is the source line the walk has reached."""
+class Expressions(Newlines):
+    """Reads expressions into the current builder."""
 
     b: Builder
-    line: int
 
     def __init__(self) -> None:
         self.line = 1
@@ -81,34 +53,6 @@ class Expressions:
             cst.ConcatenatedString: self._concatenated,
             cst.StarredElement: self._starred,
         }
-
-    # -- newlines -----------------------------------------------------------------------------------------------------
-
-    def space(self, whitespace: Any) -> None:
-        """Count the newlines of a whitespace node (backslash continuations and parenthesised ones)."""
-        if whitespace.__class__ is cst.SimpleWhitespace:
-            value = whitespace.value
-            if value and "\n" in value:
-                self.line += value.count("\n")
-        elif whitespace.__class__ is cst.ParenthesizedWhitespace:
-            self.space(whitespace.first_line.whitespace)
-            self.line += 1 + len(whitespace.empty_lines)
-            for line in whitespace.empty_lines:
-                self.space(line.whitespace)
-            self.space(whitespace.last_line)
-
-    def _open(self, node: Any) -> None:
-        for paren in node.lpar:
-            self.space(paren.whitespace_after)
-
-    def _close(self, node: Any) -> None:
-        for paren in node.rpar:
-            self.space(paren.whitespace_before)
-
-    def _comma(self, comma: Any) -> None:
-        if comma.__class__ is cst.Comma:
-            self.space(comma.whitespace_before)
-            self.space(comma.whitespace_after)
 
     # -- entry --------------------------------------------------------------------------------------------------------
 
@@ -273,7 +217,7 @@ class Expressions:
             self._comma(arg.comma)
             self.space(arg.whitespace_after_arg)
         index = self.emit_call(func, args, kwargs, line, star=star, awaited=awaited, used=used)
-        self._locking(func, args, line)
+        open_or_close(self.b, func, args, line)
         return index
 
     def emit_call(
@@ -297,68 +241,6 @@ class Expressions:
             )
         )
         return result
-
-    def _locking(self, func: int, args: Sequence[int], line: int) -> None:
-        """Open or close a lock region when the call looks like one."""
-        b = self.b
-        node = b.nodes[func]
-        if node.__class__ is f.Global or node.__class__ is f.Imported:
-            self._locking_function(func, node.name or "", line)
-            return
-        if node.__class__ is not f.Attr:
-            return
-        name = node.name
-        base: int = node.base
-        if name in ACQUIRE:
-            b.regions.append(f.Region(base, "acquire", line, name, len(b.events) - 1, True))
-            b.held = (*b.held, len(b.regions) - 1)
-        elif name in RELEASE:
-            text = self.text(base)
-            for region in reversed(b.held):
-                entry = b.regions[region]
-                if entry.how == "acquire" and name in ACQUIRE[entry.method] and self.text(entry.lock) == text:
-                    self._left(region, line)
-                    break
-        elif name in ENTER and args:
-            b.regions.append(f.Region(args[0], "enter", line, name, len(b.events) - 1, True))
-            b.held = (*b.held, len(b.regions) - 1)
-
-    def _locking_function(self, func: int, called: str, line: int) -> None:
-        """The same for functions that have a lock of their module taken: ``_acquire()``, ``_release()``."""
-        b = self.b
-        name = called.strip("_")
-        if name in ACQUIRE:
-            b.regions.append(f.Region(func, "acquire", line, name, len(b.events) - 1, True))
-            b.held = (*b.held, len(b.regions) - 1)
-        elif name in RELEASE:
-            for region in reversed(b.held):
-                entry = b.regions[region]
-                function = b.nodes[entry.lock].__class__ in (f.Global, f.Imported)
-                if entry.how == "acquire" and function and name in ACQUIRE[entry.method]:
-                    self._left(region, line)
-                    break
-
-    def _left(self, region: int, line: int) -> None:
-        b = self.b
-        entry = b.regions[region]
-        b.held = tuple(r for r in b.held if r != region)
-        b.regions[region] = f.Region(entry.lock, entry.how, entry.line, entry.method, entry.call, False, entry.is_async)
-        b.events.append(f.Release(region, line, b.block, b.held_index()))
-
-    def text(self, index: int) -> str:
-        """A canonical text of an access path, to match ``release()`` with its ``acquire()``."""
-        node = self.b.nodes[index]
-        match node:
-            case f.Attr(base, name):
-                return f"{self.text(base)}.{name}"
-            case f.Item(base, key):
-                return f"{self.text(base)}[{self.text(key)}]"
-            case f.Param(name) | f.Global(name):
-                return name
-            case f.Const(text):
-                return text
-            case _:
-                return f"#{index}"
 
     # -- operators ----------------------------------------------------------------------------------------------------
 
@@ -431,30 +313,6 @@ class Expressions:
         orelse = self.read(node.orelse)
         b.block = before
         return b.node(f.Phi((body, orelse)))
-
-    def _newlines(self, node: cst.CSTNode) -> int:
-        """Newlines inside a node, by visiting every descendant."""
-        count = 0
-        stack: list[Any] = [node]
-        while stack:
-            current = stack.pop()
-            kind = current.__class__
-            if kind is cst.SimpleWhitespace:
-                count += current.value.count("\n")
-            elif kind is cst.ParenthesizedWhitespace:
-                count += 1 + len(current.empty_lines)
-                stack.extend((current.first_line.whitespace, current.last_line))
-                stack.extend(line.whitespace for line in current.empty_lines)
-            else:
-                if kind in LITERAL_TEXT:
-                    count += current.value.count("\n")
-                for name in PARTS[kind]:
-                    part = getattr(current, name)
-                    if part.__class__ is tuple or part.__class__ is list:
-                        stack.extend(part)
-                    elif part.__class__ in PARTS:
-                        stack.append(part)
-        return count
 
     def _await(self, node: cst.Await) -> int:
         self.space(node.whitespace_after_await)
