@@ -8,6 +8,7 @@ from msgspec import structs
 from racelint.frameworks.schema import Argument, Guard, GuardDecorator
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
+from racelint.link.texts import handed_in
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -116,6 +117,9 @@ class Locks:
     def of_node(self, evaluator: Evaluator, index: int, method: str = "") -> Lock | None:
         """The lock a node is, or None."""
         world = self.world
+        given = self._given(evaluator, index)
+        if given is not None:
+            return self.of_node(*given, method)
         objs = evaluator.eval(index)
         wrapped = False
         futile: Lock | None = None
@@ -177,6 +181,16 @@ class Locks:
             known = tuple(obj for obj in objs if obj.kind == "opaque")
             return Lock(name, known, slot, base, keyed=keyed, assumed=True, mixin=self._mixin(slot))
         return None
+
+    def _given(self, evaluator: Evaluator, index: int) -> tuple[Evaluator, int] | None:
+        """Where an object that a module has made has its lock from: ``in_turn = Serialised(table_lock)``."""
+        node = evaluator.nodes[index]
+        objs = tuple(evaluator.eval(node.base)) if type(node) is f.Attr else ()
+        made = self.world.made_by(objs[0]) if len(objs) == 1 and objs[0].kind == "inst" else None
+        if made is None or made[0].facts.kind == "function" or type(node) is not f.Attr:
+            return None
+        given = handed_in(evaluator, objs[0], node.name)
+        return (Evaluator(self.world, given[0].info), given[1]) if given is not None else None
 
     def _mixin(self, slot: Cell | None) -> Cell | None:
         """The slot of an attribute in the topmost base class whose methods use it."""
@@ -279,8 +293,7 @@ class Locks:
     def slot(self, evaluator: Evaluator, index: int) -> tuple[Cell | None, Obj | None, str]:
         """The storage slot a lock expression names, the object it belongs to, and its display name."""
         world = self.world
-        node = evaluator.nodes[index]
-        match node:
+        match evaluator.attribute_got(evaluator.nodes[index]):
             case f.Attr(base, name):
                 for obj in evaluator.eval(base):
                     if obj.kind == "inst":

@@ -84,6 +84,8 @@ class Overlap:
             return None  # tasks of the user, see `turns`
         if a.group is b.group:
             return self._within(a, b)
+        if a.state.on_loop != b.state.on_loop:
+            return None  # what a coroutine does beside other threads is found where it is an entry point
         return self._across(a, b)
 
     def _within(self, a: Reached, b: Reached) -> str | None:

@@ -102,6 +102,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``before_all``: runs before every other entry of the same framework, but for those that it starts itself.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function;
     ``vague``: other libraries use that name too, so that nothing sure follows.
+    ``executor``: the argument that is the pool whose threads run it, where that is not the receiver.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
     ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
     must not match, checked by a test. ``source``: where the claim comes from.
@@ -132,6 +133,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     green: bool = False
     before_all: bool = False
     server: str = ""
+    executor: Argument | None = None
     loose: bool = False
     vague: bool = False
     iterable: bool = False
