@@ -39,6 +39,8 @@ Pattern = Literal[
     "await-while-iterating",
 ]
 
+# Calls from an entry point. Of the errors that were judged (`benchmarks/judged`) one in four was right beyond these.
+FAR = 4
 INTOLERANT = frozenset(("item", "delete", "unbind"))
 EMPTYING = frozenset(("discard", "clear"))
 REMOVING = frozenset(("delete", "discard", "clear", "unbind"))
@@ -97,6 +99,11 @@ class Race:
         """Whether a container is copied and then emptied."""
         copied = self.first.touch.effect in ("snapshot", "iterate")
         return copied and self.act is not None and self.act.touch.effect in ("clear", "rebind")
+
+    @property
+    def far(self) -> bool:
+        """Whether one of the ways is a long one: each call on it stands under conditions that nobody has looked at."""
+        return any(access.state.depth > FAR and not access.group.api for access in self.reached)
 
     @property
     def fed(self) -> Fed | None:
