@@ -396,7 +396,8 @@ class Overlap:
 
     def _uncalled(self, access: Reached) -> bool:
         """Whether an access is in a method that nobody calls: a program that has one may well never run it."""
-        return access.group.main and not access.group.application
+        group = access.group
+        return (group.main and not group.application) or bool(group.api and group.api != LIBRARY)
 
     def _begun_by_users(self, entry: EntryPoint) -> bool:
         """Whether an entry point that does not overlap itself otherwise is begun by public functions only."""
