@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import msgspec
 from msgspec import structs
 
-from racelint.frameworks.schema import Argument, Guard, GuardDecorator
+from racelint.frameworks.schema import Argument, Guard, GuardDecorator, Polled
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
 from racelint.link.texts import handed_in
@@ -59,6 +61,14 @@ def attempt(facts: f.Function, region: f.Region) -> int:
     return call.result if type(asked) is f.Const and asked.text == "False" else -1
 
 
+def of_library(world: World, cid: str, name: str) -> Lock:
+    """A lock that each instance has from its library, under the name of the attribute."""
+    home, _ = world.home(cid, name)
+    display = f"{world.class_of(home).display}.{name}"
+    slot = ("a" if name.isidentifier() else "made", home, name)
+    return Lock(display, (), slot, world.heap.make("inst", cid), reentrant=True, tasks=False, unasked=True)
+
+
 def same_lock(a: Lock, b: Lock) -> bool:
     """Whether two regions exclude each other: the same lock object, and not both as readers."""
     if a.reading and b.reading:
@@ -78,6 +88,10 @@ class Locks:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.taking: dict[str, list[Polled]] = defaultdict(list)
+        for row in world.tables.polled:
+            for method in row.taken_by:
+                self.taking[method].append(row)
 
     def of_region(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
         """The locks a region holds; empty when what is entered is not a lock."""
@@ -121,6 +135,10 @@ class Locks:
         if given is not None:
             return self.of_node(*given, method)
         objs = evaluator.eval(index)
+        for polled in self.taking.get(method, ()):
+            for obj in objs:
+                if obj.kind == "inst" and not set(polled.name).isdisjoint(world.class_of(obj.name).external):
+                    return of_library(world, obj.name, polled.holds)
         wrapped = False
         futile: Lock | None = None
         guards: list[Obj] = []

@@ -381,9 +381,9 @@ class Overlap:
         first, second = a.state.entry, b.state.entry
         if "low" in (first.confidence, second.confidence) or (first is second and self._begun_by_users(first)):
             return True
-        if any(self._uncalled(one) and self._by_programs(other.state.entry.begins, any) for one, other in ((a, b), (b, a))):
-            return True
         for api, other in ((a, b), (b, a)):
+            if self._uncalled(api) and self._by_programs(other.state.entry.begins, any):
+                return True
             if not api.group.api or api.group.api == LIBRARY:
                 continue
             started = self.api_threads.get(api.group.api, frozenset())

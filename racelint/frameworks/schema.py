@@ -90,6 +90,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     with ``begun`` there is no entry when the program calls none of them.
     ``joins``: methods of the result (or of the receiver) after which it has ended; ``call``: the call itself waits.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
+    ``gives``: the types of what the function is called with, in this order (of a method: after ``self``).
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]];
     ``one_run_for``: the same, where only the runs of one and the same function for an object are.
     ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
@@ -124,6 +125,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     begun: bool = False
     joins: list[str] = []
     fresh_self: bool = False
+    gives: list[str] = []
     serialised_by: list[list[str]] = []
     one_run_for: list[list[str]] = []
     lane: str = ""
@@ -315,7 +317,8 @@ class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
 
     ``name``: the calls that register one (their ``function`` argument), or the bases whose ``methods`` are meant.
-    ``holds``: a lock that is held around such a method, by the name of the attribute of ``self``.
+    ``holds``: a lock that is held around such a method, by the name of the attribute of ``self``; ``taken_by``: methods
+    of the object that take it, until its ``release``.
     """
 
     name: list[str]
@@ -324,6 +327,7 @@ class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function: Argument | None = None
     methods: list[str] = []
     holds: str = ""
+    taken_by: list[str] = []
     source: str = ""
 
 
