@@ -354,7 +354,9 @@ class Races:
                 candidates = tuple(
                     other for other in _without(act, candidates) if not self.harmless.as_good(act, other)
                 )
-            hit = self.collisions.first(covering, act, candidates)
+            # Whoever has looked how many entries there are relies on others than the one that it adds.
+            counted = act.touch.effect in ADDING and check.touch.content and check.touch.key < 0
+            hit = self.collisions.first(covering, check if counted else act, candidates)
             if hit is None:
                 continue
             self.first_use.note(check, act)
