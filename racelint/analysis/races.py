@@ -650,6 +650,7 @@ class Races:
                     if not self.harmless.other_key(access, other)
                     and not self._same_memo(access, other)
                     and not self.harmless.commute(access, other)
+                    and not self.overlap.alone.own_entries.apart(access, other)
                 )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
