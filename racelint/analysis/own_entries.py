@@ -1,7 +1,7 @@
 """Entries of a container that each run of an entry point writes under a key which it alone is about.
 
-``pool.submit(load, index, path)`` in a loop gives each run another ``index``; the handler object of a connection has the
-address of its own client.
+``pool.submit(load, index, path)`` in a loop gives each run another ``index``; the handler object of a connection has
+the address of its own client.
 """
 
 from __future__ import annotations
