@@ -20,7 +20,7 @@ from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
-from racelint.analysis.sections import Sections
+from racelint.analysis.sections import Sections, of_one
 from racelint.analysis.walk import Reached, State
 from racelint.frameworks.schema import Fed
 from racelint.link.call_sites import either, in_loop
@@ -98,6 +98,11 @@ class Race:
         """Whether a container is copied and then emptied."""
         copied = self.first.touch.effect in ("snapshot", "iterate")
         return copied and self.act is not None and self.act.touch.effect in ("clear", "rebind")
+
+    @property
+    def in_calls(self) -> bool:
+        """Whether a call makes one of the steps, under a lock that it takes itself."""
+        return self.first.inside is not None or (self.act is not None and self.act.inside is not None)
 
     @property
     def fed(self) -> Fed | None:
@@ -313,6 +318,8 @@ class Races:
             return other_slot(self.world, a, b)
         if x is not y and not self.overlap.same_object(a, b):
             return True
+        if a.inside or b.inside:
+            return not of_one(flow, a, b)
         return not flow.same_receiver(a.touch.event, b.touch.event)
 
     def _calls_between(self, flow: Flow, start: int, end: int) -> bool:

@@ -78,13 +78,7 @@ class Sections:
 
     def _of_receiver(self, info: FunctionInfo, access: Reached) -> bool:
         """Whether a method touches what its own object has, or a function what is there once."""
-        nodes = info.facts.nodes
-        node = _receiver(info.facts, access) if access.inside is not None else touched(info.facts, access.touch)
-        while node >= 0 and type(nodes[node]) in (f.Attr, f.Item):
-            value = nodes[node]
-            assert isinstance(value, f.Attr | f.Item)
-            node = value.base
-        root = nodes[node] if node >= 0 else None
+        *_, root = (None, *(info.facts.nodes[node] for node in _spelled(info.facts, access)))
         own = info.is_method and bool(info.facts.params) and root == f.Param(info.facts.params[0].name)
         return own or root is None or isinstance(root, f.Global | f.Imported | f.Captured | f.ClassVar)
 
@@ -164,7 +158,30 @@ def _made_of(flow: Flow, value: int) -> frozenset[int]:
     )
 
 
-def _receiver(facts: f.Function, call: Reached) -> int:
-    event = facts.events[call.touch.event]
+def of_one(flow: Flow, a: Reached, b: Reached) -> bool:
+    """Whether two accesses of a function, of which a call makes one at least, are spelled as to one object.
+
+    ``self.used()`` and ``self.rows[key]`` are, ``self.left.used()`` and ``self.right.charge()`` are not.
+    """
+    first, second = (list(_spelled(flow.facts, access)) for access in (a, b))
+    if not first or not second:
+        return True
+    return any(flow.same_path(first[0], node) for node in second) or any(
+        flow.same_path(second[0], node) for node in first
+    )
+
+
+def _spelled(facts: f.Function, access: Reached) -> Iterator[int]:
+    """The node of the object that is touched, or whose method is called, and of what it is an attribute of."""
+    node = touched(facts, access.touch) if access.inside is None else _receiver(facts, access.touch.event)
+    while node >= 0:
+        yield node
+        value = facts.nodes[node]
+        node = value.base if isinstance(value, f.Attr | f.Item) else -1
+
+
+def _receiver(facts: f.Function, index: int) -> int:
+    """The object whose method, or property, an event calls; -1 for a plain function."""
+    event = facts.events[index]
     func = facts.nodes[event.func if type(event) is f.Call else event.target if type(event) is f.Access else -1]
     return func.base if isinstance(func, f.Attr) else -1
