@@ -67,8 +67,8 @@ class Sections:
             return _returned(flow, touch.event) and (touch.content or not within)
         if touch.effect not in MUTATING or flow.caught(touch.event):
             return False
-        if not touch.content and flow.is_constant(touch.value):
-            return False  # it overwrites on purpose
+        if not touch.content and (flow.is_constant(touch.value) or _handed_back(flow, touch.value)):
+            return False  # it overwrites on purpose, and with what its caller gets in any case
         return not any(
             part.touch.effect in READS
             and part.touch.event < touch.event
@@ -113,7 +113,7 @@ class Sections:
     def _touch(
         self, info: FunctionInfo, access: Reached, parts: Sequence[Reached], parent: State, event: int
     ) -> Touch | None:
-        """An access as its caller makes it, with the caller's nodes; None when these do not say which entry it is to."""
+        """An access as its caller makes it, with the caller's nodes; None when none of these is the key."""
         touch, flow, caller = access.touch, self.flows[info.id], self.flows[parent.fid].facts
         key = self._in_caller(info, touch.key, parent, event)
         if touch.content and touch.key >= 0 and key < 0:
@@ -140,6 +140,11 @@ def _returned(flow: Flow, event: int) -> bool:
         and (event in _made_of(flow, done.value) or (flow.is_constant(done.value) and flow.controls(event, index)))
         for index, done in enumerate(flow.facts.events)
     )
+
+
+def _handed_back(flow: Flow, value: int) -> bool:
+    """Whether a function returns a value: who calls it goes on with that, whatever others store."""
+    return value >= 0 and any(type(e) is f.Return and flow.same_path(e.value, value) for e in flow.facts.events)
 
 
 def _made_of(flow: Flow, value: int) -> frozenset[int]:
