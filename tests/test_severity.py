@@ -391,6 +391,72 @@ def main():
 GROUPS = CACHE.replace("connect(name)\n", "[]\n")
 ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future")
 
+# The program calls `watch`; who would call `clean` is not seen.
+UNCALLED = """
+import threading
+
+
+class Watcher:
+    def __init__(self):
+        self.seen = {}
+
+    def watch(self):
+        threading.Thread(target=self.loop).start()
+
+    def loop(self):
+        while True:
+            if "oldest" in self.seen:
+                del self.seen["oldest"]
+
+    def clean(self):
+        self.watch()
+        if "oldest" in self.seen:
+            del self.seen["oldest"]
+
+
+if __name__ == "__main__":
+    Watcher().watch()
+"""
+# Five calls lead from the thread to the update.
+FAR_AWAY = """
+import threading
+
+
+class Meter:
+    def __init__(self):
+        self.total = 0
+
+    def first(self):
+        self.second()
+
+    def second(self):
+        self.third()
+
+    def third(self):
+        self.fourth()
+
+    def fourth(self):
+        self.fifth()
+
+    def fifth(self):
+        self.sixth()
+
+    def sixth(self):
+        self.total += len(input())
+
+
+METER = Meter()
+for _ in range(3):
+    threading.Thread(target=METER.first).start()
+"""
+LATE_AND_DEEP = (
+    LATE.replace("print(self.written)", "self.show()")
+    + """
+    def show(self):
+        print(self.written)
+"""
+)
+
 
 @pytest.mark.parametrize(
     ("source", "severity"),
@@ -406,6 +472,9 @@ ONE_FUTURE = FUTURES.replace("asyncio.Future | futures.Future", "futures.Future"
         pytest.param(LAZY, "warning", id="made twice, and one of the two dropped"),
         pytest.param(LAZY_STATE, "error", id="made twice, and what the first was told is dropped"),
         pytest.param(LATE, "error", id="read by the thread that a constructor has started"),
+        pytest.param(LATE_AND_DEEP, "warning", id="read by what such a thread calls"),
+        pytest.param(UNCALLED, "warning", id="a method that the program does not call"),
+        pytest.param(FAR_AWAY, "warning", id="at the end of a long way"),
         pytest.param(BEFORE_LOCK, "error", id="asked before the lock is taken"),
         pytest.param(UNDER_LOCK, "warning", id="named before the lock is taken, and asked under it"),
         pytest.param(PING, "error", id="what is missing raises"),

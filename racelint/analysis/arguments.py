@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
-from racelint.analysis.branches import TRUTH, asked
+from racelint.analysis.branches import TRUTH, asked, names
 from racelint.analysis.freshness import current
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
+from racelint.link.texts import as_object, default_of, text_of
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -29,6 +30,7 @@ class Arguments:
     def __init__(self, world: World) -> None:
         self.world = world
         self._asked: dict[str, frozenset[str]] = {}
+        self._names: dict[str, frozenset[str]] = {}
         self._defaults: dict[str, dict[str, tuple[Obj, ...]]] = {}
 
     def bind(self, callee: Obj, caller: Evaluator, call: f.Call, published: Collection[Obj] = ()) -> Params:
@@ -43,6 +45,8 @@ class Arguments:
             objs = {current(world, obj, published): None for obj in caller.eval(arg) if obj.kind in KINDS}
             if 0 < len(objs) <= LIMIT:
                 found[name] = tuple(sorted(objs, key=lambda obj: obj.uid)) if len(objs) > 1 else tuple(objs)
+            elif not objs and name in self._names_of(callee.name) and (text := text_of(caller, arg)) is not None:
+                found[name] = (as_object(world, text),)
             elif not objs and name[0] == HIDDEN[0]:
                 found[name] = ()
             elif not objs:
@@ -109,7 +113,10 @@ class Arguments:
             info = self.world.symbols.functions[fid]
             outer = Evaluator(self.world, self.world.symbols.functions[self.world.scope_of(info)])
             for param in info.facts.params:
-                if param.default >= 0 and self._matters(fid, param.name):
+                text = default_of(outer, info, param.name) if param.name in self._names_of(fid) else None
+                if text is not None:
+                    found[param.name] = (as_object(self.world, text),)
+                elif param.default >= 0 and self._matters(fid, param.name):
                     objs = tuple(sorted(outer.eval(param.default), key=lambda obj: obj.uid))
                     found[param.name] = objs or self._constant(outer, param.default) or ()
         return found
@@ -142,4 +149,10 @@ class Arguments:
         found = self._asked.get(fid)
         if found is None:
             found = self._asked[fid] = asked(self.world.symbols.functions[fid].facts)
+        return found
+
+    def _names_of(self, fid: str) -> frozenset[str]:
+        found = self._names.get(fid)
+        if found is None:
+            found = self._names[fid] = names(self.world.symbols.functions[fid].facts)
         return found

@@ -32,7 +32,9 @@ class Called(msgspec.Struct, eq=False):
     ``doubt``: the steps to it that are not resolved exactly. ``target`` is it as it was found through ``callee``; with
     ``own`` its parameters hold ``params`` (the receiver of a property), else what the call gives them: they are bound
     when it is followed first. ``fresh``: they hold something that others may get to see meanwhile, ``captures``: its
-    closure does. ``above``: it is a coroutine that is handed back, and runs if somebody further up awaits it.
+    closure does. ``above``: it is a coroutine that is handed back, and runs if somebody further up awaits it;
+    ``on_loop``: one that an event loop of this thread runs. ``walked``: the caller's locks where it runs, when it is a
+    generator that is not walked at the call. ``regions`` are those that hold them.
     """
 
     target: Obj
@@ -43,6 +45,9 @@ class Called(msgspec.Struct, eq=False):
     fresh: bool = True
     captures: bool = False
     above: bool = False
+    regions: tuple[int, ...] | None = None
+    walked: Held | None = None
+    on_loop: bool = False
 
 
 class Step(msgspec.Struct, eq=False):
@@ -70,6 +75,7 @@ class Step(msgspec.Struct, eq=False):
     stores: bool = True
     touches: tuple[Touch, ...] | None = None
     handed_out: tuple[Touch, ...] | None = None
+    lets_go: tuple[Touch, ...] | None = None
     callees: tuple[Called, ...] | None = None
 
     @property
@@ -79,10 +85,10 @@ class Step(msgspec.Struct, eq=False):
             return False
         event = self.event
         if type(event) is f.Access:
-            return not (self.touches or self.stores or self.callees)
+            return not (self.touches or self.stores or self.callees or self.lets_go)
         if type(event) is f.Call:
             return not (self.touches or self.callees)
-        return type(event) is not f.Return or self.handed_out == ()
+        return type(event) is not f.Return or (self.handed_out == () and not self.lets_go)
 
 
 class Body:

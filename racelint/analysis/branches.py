@@ -31,6 +31,13 @@ def asked(facts: f.Function) -> frozenset[str]:
     return frozenset(found)
 
 
+def names(facts: f.Function) -> frozenset[str]:
+    """Parameters that say which attribute is meant: ``getattr(self, name)``."""
+    calls = (event for event in facts.events if type(event) is f.Call and len(event.args) >= 2)
+    asking = (call for call in calls if facts.nodes[call.func] == f.Global("getattr"))
+    return frozenset(node.name for call in asking if type(node := facts.nodes[call.args[1]]) is f.Param)
+
+
 def _params(facts: f.Function, node: int) -> Iterator[str]:
     value = facts.nodes[node]
     if type(value) is f.Param:
@@ -76,7 +83,7 @@ def truth(
         case f.Const(text):
             return TRUTH.get(text)
         case f.Param(name):
-            return TRUTH[constants[name]] if name in constants else None
+            return TRUTH.get(constants[name]) if name in constants else None
         case f.Derived((inner,), "Not"):
             known = of(inner)
             return None if known is None else not known

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from racelint.analysis.arguments import Params
 from racelint.analysis.bodies import Called
 from racelint.analysis.coroutines import handed_back, run_here
-from racelint.analysis.starts import FEW
+from racelint.analysis.lazy import Lazy
+from racelint.analysis.starts import FEW, Starts
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
@@ -23,10 +24,19 @@ class Callees:
     (see ``polling``).
     """
 
-    def __init__(self, world: World, active: frozenset[str], polled: Mapping[Event, tuple[Obj, ...]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        active: frozenset[str],
+        polled: Mapping[Event, tuple[Obj, ...]],
+        starts: Starts,
+        lazy: Lazy,
+    ) -> None:
         self.world = world
         self.active = active
         self.polled = polled
+        self.starts = starts
+        self.lazy = lazy
 
     def of(self, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Called]:
         """The functions that a call runs."""
@@ -35,7 +45,9 @@ class Callees:
         meant, choices = self._for_several(followed), _choices(followed)
         for callee, target in followed:
             facts = self.world.symbols.functions[target.name].facts
-            above = facts.is_async and not run_here(evaluator.info.facts, call)
+            away = facts.is_async and not run_here(evaluator.info.facts, call)
+            runs = self.starts.run_by(evaluator.info, call, index) if away else None
+            above = away and runs is None
             if above and not handed_back(evaluator.info.facts, call):
                 continue
             doubt = 0
@@ -45,7 +57,17 @@ class Callees:
                 doubt = 1
             bindings = self._bindings(evaluator, call, target)
             captures = any(obj.fresh for _, _, objs in bindings for obj in objs)
-            yield Called(target, callee, doubt, bindings, captures=captures, above=above)
+            regions = self.lazy.of_call(evaluator, call, target.name) if runs is None else _during(evaluator, runs)
+            yield Called(
+                target,
+                callee,
+                doubt,
+                bindings,
+                captures=captures,
+                above=above,
+                regions=regions,
+                on_loop=runs is not None,
+            )
 
     def of_property(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
         """Reading or writing a property runs its function."""
@@ -142,3 +164,9 @@ def _choices(followed: Iterable[tuple[Obj, Obj]]) -> int:
     found = {(target.name, callee.owner) for callee, target in followed}
     known = {name for name, owner in found if owner is not None and not owner.unknown}
     return sum(owner is None or not owner.unknown or name not in known for name, owner in found)
+
+
+def _during(evaluator: Evaluator, runs: f.Call) -> tuple[int, ...]:
+    """The regions of a function that are held as long as a call runs a coroutine: a task goes on by itself."""
+    facts = evaluator.info.facts
+    return facts.held[runs.held] if runs.awaited or not facts.is_async else ()

@@ -18,7 +18,8 @@ from racelint.model import facts as f
 class Detached(Traced):
     """Knows accesses to what something else has been put in the place of."""
 
-    parts = False  # these may be kept elsewhere as well
+    # A container in it went with it; what an element has may be kept elsewhere as well.
+    steps = (f.Item, f.Elem, f.Part)
 
     def __init__(self, world: World, sites: CallSites) -> None:
         super().__init__(world)

@@ -114,6 +114,9 @@ class Effects:
         self.steps = {row.access: row.effect for row in reversed(world.tables.operation) if row.access and row.effect}
         # What a framework hands out has the name it is handed out under, wherever else it may be kept.
         self.fed = {obj: feed.name for feed in world.feeds for obj in feed.objs}
+        # The last parts of the names of functions that walk what they are given when their result is walked.
+        lazy = (row.name for row in world.tables.consumer if row.effect == "view")
+        self._views = frozenset(name.rpartition(".")[2] for names in lazy for name in names)
         self._slot: dict[tuple[Obj, str], Slot | None] = {}
         self._constant: dict[Cell, bool] = {}
         self.generic: dict[str, Kind] = {}
@@ -396,6 +399,27 @@ class Effects:
                     func = evaluator.nodes[call.func] if type(call) is f.Call else None
                     base = func.base if type(func) is f.Attr else node
                     yield from self._content(evaluator, base, obj, index, event.line, "iterate")
+
+    def lets_go(self, evaluator: Evaluator, event: f.Return | f.Access, index: int) -> Iterator[Touch]:
+        """Containers that a lazy value walks later, when it is returned or kept: ``return map(str, self.jobs)``."""
+        for call in self._lazy_calls(evaluator.info, event.value):
+            yield from self._walked(evaluator, call.result, index, call.line, "iterate")
+
+    def lazy(self, info: FunctionInfo, node: int) -> bool:
+        """Whether a value may be a lazy one, by the name of what is called."""
+        return any(True for _ in self._lazy_calls(info, node))
+
+    def _lazy_calls(self, info: FunctionInfo, node: int, depth: int = 0) -> Iterator[f.Call]:
+        nodes = info.facts.nodes
+        value = nodes[node] if node >= 0 else None
+        if type(value) is f.Result:
+            call = info.facts.events[value.event]
+            func = nodes[call.func] if type(call) is f.Call else None
+            if type(call) is f.Call and isinstance(func, (f.Global, f.Attr, f.Imported)) and func.name in self._views:
+                yield call
+        elif isinstance(value, f.Phi) and depth < 3:
+            for option in value.options:
+                yield from self._lazy_calls(info, option, depth + 1)
 
     def _walked(
         self, evaluator: Evaluator, node: int, index: int, line: int, effect: Kind, depth: int = 0

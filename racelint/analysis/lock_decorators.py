@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import structs
 
 from racelint.analysis.lock_names import LockNames, UnknownLock
-from racelint.analysis.locks import Lock, Locks, argument
+from racelint.analysis.locks import Lock, Locks, argument, of_library
 from racelint.frameworks.schema import GuardDecorator
 from racelint.link.evaluate import Evaluator
 from racelint.link.symbols import FunctionInfo
@@ -25,7 +25,7 @@ def held(world: World, locks: Locks) -> dict[str, tuple[Lock, ...]]:
     found: dict[str, tuple[Lock, ...]] = {}
     for row in world.tables.polled:
         for cid, fid in methods(world, row) if row.holds else ():
-            found[fid] = (_attribute(world, cid, row.holds),)
+            found[fid] = (of_library(world, cid, row.holds),)
     names = LockNames(world, locks)
     for info in list(world.symbols.functions.values()):
         if info.facts.decorators:
@@ -85,14 +85,6 @@ def _lock(
     if call is not None and given is not None:
         return locks.of_node(scope, given)
     return _own(world, locks, info, row) if row.per_instance else None
-
-
-def _attribute(world: World, cid: str, name: str) -> Lock:
-    """A lock that each instance has from its library, under the name of the attribute."""
-    home, _ = world.home(cid, name)
-    display = f"{world.class_of(home).display}.{name}"
-    slot = ("a" if name.isidentifier() else "made", home, name)
-    return Lock(display, (), slot, world.heap.make("inst", cid), reentrant=True, tasks=False, unasked=True)
 
 
 def _own(world: World, locks: Locks, info: FunctionInfo, row: GuardDecorator) -> Lock:

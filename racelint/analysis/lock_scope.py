@@ -1,8 +1,8 @@
 """Locks that guard nothing, because those who should exclude each other hold different ones.
 
 A lock made anew for each call is known to nobody else. One in each instance does not guard what all instances share,
-one of asyncio keeps out no thread, one of a file system no thread of this process, and two locks for one place keep
-their holders apart only from their own kind.
+one of asyncio keeps out neither threads nor the tasks of a loop in another one, one of a file system no thread of this
+process, and two locks for one place keep their holders apart only from their own kind.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from racelint.analysis.guards import Guards
 from racelint.analysis.locks import Lock, same_lock
 from racelint.analysis.program import Program
 from racelint.analysis.races import Race
-from racelint.analysis.walk import Reached
+from racelint.analysis.walk import THREADS, Reached
 from racelint.link.classes import related
 from racelint.link.evaluate import Evaluator
 from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
 from racelint.model import facts as f
 
-Why = Literal["per-call", "per-instance", "tasks-only", "futile", "two-locks"]
+Why = Literal["per-call", "per-instance", "tasks-only", "loops", "futile", "two-locks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,10 @@ def _pair(guards: Guards, race: Race) -> Misguided | None:
         for other in _own(second):
             if lock.threads and not lock.keyed and same_lock(lock, other) and not guards.effective(lock, first):
                 return Misguided("per-instance", race, first, second, lock, other)
+    if all(_on_own_loop(guards.world, side) for side in (first, second)):
+        for lock in _own(first):
+            if lock.tasks and not lock.threads and any(same_lock(lock, other) for other in _own(second)):
+                return Misguided("loops", race, first, second, lock, None)
     for task, thread in ((first, second), (second, first)):
         if task.state.entry.kind == "event-loop" and thread.state.entry.kind in ("thread", "pool"):
             for lock in _own(task):
@@ -85,6 +89,11 @@ def _pair(guards: Guards, race: Race) -> Misguided | None:
         for other in _for_it(guards, second):
             return Misguided("two-locks", race, first, second, lock, other)
     return None
+
+
+def _on_own_loop(world: World, side: Reached) -> bool:
+    """Whether a coroutine runs on a loop that belongs to one run of a thread."""
+    return side.state.entry.kind in THREADS and world.symbols.functions[side.touch.fid].facts.is_async
 
 
 def _for_it(guards: Guards, side: Reached) -> list[Lock]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import msgspec
 from msgspec import structs
 
-from racelint.frameworks.schema import Argument, Guard, GuardDecorator
+from racelint.frameworks.schema import Argument, Guard, GuardDecorator, Polled
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
+from racelint.link.texts import handed_in
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -58,6 +61,14 @@ def attempt(facts: f.Function, region: f.Region) -> int:
     return call.result if type(asked) is f.Const and asked.text == "False" else -1
 
 
+def of_library(world: World, cid: str, name: str) -> Lock:
+    """A lock that each instance has from its library, under the name of the attribute."""
+    home, _ = world.home(cid, name)
+    display = f"{world.class_of(home).display}.{name}"
+    slot = ("a" if name.isidentifier() else "made", home, name)
+    return Lock(display, (), slot, world.heap.make("inst", cid), reentrant=True, tasks=False, unasked=True)
+
+
 def same_lock(a: Lock, b: Lock) -> bool:
     """Whether two regions exclude each other: the same lock object, and not both as readers."""
     if a.reading and b.reading:
@@ -77,6 +88,10 @@ class Locks:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.taking: dict[str, list[Polled]] = defaultdict(list)
+        for row in world.tables.polled:
+            for method in row.taken_by:
+                self.taking[method].append(row)
 
     def of_region(self, evaluator: Evaluator, region: f.Region) -> tuple[Lock, ...]:
         """The locks a region holds; empty when what is entered is not a lock."""
@@ -116,7 +131,14 @@ class Locks:
     def of_node(self, evaluator: Evaluator, index: int, method: str = "") -> Lock | None:
         """The lock a node is, or None."""
         world = self.world
+        given = self._given(evaluator, index)
+        if given is not None:
+            return self.of_node(*given, method)
         objs = evaluator.eval(index)
+        for polled in self.taking.get(method, ()):
+            for obj in objs:
+                if obj.kind == "inst" and not set(polled.name).isdisjoint(world.class_of(obj.name).external):
+                    return of_library(world, obj.name, polled.holds)
         wrapped = False
         futile: Lock | None = None
         guards: list[Obj] = []
@@ -177,6 +199,16 @@ class Locks:
             known = tuple(obj for obj in objs if obj.kind == "opaque")
             return Lock(name, known, slot, base, keyed=keyed, assumed=True, mixin=self._mixin(slot))
         return None
+
+    def _given(self, evaluator: Evaluator, index: int) -> tuple[Evaluator, int] | None:
+        """Where an object that a module has made has its lock from: ``in_turn = Serialised(table_lock)``."""
+        node = evaluator.nodes[index]
+        objs = tuple(evaluator.eval(node.base)) if type(node) is f.Attr else ()
+        made = self.world.made_by(objs[0]) if len(objs) == 1 and objs[0].kind == "inst" else None
+        if made is None or made[0].facts.kind == "function" or type(node) is not f.Attr:
+            return None
+        given = handed_in(evaluator, objs[0], node.name)
+        return (Evaluator(self.world, given[0].info), given[1]) if given is not None else None
 
     def _mixin(self, slot: Cell | None) -> Cell | None:
         """The slot of an attribute in the topmost base class whose methods use it."""
@@ -279,8 +311,7 @@ class Locks:
     def slot(self, evaluator: Evaluator, index: int) -> tuple[Cell | None, Obj | None, str]:
         """The storage slot a lock expression names, the object it belongs to, and its display name."""
         world = self.world
-        node = evaluator.nodes[index]
-        match node:
+        match evaluator.attribute_got(evaluator.nodes[index]):
             case f.Attr(base, name):
                 for obj in evaluator.eval(base):
                     if obj.kind == "inst":

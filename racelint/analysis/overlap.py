@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from racelint.analysis.alone import Alone
 from racelint.analysis.anchors import Anchors
@@ -21,7 +21,7 @@ from racelint.analysis.sharing import Sharing
 from racelint.analysis.walk import Group, Reached, State
 from racelint.contexts.entry_points import SELF_SITE, EntryPoint
 from racelint.link.awaited import over_beside
-from racelint.link.call_sites import CallSites, Event
+from racelint.link.call_sites import CallSites, Event, main_guarded
 from racelint.link.classes import related
 from racelint.link.objects import Obj, may_alias
 from racelint.link.world import World
@@ -84,6 +84,8 @@ class Overlap:
             return None  # tasks of the user, see `turns`
         if a.group is b.group:
             return self._within(a, b)
+        if a.state.on_loop != b.state.on_loop:
+            return None  # what a coroutine does beside other threads is found where it is an entry point
         return self._across(a, b)
 
     def _within(self, a: Reached, b: Reached) -> str | None:
@@ -182,7 +184,7 @@ class Overlap:
             _one_start(first, second) and self._on_own(first, a) and self._on_own(second, b)
         ):
             return None
-        if self.choices.exclude(first.made_in, second.made_in):
+        if self.choices.exclude(first.made_in, second.made_in) or self._other_programs(a, b):
             return None
         kinds = {first.kind, second.kind}
         if kinds in ({"main"}, {"signal"}) or (kinds <= {"event-loop", "main"} and self._one_thread(first, second)):
@@ -201,6 +203,30 @@ class Overlap:
         if "event-loop" in kinds and self._same_thread(a, b):
             return None
         return reason(first, second)
+
+    def _other_programs(self, a: Reached, b: Reached) -> bool:
+        """Whether one is in a server that the project does not run itself, the other in what a program of it does."""
+        return any(_hosted(one.state.entry) and self._of_program(other) for one, other in ((a, b), (b, a)))
+
+    def _of_program(self, access: Reached) -> bool:
+        """Whether an access is in the main thread of a program, or in what only such main threads start."""
+        if access.group.main:
+            state, event = access.state, access.touch.event
+            while state.parent is not None:
+                state, event = state.parent, state.event
+            return access.group.application and self._not_imported((state.fid, event))
+        begins = access.state.entry.begins
+        return self._by_programs(begins, all) and all(self._not_imported(site) for site in begins)
+
+    def _not_imported(self, site: Event) -> bool:
+        """Whether an event is not one of those that are gone through when a module is imported."""
+        facts = self.symbols.functions[site[0]].facts
+        return facts.kind != "module" or main_guarded(facts, facts.events[site[1]].block)
+
+    def _by_programs(self, sites: Iterable[Event], quantifier: Callable[[Iterable[bool]], bool]) -> bool:
+        """Whether any or all of those who begin something, as far as they are known, are programs."""
+        hosts = [self.groups[index] for site in sites for index in self.sites.get(site, ())]
+        return bool(hosts) and quantifier(group.application for group in hosts)
 
     def at_startup(self, a: Reached, b: Reached) -> bool:
         """Whether ``a`` is in what runs before everything else, which has not started the context of ``b`` itself."""
@@ -356,6 +382,8 @@ class Overlap:
         if "low" in (first.confidence, second.confidence) or (first is second and self._begun_by_users(first)):
             return True
         for api, other in ((a, b), (b, a)):
+            if self._uncalled(api) and self._by_programs(other.state.entry.begins, any):
+                return True
             if not api.group.api or api.group.api == LIBRARY:
                 continue
             started = self.api_threads.get(api.group.api, frozenset())
@@ -365,6 +393,11 @@ class Overlap:
             if self.callers.get(api.state.entry.target.name):
                 return True
         return False
+
+    def _uncalled(self, access: Reached) -> bool:
+        """Whether an access is in a method that nobody calls: a program that has one may well never run it."""
+        group = access.group
+        return (group.main and not group.application) or bool(group.api and group.api != LIBRARY)
 
     def _begun_by_users(self, entry: EntryPoint) -> bool:
         """Whether an entry point that does not overlap itself otherwise is begun by public functions only."""
@@ -422,6 +455,11 @@ class Overlap:
         if x.owner is None or y.owner is None:
             return True
         return self._alias(x.owner, y.owner)
+
+
+def _hosted(entry: EntryPoint) -> bool:
+    """Whether a server calls it that nothing in the project runs."""
+    return bool(entry.server) and not entry.begins and not entry.serves
 
 
 def _one_of_them(first: EntryPoint, second: EntryPoint) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import networkx as nx
@@ -15,6 +16,7 @@ from racelint.link.awaited import over_beside
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.objects import Obj
+from racelint.link.symbols import FunctionInfo
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -30,6 +32,7 @@ class Starts:
     ``ends``: a call event that waits, to the begin events of what has ended then. ``executors``: the same for objects
     that wait when their ``with`` is left. ``reach``: a function to the begin events in it or in what it surely calls.
     ``waited``: what is over when the call that begins it returns, or the block that this call stands in is left.
+    ``on_loop``: calls that have coroutines run by an event loop of the thread that makes the call.
     """
 
     begins: frozenset[Event]
@@ -37,6 +40,7 @@ class Starts:
     executors: Mapping[Obj, frozenset[Event]]
     reach: Mapping[str, frozenset[Event]]
     waited: frozenset[Event]
+    on_loop: frozenset[Event] = frozenset()
     _unions: dict[tuple[Sites, Sites], Sites] = field(default_factory=dict, repr=False, compare=False)
     _looping: dict[str, dict[int, frozenset[Event]]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -49,6 +53,26 @@ class Starts:
         if found is None:
             found = self._unions[key] = one if other <= one else one | other
         return found
+
+    def run_by(self, info: FunctionInfo, call: f.Call, index: int) -> f.Call | None:
+        """The call that has an event loop of this thread run the coroutine which a call of a function makes."""
+        facts = info.facts
+        if (info.id, index) in self.on_loop:
+            return call
+        carrying = {call.result}
+        for node, value in enumerate(facts.nodes) if info.id in self._with_loops else ():
+            inside = value.options if type(value) is f.Phi else value.items if type(value) is f.New else ()
+            if not carrying.isdisjoint(inside):
+                carrying.add(node)
+        for at, event in enumerate(facts.events) if info.id in self._with_loops else ():
+            if type(event) is f.Call and (info.id, at) in self.on_loop:
+                if not carrying.isdisjoint((*event.args, *(value for _, value in event.kwargs))):
+                    return event
+        return None
+
+    @cached_property
+    def _with_loops(self) -> frozenset[str]:
+        return frozenset(fid for fid, _ in self.on_loop)
 
     def in_loops(self, world: World, fid: str) -> dict[int, frozenset[Event]]:
         """Per loop block of a function: what may have been started by an earlier round."""
@@ -83,11 +107,12 @@ class Starts:
 def starts(
     world: World,
     graph: nx.MultiDiGraph[str],
-    entries: Iterable[EntryPoint],
+    entries: Collection[EntryPoint],
     background: frozenset[Event],
 ) -> Starts:
     """What the entry points of a program say about it. ``background``: calls that begin servers beside the caller."""
     begins = background
+    on_loop = frozenset(site for entry in entries for site in entry.on_loop_of)
     ends: dict[Event, frozenset[Event]] = defaultdict(frozenset)
     executors: dict[Obj, frozenset[Event]] = defaultdict(frozenset)
     for entry in entries:
@@ -98,7 +123,7 @@ def starts(
             executors[entry.executor] |= entry.begins
     reach = _reach(graph, begins)
     over = ended_by_calls(world, begins, ends, reach)
-    return Starts(begins, over, dict(executors), reach, _waited(world, ends))
+    return Starts(begins, over, dict(executors), reach, _waited(world, ends), on_loop)
 
 
 def _waited(world: World, ends: Mapping[Event, frozenset[Event]]) -> frozenset[Event]:

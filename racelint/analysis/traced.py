@@ -15,15 +15,17 @@ from racelint.model import facts as f
 
 # Steps on the way back from an access to where its object comes from.
 FAR = 12
+# Methods of mappings that give what is in them.
+VIEWS = ("items", "values", "keys")
 
 
 class Traced:
     """Tells of accesses whether their object comes from what a subclass looks for.
 
-    ``parts``: whether that goes for what is in such an object, too.
+    ``steps``: what is found in such an object by these counts as well.
     """
 
-    parts = True
+    steps: tuple[type[f.Node], ...] = (f.Attr, f.Item, f.Elem, f.Part, f.Awaited)
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -60,14 +62,16 @@ class Traced:
     def _looked(self, state: State, node: int, event: int, steps: int) -> bool:
         if self.origin(state, node, event):
             return True
-        match self.world.symbols.functions[state.fid].facts.nodes[node]:
-            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base) if self.parts:
-                return self._comes(state, base, event, steps)
+        facts = self.world.symbols.functions[state.fid].facts
+        match facts.nodes[node]:
+            case f.Attr(base) | f.Item(base) | f.Elem(base) | f.Part(base) | f.Awaited(base) as step:
+                return isinstance(step, self.steps) and self._comes(state, base, event, steps)
             case f.Phi(options):
                 ways = [option for option in options if not self.beside(state, option)]
                 return bool(ways) and all(self._comes(state, option, event, steps) for option in ways)
             case f.Result(call):
-                return self._returns(state, call, steps)
+                viewed = _viewed(facts, call)
+                return self._comes(state, viewed, event, steps) if viewed >= 0 else self._returns(state, call, steps)
             case f.Param(name) if state.parent is not None:
                 return all(self._comes(caller, node, at, steps) for caller, node, at in self.given(state, name))
             case _:
@@ -102,3 +106,10 @@ class Traced:
     def _returned(self, fid: str) -> list[tuple[int, int]]:
         events = enumerate(self.world.symbols.functions[fid].facts.events)
         return [(event.value, at) for at, event in events if isinstance(event, f.Return) and event.value >= 0]
+
+
+def _viewed(facts: f.Function, event: int) -> int:
+    """The mapping that a call gives a live view of (``d.items()``); -1 when it gives none."""
+    call = facts.events[event]
+    func = facts.nodes[call.func] if isinstance(call, f.Call) and not (call.args or call.kwargs) else None
+    return func.base if isinstance(func, f.Attr) and func.name in VIEWS else -1

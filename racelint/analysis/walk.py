@@ -23,6 +23,7 @@ from racelint.analysis.effects import Effects, Touch
 from racelint.analysis.freshness import Freshness, current
 from racelint.analysis.given import Given
 from racelint.analysis.identity import Identity
+from racelint.analysis.lazy import Lazy
 from racelint.analysis.locks import Lock, Locks, attempt
 from racelint.analysis.regions import Regions
 from racelint.analysis.sharing import Sharing
@@ -54,6 +55,9 @@ API_DEPTH = 6
 SIGNAL_DEPTH = 2
 # Callees whose call does not list the arguments of the function that runs.
 INDIRECT = ("partial", "symbol", "member")
+# The kinds of entry points of which each run may have an event loop of its own.
+THREADS = ("thread", "pool")
+ON_LOOP = "<loop>"
 Wrapped: TypeAlias = tuple[Obj, ...]
 
 
@@ -79,7 +83,9 @@ class State(msgspec.Struct, eq=False):
     """A function being walked: arguments, locks held by callers, and where it was called from.
 
     ``doubt`` counts the steps on the way that were not resolved by name or exact type. ``also``: further calls of the
-    same, with the states that make them; not all of them when they are more than ``CALLERS``.
+    same, with the states that make them; not all of them when they are more than ``CALLERS``. ``on_loop``: it runs on
+    an event loop of the thread (or pool worker) that this is walked for. What tasks do is found by walking the
+    coroutines as entry points of their own; here it is of interest that every run of the thread has another loop.
     """
 
     fid: str
@@ -93,6 +99,7 @@ class State(msgspec.Struct, eq=False):
     doubt: int
     started: frozenset[Event]
     also: list[tuple[State | None, int]] = []
+    on_loop: bool = False
 
     def called(self, fid: str, event: int) -> State:
         """A function as one of this state's events calls it, whatever it is given."""
@@ -200,13 +207,14 @@ class Walker:
         self.sharing = sharing
         self.given = given
         self.arguments = given.arguments
+        self.lazy = Lazy(world)
         self.regions = Regions(world, locks, given.arguments, given.evaluator)
         self.freshness = Freshness(world, sharing)
         self.starts = starts
         self.active = active
         self.required = required
         self.polled = polled
-        self.callees = Callees(world, active, polled)
+        self.callees = Callees(world, active, polled, starts, self.lazy)
         self.identity = identity
         self.watches = tuple(watches)
         self._hearing = tuple(watch for watch in watches if type(watch).event is not Watch.event)
@@ -250,7 +258,7 @@ class Walker:
         self._enter(State(target.name, params, target.bindings, (), entry, None, -1, 0, doubt, started), ())
 
     def _enter(self, state: State, held: Held) -> None:
-        for watch in self._entering:
+        for watch in self._entering if not state.on_loop else ():
             watch.entered(self, state, held)
         self._push(state)
 
@@ -260,7 +268,7 @@ class Walker:
         if state.fid in self.required:
             state.held = tuple(dict.fromkeys((*state.held, *self.required[state.fid])))
         # What the main thread has started depends on where it began, so its roots are kept apart.
-        start = state.entry.target.name if self.group.application else ""
+        start = state.entry.target.name if self.group.application else ON_LOOP if state.on_loop else ""
         key: tuple[object, ...] = (start, state.fid, state.params, state.bindings, state.held)
         known = self.seen.get(key)
         if known is None:
@@ -377,6 +385,7 @@ class Walker:
                     of_region[region] = tuple((lock, region) for lock in found)
             return tuple(held for region in regions for held in of_region[region])
 
+        moved = self.lazy.moved(evaluator)
         seen: dict[int, Held] = {}
         for index, event in enumerate(facts.events):
             if event.block in unreachable:
@@ -388,7 +397,8 @@ class Walker:
                 seen[event.held] = locks(facts.held[event.held])
             elif index in silent:
                 continue
-            step = Step(index, event, (info.id, index), seen[event.held], last)
+            own = locks(moved[index]) if index in moved else seen[event.held]
+            step = Step(index, event, (info.id, index), own, last)
             step.begins = step.site in self.starts.begins
             step.needed = first or step.begins
             if loops and event.block:
@@ -411,7 +421,7 @@ class Walker:
                 index
                 for index, event in enumerate(info.facts.events)
                 if (type(event) is f.Access and event.kind == "load" and self.effects.no_variable(info, event.target))
-                or (type(event) is f.Return and not public)
+                or (type(event) is f.Return and not public and not self.effects.lazy(info, event.value))
                 or (type(event) is f.Suspend and (info.id, index) not in ends)
                 or type(event) is f.Yield
                 if (info.id, index) not in starts.begins
@@ -429,11 +439,12 @@ class Walker:
             before = self.starts.union(started, step.around) if step.around else started
             locks = (*outer, *step.locks) if step.locks else outer
             held = (*locks, *step.last) if step.last else locks
-            for watch in self._hearing:
+            for watch in self._hearing if not state.on_loop else ():
                 if watch.event(self, evaluator, state, step, held, before):
                     step.needed = True
             if step.begins:
-                self.visited_sites[step.site].add(self.group.index)
+                if not state.on_loop:
+                    self.visited_sites[step.site].add(self.group.index)
                 started = started | {step.site}
                 if step.begun is None:
                     self._begins(evaluator, step)
@@ -448,6 +459,8 @@ class Walker:
                     self._touched(step.touches, *seen)
                 if step.stores:
                     step.stores = self.freshness.publish(evaluator, event, published)
+                if step.lets_go or (step.lets_go is None and event.value >= 0):
+                    self._lets_go(evaluator, event, step, state, outer, before, published)
                 if step.callees is None:
                     step.callees = tuple(self.callees.of_property(evaluator, event))
                 for run in step.callees:
@@ -468,6 +481,7 @@ class Walker:
                 if step.shown:
                     published.update(step.shown)
             elif type(event) is f.Return:
+                self._lets_go(evaluator, event, step, state, outer, before, published)
                 if self.group.kind in ("main", "any") and self._public(evaluator.info):
                     if step.handed_out is None:
                         step.handed_out = tuple(self.effects.handed_out(evaluator, event, step.index))
@@ -534,6 +548,22 @@ class Walker:
                 watch.touched(self, touch, state, held, started, published)
         return touches
 
+    def _lets_go(
+        self,
+        evaluator: Evaluator,
+        event: f.Return | f.Access,
+        step: Step,
+        state: State,
+        held: Held,
+        started: frozenset[Event],
+        published: Collection[Obj],
+    ) -> None:
+        """Tell what is walked later, with the locks of callers only: this function has given back its own."""
+        if step.lets_go is None:
+            step.lets_go = tuple(self.effects.lets_go(evaluator, event, step.index))
+        if step.lets_go:
+            self._touched(step.lets_go, state, held, started, published)
+
     def _public(self, info: FunctionInfo) -> bool:
         """Whether code outside of the project may call a function, as its documentation has it."""
         return info.parent is None and not info.facts.name.startswith("_")
@@ -551,12 +581,14 @@ class Walker:
         published: set[Obj],
     ) -> None:
         if step.callees is None:
-            step.callees = () if call.decorates else tuple(self.callees.of(evaluator, call, step.index))
+            step.callees = () if call.decorates else tuple(self._callees(evaluator, call, step.index))
         if not step.callees or state.depth >= self._reach_limit:
             return
         doubt = state.doubt + self._far(state)
         for run in step.callees:
             if run.above and (self.group.api or not run_above(self.world, state)):
+                continue
+            if run.on_loop and self.group.kind not in THREADS:
                 continue
             params = run.params
             if params is None or (run.fresh and published):
@@ -564,7 +596,17 @@ class Walker:
             bindings = run.bindings
             if run.captures and published:
                 bindings = self._captured(bindings, published)
-            self._call(state, step.index, run, params, bindings, held, doubt + run.doubt, started)
+            here = held if run.walked is None else (*((lock, -1) for lock in state.held), *run.walked)
+            self._call(state, step.index, run, params, bindings, here, doubt + run.doubt, started)
+
+    def _callees(self, evaluator: Evaluator, call: f.Call, index: int) -> Iterator[Called]:
+        """The functions that a call runs, with the locks of the caller where they run later."""
+        regions = evaluator.info.facts.regions
+        for run in self.callees.of(evaluator, call, index):
+            if run.regions is not None:
+                locks = ((region, self.regions.of(evaluator, regions[region])) for region in run.regions)
+                run.walked = tuple((lock, region) for region, found in locks for lock in found)
+            yield run
 
     def _given(self, run: Called, evaluator: Evaluator, call: f.Call, published: Collection[Obj]) -> Params:
         """What a call gives to the parameters of a function, some objects having been published."""
@@ -611,6 +653,7 @@ class Walker:
         locks = tuple(dict.fromkeys(lock for lock, _ in held)) if held else ()
         depth = state.depth + 1
         callee = State(run.target.name, params, bindings, locks, state.entry, state, index, depth, doubt, started)
+        callee.on_loop = state.on_loop or run.on_loop
         self._enter(callee, held)
 
     def _far(self, state: State) -> int:

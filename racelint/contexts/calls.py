@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from racelint.contexts.callables import Callables, called_names, generic, is_coroutine
 from racelint.contexts.entry_points import EntryPoint, EntryPoints
-from racelint.frameworks.schema import Entry, Matcher, Serve, table_of
+from racelint.frameworks.schema import ContextKind, Entry, Matcher, Serve, table_of
 from racelint.link.awaited import awaits, over_beside
 from racelint.link.call_sites import Event, in_loop
 from racelint.link.calls import targets
@@ -17,6 +17,7 @@ from racelint.link.classes import owner_of
 from racelint.link.evaluate import Evaluator
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj
+from racelint.link.pools import Pools
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -40,6 +41,7 @@ class Calls:
         self.entries = entries
         self.kept = Kept(world)
         self.methods_given: dict[Event, list[tuple[Entry, str, Obj]]] = {}
+        self.pools = Pools(world, callables.sites, callables.evaluator)
         rows = [row for row in world.tables.entry if row.form == "call"]
         self.rows = Matcher.of(rows)
         self.loose = {name.rpartition(".")[2]: row for row in reversed(rows) if row.loose for name in row.name}
@@ -132,6 +134,9 @@ class Calls:
                 registered=registered,
             )
         for node in nodes:
+            for target in self._on_its_own_loop(evaluator, call, node):
+                alone = one and row.self_overlap == "per-start"
+                self._spawned(fid, index, call, row, name, receiver, target, confidence, alone, kind=row.context)
             for (where, at), target in self.callables.coroutines(fid, node):
                 made = world.symbols.functions[where].facts.events[at]
                 assert isinstance(made, f.Call)
@@ -166,11 +171,12 @@ class Calls:
         *,
         each: bool = False,
         registered: bool = False,
+        kind: ContextKind | None = None,
     ) -> None:
         """Note what a call starts. ``handed``: the calls that hand it to the function which makes this one.
 
         ``each``: it is a method of another object each time. ``registered``: the function is only noted by the call, to
-        be run again and again from then on.
+        be run again and again from then on. ``kind``: where it runs, when the row does not say it.
         """
         world = self.world
         info = world.symbols.functions[fid]
@@ -197,9 +203,10 @@ class Calls:
             ends.add((fid, index))
         if begins == {(fid, index)} and not registered:
             ends |= {(fid, at) for at in awaits(world, fid, index)}
-        executor = receiver if receiver is not None and receiver.kind == "ext" else None
+        executor = self.pools.of(fid, call, row, receiver, target)
         if executor is not None:
-            executor = world.heap.plain(executor)
+            if row.executor is not None and self._of_processes(executor):
+                return
             for method in ("shutdown", "join"):
                 ends |= set(self.sites.on(executor, method))
         repeated = any(
@@ -221,7 +228,7 @@ class Calls:
         fresh = self._fresh_receiver(fid, target, repeated)
         if fresh and (once or row.self_overlap != "yes"):
             distinct = True
-        single = executor is not None and self._single_worker(executor)
+        single = executor is not None and self.pools.single(executor)
         kept = self.kept.slot(fid, index) if once and own_receiver and not repeated else ""
         # So has a thread that runs a method of its own; and each is started once, wherever that is.
         own_thread = info.facts.name == "__init__" or (receiver is not None and receiver is target.owner)
@@ -230,7 +237,8 @@ class Calls:
         distinct = distinct or each
         if kept:
             ends |= self.kept.awaited(fid, kept)
-        kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
+        if kind is None:
+            kind = row.async_context if world.symbols.functions[target.name].facts.is_async else row.context
         self.entries.add(
             EntryPoint(
                 target,
@@ -278,17 +286,22 @@ class Calls:
             return False
         return not repeated or in_loop(made[0].facts, made[1].block)
 
-    def _single_worker(self, executor: Obj) -> bool:
-        """``ThreadPoolExecutor(max_workers=1)`` (or ``ThreadPool(1)``): what it runs excludes each other."""
-        made = self.world.made_by(executor)
-        if made is None:
-            return False
-        info, call = made
-        given = [value for key, value in call.kwargs if key in ("max_workers", "processes")] or list(call.args[:1])
-        if not given:
-            return False
-        node = info.facts.nodes[given[0]]
-        return type(node) is f.Const and node.text == "1"
+    def _of_processes(self, pool: Obj) -> bool:
+        """Whether what a pool is given runs in other processes, which share no objects."""
+        return any(row.context == "process" for row in self.rows.all(f"{pool.name}.submit"))
+
+    def _on_its_own_loop(self, evaluator: Evaluator, call: f.Call, node: int) -> list[Obj]:
+        """Coroutines that get a loop of their own in what starts: ``Thread(target=asyncio.run, args=(main(),))``."""
+        names = [obj.name for obj in evaluator.eval(node) if obj.kind in ("symbol", "member")]
+        if not any(row.callers_loop for name in names for row in self.rows.all(name)):
+            return []
+        found: list[Obj] = []
+        for value in (*call.args, *(value for _, value in call.kwargs)):
+            display = evaluator.nodes[value]
+            for item in display.items if type(display) is f.New else (value,):
+                made = evaluator.nodes[item]
+                found.extend(one for one in self.callables.of(evaluator, item) if is_coroutine(self.world, made, one))
+        return generic(found)
 
     def _reconcilers(self, fid: str, index: int, call: f.Call, dotted: str) -> None:
         """An object with a ``reconcile`` method handed to a library's controller is called back by its workers."""

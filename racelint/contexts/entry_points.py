@@ -22,12 +22,13 @@ class EntryPoint:
     ``target`` is the function (bound when it has a receiver). ``begins``/``ends``: the call events that start it and
     wait for it; without ``begins`` it may run at any time. ``distinct_self``: each run has a receiver of its own.
     ``serialised_by``: parameters that identify the object whose runs are serialised, ``one_run_for``: the object whose
-    runs of this very function are. ``lane``/``exclusive``: see ``frameworks.schema.Entry``. ``path``/``line``: where
-    it becomes concurrent. ``exact``: ``begins`` are the very calls that start it, not merely calls before which it
-    cannot have started. ``once``: each of these calls starts one run and no more. ``passes``: the calls that say what each run is given; empty when not all are known. ``made_in``:
-    the function that makes what is started. ``kept``: the attribute of its receiver that a task is kept in (see
-    ``link.kept``). ``row`` is the name by which a row of ``table`` matched. ``server`` is the kind of server that calls
-    it, ``serves`` the calls that run it (see ``serving``).
+    runs of this very function are. ``lane``/``exclusive``: see ``frameworks.schema.Entry``. ``path``/``line``: where it
+    becomes concurrent. ``exact``: ``begins`` are the very calls that start it, not merely calls before which it cannot
+    have started. ``once``: each of these calls starts one run and no more. ``passes``: the calls that say what each run
+    is given; empty when not all are known. ``made_in``: the function that makes what is started. ``kept``: the
+    attribute of its receiver that a task is kept in (see ``link.kept``). ``row`` is the name by which a row of
+    ``table`` matched. ``server`` is the kind of server that calls it, ``serves`` the calls that run it (see
+    ``serving``).
     ``on_loop_of``: the calls made by threads whose event loops run it (see ``analysis.loops``); empty: not known.
     ``green``: others have their turn at its calls that block, not where it awaits.
     ``foreign_loop``: it runs on a loop in another thread than those that begin it.
@@ -111,6 +112,7 @@ class EntryPoints:
             passes=known.passes | entry.passes if known.passes and entry.passes else frozenset(),
             on_loop_of=_both_loops(known, entry),
             foreign_loop=known.foreign_loop and entry.foreign_loop,
+            exclusive=known.exclusive and (known.kind != "pool" or known.lane == entry.lane),
             kept=known.kept if known.kept == entry.kept else "",
             distinct_self=known.distinct_self
             and (entry.distinct_self or not known.kept)

@@ -90,6 +90,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     with ``begun`` there is no entry when the program calls none of them.
     ``joins``: methods of the result (or of the receiver) after which it has ended; ``call``: the call itself waits.
     ``fresh_self``: the framework makes a new instance per call, so ``self`` is not shared.
+    ``gives``: the types of what the function is called with, in this order (of a method: after ``self``).
     ``serialised_by``: parameter names that identify the object whose events are serialised, e.g. [["uid"]];
     ``one_run_for``: the same, where only the runs of one and the same function for an object are.
     ``lane``: entries of one lane and one context share a pool or loop; entries in lanes with equal name and
@@ -102,6 +103,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``before_all``: runs before every other entry of the same framework, but for those that it starts itself.
     ``loose``: also match a method of this name on a receiver of unknown type when the argument is a project function;
     ``vague``: other libraries use that name too, so that nothing sure follows.
+    ``executor``: the argument that is the pool whose threads run it, where that is not the receiver.
     ``in_loop``: those of ``methods`` that are called in an event loop, which the thread runs: they may use its objects.
     ``iterable``: the function argument may be a list of functions. ``expect`` / ``reject``: names that the row must and
     must not match, checked by a test. ``source``: where the claim comes from.
@@ -123,6 +125,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     begun: bool = False
     joins: list[str] = []
     fresh_self: bool = False
+    gives: list[str] = []
     serialised_by: list[list[str]] = []
     one_run_for: list[list[str]] = []
     lane: str = ""
@@ -132,6 +135,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     green: bool = False
     before_all: bool = False
     server: str = ""
+    executor: Argument | None = None
     loose: bool = False
     vague: bool = False
     iterable: bool = False
@@ -313,7 +317,8 @@ class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Functions that are called where calls named in ``runs`` are made: in the thread of these, before they return.
 
     ``name``: the calls that register one (their ``function`` argument), or the bases whose ``methods`` are meant.
-    ``holds``: a lock that is held around such a method, by the name of the attribute of ``self``.
+    ``holds``: a lock that is held around such a method, by the name of the attribute of ``self``; ``taken_by``: methods
+    of the object that take it, until its ``release``.
     """
 
     name: list[str]
@@ -322,6 +327,7 @@ class Polled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function: Argument | None = None
     methods: list[str] = []
     holds: str = ""
+    taken_by: list[str] = []
     source: str = ""
 
 

@@ -27,6 +27,15 @@ def in_loop(function: f.Function, block: int) -> bool:
     return False
 
 
+def main_guarded(function: f.Function, block: int) -> bool:
+    """Whether a block of a module is gone through only where it is the program: ``if __name__ == "__main__":``."""
+    for one in _around(function, block):
+        test = function.nodes[function.blocks[one].test] if function.blocks[one].test >= 0 else None
+        if type(test) is f.Derived and any(function.nodes[part] == f.Global("__name__") for part in test.parts):
+            return True
+    return False
+
+
 def loops(function: f.Function, block: int) -> frozenset[int]:
     """The loops around a block."""
     return frozenset(one for one in _around(function, block) if function.blocks[one].kind == "loop")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from racelint.link.evaluate import Evaluator
-from racelint.link.objects import Obj, Objs
+from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.stores import Add
+from racelint.link.symbols import FunctionInfo
+from racelint.link.texts import Reader, as_object, default_of, made_where, text_of
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -30,6 +32,8 @@ class Decorated:
         current = chain[max(inner)] if inner else plain
         replaced: Objs = {}
         for decorator in decorators:
+            if decorator.kind == "inst":
+                decorator = self._bound_call(decorator) or decorator
             if decorator.kind in ("func", "bound"):
                 replaced.update(self._wrapped(evaluator, call, decorator, current, fid))
             elif decorator.kind == "class":
@@ -45,11 +49,19 @@ class Decorated:
             world.cells["d", fid] = dict(outcome)
             self.look_again(("d", fid))
 
+    def _bound_call(self, obj: Obj) -> Obj | None:
+        """What calling an instance runs: ``@locked("_lock")`` where ``locked`` is a class."""
+        method, heap = self.world.method(obj.name, "__call__"), self.world.heap
+        return heap.make("bound", method, owner=obj, func=heap.make("func", method)) if method is not None else None
+
     def _wrapped(self, evaluator: Evaluator, call: f.Call, decorator: Obj, current: Objs, fid: str) -> Objs:
         world = self.world
         facts = world.symbols.functions[decorator.name].facts
         positional = [param.name for param in facts.params if param.kind == "positional"]
-        if decorator.kind == "bound":
+        receiver: Bindings = ()
+        if decorator.kind == "bound" and positional:
+            if decorator.owner is not None and not decorator.owner.unknown:
+                receiver = ((decorator.name, positional[0], (decorator.owner,)),)
             positional = positional[1:]
         if not positional:
             return {}
@@ -61,29 +73,34 @@ class Decorated:
             if obj.kind == "func" and world.symbols.functions[obj.name].parent == decorator.name:
                 if obj.name == fid:
                     continue
-                bindings = (*decorator.bindings, *factory, given)
+                bindings = (*decorator.bindings, *receiver, *factory, given)
                 result[world.heap.make("func", obj.name, bindings=bindings)] = None
             elif obj in current:
                 result[obj] = None
         return result
 
-    def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> tuple[tuple[str, str, tuple[Obj, ...]], ...]:
+    def _factory_bindings(self, evaluator: Evaluator, call: f.Call) -> Bindings:
         """What the arguments of a decorator factory (``@guarded(lock)``) mean inside the decorator it returned."""
-        node = evaluator.nodes[call.func]
+        maker, made = made_where(evaluator, call.func)
+        node = maker.nodes[made]
         if type(node) is not f.Result:
             return ()
-        factory_call = evaluator.info.facts.events[node.event]
+        factory_call = maker.info.facts.events[node.event]
         assert isinstance(factory_call, f.Call)
         found: list[tuple[str, str, tuple[Obj, ...]]] = []
-        for factory in tuple(evaluator.eval(factory_call.func)):
-            if factory.kind not in ("func", "bound"):
+        for factory in tuple(maker.eval(factory_call.func)):
+            if factory.kind not in ("func", "bound") or factory_call.star:
                 continue
-            params = [p.name for p in self.world.symbols.functions[factory.name].facts.params]
-            if factory.kind == "bound":
-                params = params[1:]
-            for name, arg in zip(params, factory_call.args, strict=False):
-                found.append((factory.name, name, tuple(evaluator.eval(arg))))
-            for name, arg in factory_call.kwargs:
-                if name in params:
-                    found.append((factory.name, name, tuple(evaluator.eval(arg))))
+            info = self.world.symbols.functions[factory.name]
+            params = [param.name for param in info.facts.params][factory.kind == "bound" :]
+            given = info.signature.handed(factory_call, bound=factory.kind == "bound")
+            found.extend((factory.name, name, self._held_by(maker, info, name, given)) for name in params)
         return tuple(entry for entry in found if entry[2])
+
+    def _held_by(self, maker: Reader, factory: FunctionInfo, name: str, given: dict[str, int]) -> tuple[Obj, ...]:
+        """What a parameter of a decorator factory holds in one call: objects, or a text."""
+        if name in given:
+            text = text_of(maker, given[name])
+            return (as_object(self.world, text),) if text is not None else tuple(maker.eval(given[name]))
+        text = default_of(maker, factory, name)
+        return (as_object(self.world, text),) if text is not None else ()

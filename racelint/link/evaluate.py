@@ -130,7 +130,7 @@ class Evaluator(Annotations, Attributes, CallResults):
         fid = f"{self.info.module}:{node.owner}"
         bound = self.bindings.get((fid, node.name))
         if bound is not None:
-            return dict.fromkeys(bound)
+            return {obj: None for obj in bound if obj.kind != "const"}
         return self._siblings(self.cell(("x", fid, node.name)), fid)
 
     def _class_var(self, node: f.ClassVar, index: int) -> Objs:
@@ -352,11 +352,15 @@ class Evaluator(Annotations, Attributes, CallResults):
         self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]] | None = None, bindings: Bindings = ()
     ) -> Evaluator:
         """One of a function that this one calls, one call deeper, with what its parameters hold."""
-        inner = Evaluator(
-            self.world, info, params, bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
-        )
+        inner = self.elsewhere(info, params or {}, bindings)
         inner.depth = self.depth + 1
         return inner
+
+    def elsewhere(self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]], bindings: Bindings) -> Evaluator:
+        """An evaluator of another function, for as long as this one is asked."""
+        return Evaluator(
+            self.world, info, params, bindings, owners=self.owners, on_read=self.on_read, returns=self.returns
+        )
 
     def _called(self, fid: str, obj: Obj) -> Objs:
         """What a method that Python itself calls without arguments (a property, ``__enter__``) returns."""

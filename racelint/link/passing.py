@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from racelint.link.evaluate import CROWD, Evaluator
+from racelint.link.gives import Gives
 from racelint.link.objects import Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.passed import Passed, by_custom, by_row
@@ -36,6 +37,7 @@ class Passing:
         self.world = world
         self.add = add
         self.stores = stores
+        self.gives = Gives(world)
         # Whether what this call hands to a library function has been passed on already.
         self.handed_over = False
 
@@ -61,9 +63,9 @@ class Passing:
                     self.invoke(evaluator, call, index, target, (*held, *bound))
             case "symbol":
                 self._external(evaluator, call, index, callee.name)
-                self._handed_over(evaluator, call)
+                self._handed_over(evaluator, call, index)
             case "member":
-                self._handed_over(evaluator, call)
+                self._handed_over(evaluator, call, index)
                 if callee.owner is not None:
                     self._method_call(evaluator, call, index, callee, callee.owner)
 
@@ -226,13 +228,16 @@ class Passing:
                 put = (evaluator.info.id, node) if name != "*" else elsewhere
                 self.stores.hold(made, evaluator.eval(node), put, repr(name) if name != "*" else None)
 
-    def _handed_over(self, evaluator: Evaluator, call: f.Call) -> None:
+    def _handed_over(self, evaluator: Evaluator, call: f.Call, index: int) -> None:
         """A library call that is given a function and values for it will pass them: ``Thread(target=f, args=(x,))``,
         ``submit(f, x)``, ``call_later(1, f, x)``. It makes no difference which of its callees is meant."""
         if self.handed_over:
             return
         self.handed_over = True
         self._pass(evaluator, by_custom(self.world, evaluator, call))
+        for callee in tuple(evaluator.eval(call.func)):
+            for cell, obj in self.gives.handed(evaluator, call, index, callee):
+                self.add(cell, {obj: None})
 
     def _pass(self, evaluator: Evaluator, passed: Passed) -> None:
         for cell, node in passed:

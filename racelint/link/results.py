@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from racelint.link.objects import Obj, Objs
+from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import FunctionInfo
-from racelint.link.world import EMPTY, Cell, World, const_text, literal_key
+from racelint.link.texts import text_of
+from racelint.link.world import EMPTY, Cell, World, literal_key
 from racelint.model import facts as f
 
 SNAPSHOT_TYPES = {
@@ -31,6 +32,8 @@ class CallResults(ABC):
     info: FunctionInfo
     nodes: tuple[f.Node, ...]
     owners: bool
+    params: Mapping[str, tuple[Obj, ...]]
+    raw_bindings: Bindings
     returns: Callable[[Obj, CallResults, f.Call], Objs | None] | None
 
     @abstractmethod
@@ -57,6 +60,10 @@ class CallResults(ABC):
     def elements_of(self, objs: Iterable[Obj]) -> Objs:
         """What iterating over any of these yields."""
 
+    @abstractmethod
+    def elsewhere(self, info: FunctionInfo, params: Mapping[str, tuple[Obj, ...]], bindings: Bindings) -> CallResults:
+        """An evaluator of another function, for as long as this one is asked."""
+
     def key(self, index: int) -> str | None:
         """The key of an item access when it is known: a literal, or the one library object made for it in a module."""
         text = literal_key(self.nodes, index)
@@ -66,6 +73,16 @@ class CallResults(ABC):
         (obj,) = objs
         made = self.world.made_by(obj) if obj.kind == "ext" else None
         return repr(obj) if made is not None and made[0].facts.kind == "module" else None
+
+    def attribute_got(self, node: f.Node) -> f.Node:
+        """``getattr(x, "name")`` as ``x.name``; any other node as it is."""
+        call = self.info.facts.events[node.event] if type(node) is f.Result else None
+        if type(call) is not f.Call or len(call.args) < 2 or not isinstance(self.nodes[call.func], f.Global):
+            return node
+        if not any(obj.kind == "symbol" and obj.name == "getattr" for obj in self.eval(call.func)):
+            return node
+        name = text_of(self, call.args[1])
+        return f.Attr(call.args[0], name) if name is not None else node
 
     def callees(self, event: int) -> Objs:
         """The objects a call event may call."""
@@ -228,7 +245,7 @@ class CallResults(ABC):
         if dotted in PASS_THROUGH:
             return self.argument(call, 1 if dotted == "typing.cast" else 0, None)
         if dotted == "getattr" and len(call.args) >= 2:
-            name = const_text(self.nodes[call.args[1]])
+            name = text_of(self, call.args[1])
             found: Objs = {}
             if name is not None:
                 for obj in self.eval(call.args[0]):

@@ -87,12 +87,16 @@ class Awaited(msgspec.Struct, frozen=True, array_like=True, tag="w"):
 
 
 class New(msgspec.Struct, frozen=True, array_like=True, tag="n"):
-    """A container made here: ``kind`` is dict, list, set, tuple or generator; ``line`` is where."""
+    """A container made here: ``kind`` is dict, list, set, tuple or generator; ``line`` is where.
+
+    ``walked``: the events that happen when a generator expression is walked, from the first to before the last.
+    """
 
     kind: str
     items: tuple[int, ...]
     keys: tuple[int, ...]
     line: int
+    walked: tuple[int, int] = (0, 0)
 
 
 class Const(msgspec.Struct, frozen=True, array_like=True, tag="k"):

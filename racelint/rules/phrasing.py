@@ -242,7 +242,7 @@ class Phrasing:
         unsure = not race.rooted and self.confidence(race) != "high"
         if unsure or (race.supposed and self._left_out(race)):
             severity = "note"
-        elif severity == "error" and (race.supposed or not race.rooted):
+        elif severity == "error" and (race.supposed or not race.rooted or race.far):
             severity = "warning"
         elif severity == "warning" and not race.rooted:
             severity = "note"

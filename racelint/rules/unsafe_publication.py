@@ -50,7 +50,7 @@ def _late(race: Race, phrasing: Phrasing) -> Finding:
         race,
         RULE.name,
         RULE.code,
-        RULE.severity if race.severe else "warning",
+        RULE.severity if not race.second.state.depth else "warning",  # it has to get there first
         message,
         first=phrasing.side(race.first),
         second=phrasing.side(race.second),

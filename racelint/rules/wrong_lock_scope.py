@@ -70,6 +70,10 @@ def _apart(found: Misguided, phrasing: Phrasing) -> Finding:
         message = f"{name}: {function}() holds this lock for {place}, and keeps no thread out of it: {lock.why}"
         advice = f"hold a threading.Lock as well, for every access of {place}"
         why = lock.why
+    elif found.why == "loops":
+        message = f"{name}: {function}() holds this asyncio lock for {place}, in the event loops of several threads"
+        advice = "use a threading.Lock, never held over an await, or give each thread's loop what it works on"
+        why = "an asyncio lock excludes other tasks of its loop, and not those of loops in other threads"
     elif other is None:
         message = f"{name}: {function}() holds this asyncio lock for {place}, which {second}() uses in another thread"
         advice = "use a threading.Lock on both sides, never held over an await, or leave the place to the loop's thread"

@@ -430,9 +430,9 @@ class Expressions(Newlines):
         env = dict(b.env)
         before = b.block
         clause: Any = node.for_in
-        while clause is not None:
+        first = self._clause(clause)
+        while (clause := clause.inner_for_in) is not None:
             self._clause(clause)
-            clause = clause.inner_for_in
         end = self.line
         self.line = element_line
         values = [self.read(element) for element in elements]
@@ -445,10 +445,14 @@ class Expressions(Newlines):
         if closing is not None:
             self.space(closing.whitespace_before)
         kind = {cst.ListComp: "list", cst.SetComp: "set", cst.DictComp: "dict"}.get(node.__class__, "generator")
-        return b.node(f.New(kind, (values[-1],), (values[0],) if is_dict else (), start))
+        walked = (first, len(b.events)) if kind == "generator" else (0, 0)
+        return b.node(f.New(kind, (values[-1],), (values[0],) if is_dict else (), start, walked))
 
-    def _clause(self, clause: Any) -> None:
-        """One ``for .. in .. if ..`` of a comprehension: opens the loop block and the blocks of its conditions."""
+    def _clause(self, clause: Any) -> int:
+        """One ``for .. in .. if ..`` of a comprehension: opens the loop block and the blocks of its conditions.
+
+        The index of the event that walks what is iterated over is given back.
+        """
         b = self.b
         self.space(clause.whitespace_before)
         if clause.asynchronous is not None:
@@ -459,6 +463,7 @@ class Expressions(Newlines):
         self.space(clause.whitespace_before_in)
         self.space(clause.whitespace_after_in)
         iterated = self.read(clause.iter)
+        walking = len(b.events)
         b.access("iter", iterated, self.line)
         if clause.asynchronous is not None:
             b.events.append(f.Suspend("async for", iterated, self.line, b.block, b.held_index()))
@@ -472,6 +477,7 @@ class Expressions(Newlines):
             self.space(condition.whitespace_before_test)
             test = self.read(condition.test)
             b.open_block("then", test)
+        return walking
 
     def assign_local(self, target: Any, value: int) -> None:
         """Bind comprehension targets, which live in the comprehension alone."""
