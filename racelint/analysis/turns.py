@@ -179,6 +179,9 @@ class TaskRaces(Races):
                 severe = race.severe and not self._overwrites(race)
                 yield replace(race, pattern=PATTERNS[race.pattern], gap=self._gap(race), severe=severe)
 
+    def _calls(self, accesses: list[Reached]) -> Iterable[Reached]:
+        return ()
+
     def _overwrites(self, race: Race) -> bool:
         """Whether nothing worse happens than that the later of two tasks has the last word on an attribute.
 
