@@ -13,6 +13,7 @@ from typing import Literal
 
 from racelint.analysis.class_slots import other_slot
 from racelint.analysis.collisions import Collisions
+from racelint.analysis.construction import Construction
 from racelint.analysis.effects import MUTATING, RESIZING
 from racelint.analysis.first_use import FirstUse
 from racelint.analysis.flow import Flow, Flows
@@ -21,9 +22,9 @@ from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
 from racelint.analysis.sections import Sections, of_one
-from racelint.analysis.walk import Reached, State
+from racelint.analysis.walk import Reached
 from racelint.frameworks.schema import Fed
-from racelint.link.call_sites import either, in_loop
+from racelint.link.call_sites import either
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -136,6 +137,7 @@ class Races:
         self.judges = Judges()
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
+        self.construction = Construction(world)
         self.sections = Sections(world, self.flows)
         self._late_ones: dict[str, list[Reached]] = {}
         # Stores that give an equal value whoever does them.
@@ -471,63 +473,17 @@ class Races:
         """An attribute that a constructor sets for the first time after it has started what reads it."""
         found: dict[str, Race] = {}
         for access in accesses:
-            touch = access.touch
-            if touch.effect != "rebind" or touch.content or touch.fid in found:
-                continue
-            if self._set_before(access):
+            if access.touch.fid in found or not self.construction.sets(access):
                 continue
             readers = [
                 other
                 for other in self.collisions.others(access, frozenset(("read",)))
-                if other.state.entry.exact
-                and other.state.entry.begins & access.started
-                and not other.late
-                and not self._made_later(access, other)
-                and not self.harmless.after_message(other)
+                if self.construction.started(access, other) and not self.harmless.after_message(other)
             ]
             hit = self.collisions.first(list(access.locks), access, readers)
             if hit is not None:
-                found[touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
+                found[access.touch.fid] = Race("late-init", name, access, None, hit[0], hit[1])
         yield from found.values()
-
-    def _made_later(self, access: Reached, reader: Reached) -> bool:
-        """Whether the way to a reader leads through a function that the constructor defines only further down."""
-        functions = self.world.symbols.functions
-        if in_loop(
-            functions[access.touch.fid].facts, functions[access.touch.fid].facts.events[access.touch.event].block
-        ):
-            return False
-        state: State | None = reader.state
-        while state is not None:
-            info = functions[state.fid]
-            if info.parent == access.touch.fid and info.facts.line > access.touch.line:
-                return True
-            state = state.parent
-        return False
-
-    def _set_before(self, access: Reached) -> bool:
-        """Whether the attribute has a value already: assigned earlier in this constructor, or on the class."""
-        touch = access.touch
-        info = self.world.symbols.functions[touch.fid]
-        attribute = str(touch.place[2])
-        base = touch.base
-        if base is not None and base.kind == "inst":
-            for parent in self.world.class_of(base.name).mro:
-                if attribute in self.world.class_of(parent).class_attrs:
-                    return True
-                init = self.world.class_of(parent).methods.get("__init__")
-                if init is not None and init != touch.fid and self._assigns(init, attribute, None):
-                    return parent != info.cls or not _inside(access.state, init)
-        return self._assigns(touch.fid, attribute, touch.event)
-
-    def _assigns(self, fid: str, attribute: str, before: int | None) -> bool:
-        facts = self.world.symbols.functions[fid].facts
-        for event in facts.events[:before]:
-            if isinstance(event, f.Access) and event.kind == "store":
-                node = facts.nodes[event.target]
-                if isinstance(node, f.Attr) and node.name == attribute:
-                    return True
-        return False
 
     # -- loops --------------------------------------------------------------------------------------------------------
 
@@ -710,11 +666,3 @@ def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, .
     """The candidates that are not the same store as ``access``."""
     again = (access.itself.touch.fid, access.itself.touch.event)
     return tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
-
-
-def _inside(state: State, fid: str) -> bool:
-    """Whether a function is on the way to a state: what it does may be before or after."""
-    current: State | None = state
-    while current is not None and current.fid != fid:
-        current = current.parent
-    return current is not None
