@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from racelint.analysis.walk import Reached, State
-from racelint.link.call_sites import in_loop
+from racelint.link.call_sites import Event, in_loop
+from racelint.link.calls import targets
 from racelint.link.world import World
 from racelint.model import facts as f
+
+# Calls from a constructor to what starts something.
+FAR = 4
 
 
 class Construction:
@@ -22,8 +28,28 @@ class Construction:
     def started(self, access: Reached, reader: Reached) -> bool:
         """Whether the constructor has started the reader by then, and this one may come first."""
         entry = reader.state.entry
-        begun = entry.exact and bool(entry.begins & access.started)
+        begun = entry.exact and self._begins(access.touch.fid, access.touch.event, entry.begins & access.started, FAR)
         return begun and not reader.late and not self._made_later(access, reader)
+
+    def _begins(self, fid: str, end: int, sites: AbstractSet[Event], depth: int) -> bool:
+        """Whether a function begins something at one of some calls before an event, itself or by what it calls.
+
+        What others have begun runs on another object.
+        """
+        if any(where == fid and at < end for where, at in sites):
+            return True
+        if not sites or not depth:
+            return False
+        functions = self.world.symbols.functions
+        called = {
+            target.name
+            for at in range(end)
+            for callee in self.world.callees.get((fid, at), ())
+            for target in targets(self.world, callee)
+        }
+        return any(
+            self._begins(name, len(functions[name].facts.events), sites, depth - 1) for name in sorted(called - {fid})
+        )
 
     def _made_later(self, access: Reached, reader: Reached) -> bool:
         """Whether the way to a reader leads through a function that the constructor defines only further down."""

@@ -207,6 +207,8 @@ class TaskRaces(Races):
         gaps = self._open(flow, first, last, parts)
         if not gaps or self._asks_again(flow, gaps[-1], last) or self._asks_for_itself(flow, first, last):
             return False
+        if self._in_hand(flow, last, gaps[0]):
+            return False
         return not any(self._looks_again(flow, part, gaps[-1], last) for part in parts)
 
     def _breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
@@ -233,6 +235,39 @@ class TaskRaces(Races):
             if test >= 0 and check.touch.event in deps(test)
             for index in deps(test)
             for callee in self.world.callees.get((fid, index), ())
+        )
+
+    def _in_hand(self, flow: Flow, act: Reached, gap: int) -> bool:
+        """Whether a task has said elsewhere, before it waits, that it sees to this key: others have looked there.
+
+        ``if name in self.pending: return await self.pending[name]``, ``self.pending[name] = future``.
+        """
+        key, events = act.touch.key, flow.facts.events
+        if not act.touch.content or key < 0:
+            return False
+        return any(
+            isinstance(claim, f.Access)
+            and claim.kind == "set"
+            and flow.same_value(claim.key, key) is True
+            and any(
+                self._looks_up(flow, asked, claim.target, key) and flow.controls(asked, index) for asked in range(index)
+            )
+            for index, claim in enumerate(events[:gap])
+        )
+
+    def _looks_up(self, flow: Flow, index: int, container: int, key: int) -> bool:
+        """Whether an event asks a container for a key: ``key in d``, ``d.get(key)``, ``d[key]``."""
+        event, nodes = flow.facts.events[index], flow.facts.nodes
+        if isinstance(event, f.Access):
+            asks = event.kind in ("has", "get") and flow.same_path(event.target, container)
+            return asks and flow.same_value(event.key, key) is True
+        func = nodes[event.func] if isinstance(event, f.Call) and event.args else None
+        return (
+            isinstance(event, f.Call)
+            and isinstance(func, f.Attr)
+            and func.name == "get"
+            and flow.same_path(func.base, container)
+            and flow.same_value(event.args[0], key) is True
         )
 
     def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
