@@ -22,6 +22,7 @@ FAMILIES = (
     "confined",
     "polled",
     "serve",
+    "manner",
     "host",
     "fed",
 )

@@ -17,7 +17,6 @@ from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
-
 # Groups of commands in groups of commands: a decorator that is a method of what a decorator has made, and so on.
 MAX_NESTED = 4
 
