@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from racelint.analysis.detached import Detached
 from racelint.analysis.identified import Identified
+from racelint.analysis.own_entries import OwnEntries
 from racelint.analysis.serialised import Serialised
 from racelint.analysis.taken import Taken
 from racelint.analysis.walk import Reached
@@ -22,6 +23,7 @@ class Alone:
         self.taken = Taken(world, evaluator)
         self.detached = Detached(world, sites)
         self.serialised = Serialised(world)
+        self.own_entries = OwnEntries(world, evaluator)
 
     def apart(self, a: Reached, b: Reached) -> bool:
         """Whether two accesses are to different objects or entries for one of these reasons."""

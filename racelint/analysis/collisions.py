@@ -104,6 +104,7 @@ class Collisions:
 
     def first(self, locks: list[Lock], side: Reached, candidates: Iterable[Reached]) -> tuple[Reached, str] | None:
         """The first candidate that may run while ``side`` does, on the same object, without a common lock."""
+        side = side.itself
         entry = side.state.entry
         if not isinstance(candidates, tuple) or entry.serialised_by or entry.one_run_for:
             return self._first_collision(locks, side, candidates)

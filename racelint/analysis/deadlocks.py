@@ -91,8 +91,8 @@ class Deadlocks:
     def twice(self) -> Iterator[Twice]:
         """Locks that wait for their own holder, the nearest holder for each place, surest and shortest ways first."""
         seen: set[tuple[object, ...]] = set()
-        for take in sorted(self.takes, key=_nearest):
-            if not take.before or not self._plain(take.lock) or not patient(self.world, take):
+        for take in sorted(self.takes, key=nearest):
+            if not take.before or not self.plain(take.lock) or not patient(self.world, take):
                 continue
             outer = next((held for held in reversed(take.before) if self._surely_same(held, take)), None)
             if outer is None or not self._possible(take) or self._settled(outer, take) or self._told(outer, take):
@@ -102,7 +102,7 @@ class Deadlocks:
                 seen.add(key)
                 yield Twice(outer, take)
 
-    def _plain(self, lock: Lock) -> bool:
+    def plain(self, lock: Lock) -> bool:
         """Whether a lock is known not to let its own holder in again."""
         rows = [self.world.guards.first(obj.name) if obj.kind == "ext" else None for obj in lock.objs]
         return bool(rows) and all(
@@ -118,9 +118,9 @@ class Deadlocks:
         return self._spelled_alike(a, b)
 
     def _spelled_alike(self, a: Take, b: Take) -> bool:
-        return not self._paths(a).isdisjoint(self._paths(b))
+        return not self.paths(a).isdisjoint(self.paths(b))
 
-    def _paths(self, take: Take) -> frozenset[Path]:
+    def paths(self, take: Take) -> frozenset[Path]:
         """What a lock is called: by its access path, and as the one lock made for the object at such a path."""
         state = take.at.state
         facts = self.world.symbols.functions[state.fid].facts
@@ -143,15 +143,15 @@ class Deadlocks:
         """Whether the way to a lock passes no test that says that a lock held by then is free."""
         if not take.before:
             return True
-        held = [(known, self._paths(known)) for known in take.before]
+        held = [(known, self.paths(known)) for known in take.before]
         return not any(
             tested in paths and known.at.state.depth <= state.depth
-            for state, event in _frames(take)
-            for tested in self._free(state, event)
+            for state, event in frames(take)
+            for tested in self.free(state, event)
             for known, paths in held
         )
 
-    def _free(self, state: State, event: int) -> Iterator[Path]:
+    def free(self, state: State, event: int) -> Iterator[Path]:
         """The locks that must be free for an event to be reached: ``if lock.acquire(False)``, ``not locked()``."""
         facts = self.world.symbols.functions[state.fid].facts
         block = facts.events[event].block
@@ -181,7 +181,7 @@ class Deadlocks:
         asked: set[Path] = set()
         known: set[tuple[Path, bool]] = set()
         end = take.at.touch.event
-        for state, event in _frames(take):
+        for state, event in frames(take):
             if state is holder:
                 end = event
                 break
@@ -200,7 +200,7 @@ class Deadlocks:
     def _told(self, outer: Take, take: Take) -> bool:
         """Whether the holder passes an option on, through ``**kwargs``, that a test on the way to the lock asks for."""
         asked: set[str] = set()
-        for state, event in _frames(take):
+        for state, event in frames(take):
             call = self.flows[state.fid].facts.events[event]
             if isinstance(call, f.Call) and any(repr(name) in asked for name, _ in call.kwargs):
                 return True
@@ -256,13 +256,13 @@ class Deadlocks:
         """Circles of locks, one for each set of functions that close it."""
         names = self._names()
         edges: dict[tuple[object, object], list[tuple[Take, Take]]] = defaultdict(list)
-        for take in sorted(self.takes, key=_nearest):
+        for take in sorted(self.takes, key=nearest):
             if not take.before or take.lock.keyed or take.lock.assumed or not patient(self.world, take):
                 continue
-            if any(same_lock(held.lock, take.lock) for held in take.before) or _fresh(take) or not self._possible(take):
+            if any(same_lock(held.lock, take.lock) for held in take.before) or fresh(take) or not self._possible(take):
                 continue
             for held in take.before:
-                if held.lock.keyed or held.lock.assumed or _fresh(held):
+                if held.lock.keyed or held.lock.assumed or fresh(held):
                     continue
                 first, second = names[_key(held.lock)], names[_key(take.lock)]
                 ways = edges[first, second]
@@ -330,7 +330,7 @@ class Deadlocks:
         return found
 
 
-def _frames(take: Take) -> Iterator[tuple[State, int]]:
+def frames(take: Take) -> Iterator[tuple[State, int]]:
     """The functions on the way to a lock, the nearest first, each with the event by which the way goes on."""
     state, event = take.at.state, take.at.touch.event
     yield state, event
@@ -343,13 +343,14 @@ def _key(lock: Lock) -> object:
     return lock.slot or (lock.objs[0].site if lock.objs and lock.objs[0].site is not None else lock.name)
 
 
-def _fresh(take: Take) -> bool:
+def fresh(take: Take) -> bool:
     """Whether a lock belongs to an object that nobody else knows yet."""
     base = take.at.touch.base
     return base is not None and base.fresh
 
 
-def _nearest(take: Take) -> tuple[object, ...]:
+def nearest(take: Take) -> tuple[object, ...]:
+    """Sure ways first, then short ones."""
     at = take.at
     return at.state.doubt, at.state.depth, at.touch.fid, at.touch.line, take.region, at.group.index
 

@@ -49,6 +49,8 @@ FROM_EFFECT: dict[Effect, Kind] = {
     "snapshot": "snapshot",
     "order": "order",
 }
+# What functions and classes say of themselves: decorators set it while a module is imported.
+DESCRIBING = frozenset(("__doc__", "__name__", "__qualname__", "__module__", "__annotations__", "__wrapped__"))
 SLOTS = ("load", "store", "unset")
 GENERIC_TYPES = ("dict", "list", "set")
 
@@ -188,6 +190,8 @@ class Effects:
 
     def _find_slot(self, obj: Obj, name: str) -> Slot | None:
         world = self.world
+        if name in DESCRIBING:
+            return None
         if obj.kind == "inst":
             external = world.class_of(obj.name).external
             if world.method(obj.name, name) is not None or any(world.confined.first(base) for base in external):

@@ -287,8 +287,8 @@ class Flow:
 
     def dereferenced(self, event: int) -> bool:
         """Whether the value read by an event is used as an object afterwards: ``x.attr``, ``x[k]`` or ``x()``."""
-        access = self.facts.events[event]
-        return type(access) is f.Access and access.result in self._bases
+        read = self.facts.events[event]
+        return (type(read) is f.Access or type(read) is f.Call) and read.result in self._bases
 
     @cached_property
     def _bases(self) -> frozenset[int]:

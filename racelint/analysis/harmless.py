@@ -145,7 +145,7 @@ class Harmless:
         touch = act.touch
         flow = self.flows[touch.fid]
         asked, done = check.touch.event, touch.event
-        if type(flow.facts.events[done]) is not f.Access or flow.is_constant(touch.value) or flow.completes(done):
+        if not _stores(flow, act) or flow.is_constant(touch.value) or (act.inside is None and flow.completes(done)):
             return False
         if touch.content and flow.constants(touch.key) is None:
             return self._answers(act)
@@ -168,7 +168,7 @@ class Harmless:
                 touch.content
                 and touch.effect == "insert"
                 and not touch.aug
-                and type(flow.facts.events[touch.event]) is f.Access
+                and _stores(flow, access)
                 and not flow.is_constant(touch.value)
                 and self._memo(flow, access)
                 and self._data(flow, touch)
@@ -184,6 +184,8 @@ class Harmless:
 
     def _reads(self, flow: Flow, act: Reached) -> bool:
         """Whether a stored value is made of what the container had: a count, a longer list."""
+        if act.inside is not None:
+            return False
         container = flow.facts.events[act.touch.event]
         assert isinstance(container, f.Access)
         return any(
@@ -284,11 +286,16 @@ class Harmless:
         return flow.facts.events[a.event].block in around and flow.same_always(a.key, values=False)
 
 
+def _stores(flow: Flow, act: Reached) -> bool:
+    """Whether a value that is seen here is stored as it is: by an assignment, or by a method that is given it."""
+    return act.touch.value >= 0 if act.inside is not None else type(flow.facts.events[act.touch.event]) is f.Access
+
+
 def _done_beside(flow: Flow, act: Reached) -> list[tuple[int, f.Call]]:
     """The calls made for their effect in the branch of an access."""
     block = flow.facts.events[act.touch.event].block
     return [
         (index, event)
         for index, event in enumerate(flow.facts.events)
-        if type(event) is f.Call and event.block == block and not event.used
+        if type(event) is f.Call and event.block == block and not event.used and index != act.touch.event
     ]

@@ -45,6 +45,11 @@ class Loops:
         threads = self.threads(entry)
         return bool(threads) and MAIN not in threads  # type: ignore[operator]
 
+    def in_main(self, entry: EntryPoint) -> bool:
+        """Whether the loop of an entry point surely runs in the main thread."""
+        threads = self.threads(entry)
+        return not entry.foreign_loop and bool(threads) and threads <= {MAIN}  # type: ignore[operator]
+
     def _threads(self, entry: EntryPoint, asked: frozenset[int]) -> frozenset[Thread] | None:
         if not entry.on_loop_of:
             return None

@@ -20,6 +20,7 @@ from racelint.analysis.guards import Guards, GuardUse
 from racelint.analysis.harmless import Harmless
 from racelint.analysis.locks import same_lock
 from racelint.analysis.overlap import Overlap
+from racelint.analysis.sections import Sections, of_one
 from racelint.analysis.walk import Reached, State
 from racelint.frameworks.schema import Fed
 from racelint.link.call_sites import either, in_loop
@@ -92,13 +93,18 @@ class Race:
     @property
     def doubt(self) -> int:
         """How many steps of the ways to both sides, and from one object to the other, were not resolved exactly."""
-        return max(access.state.doubt for access in self.reached) + self.guess
+        return max(access.itself.state.doubt for access in self.reached) + self.guess
 
     @property
     def drains(self) -> bool:
         """Whether a container is copied and then emptied."""
         copied = self.first.touch.effect in ("snapshot", "iterate")
         return copied and self.act is not None and self.act.touch.effect in ("clear", "rebind")
+
+    @property
+    def in_calls(self) -> bool:
+        """Whether a call makes one of the steps, under a lock that it takes itself."""
+        return self.first.inside is not None or (self.act is not None and self.act.inside is not None)
 
     @property
     def far(self) -> bool:
@@ -130,6 +136,7 @@ class Races:
         self.judges = Judges()
         self.guards = Guards(world, singletons)
         self.flows = Flows(world.symbols.functions)
+        self.sections = Sections(world, self.flows)
         self._late_ones: dict[str, list[Reached]] = {}
         # Stores that give an equal value whoever does them.
         self._filled_in: set[tuple[str, int]] = set()
@@ -154,7 +161,7 @@ class Races:
         for race in found:
             changes = [access for access in race.reached if access.touch.effect in MUTATING]
             if not self.first_use.follows(changes):
-                a, b = race.first, race.second
+                a, b = race.first.itself, race.second
                 guess, supposed = self.overlap.guess(a, b), self.overlap.supposed(a, b)
                 yield replace(
                     race,
@@ -174,7 +181,7 @@ class Races:
         accesses = [access for access in accesses if access.state.entry.feed is None]
         guard = self.guards.guard(accesses)
         done: set[tuple[str, int]] = set()
-        for race in self._compounds(name, accesses, guard):
+        for race in self._compounds(name, [*accesses, *self._calls(accesses)], guard):
             done.add((race.first.touch.fid, race.first.touch.event))
             if race.act is not None:
                 done.add((race.act.touch.fid, race.act.touch.event))
@@ -190,6 +197,10 @@ class Races:
                 done.add((race.first.touch.fid, race.first.touch.event))
                 yield race
         yield from self._writes(name, accesses, done)
+
+    def _calls(self, accesses: list[Reached]) -> Iterable[Reached]:
+        """Calls that make one of these accesses, each in a critical section of its own."""
+        return self.sections.of(accesses)
 
     def _breakable(self, flow: Flow, first: Reached, last: Reached, parts: list[Reached]) -> bool:
         """Whether others can fall into the compound from ``first`` to ``last``: threads can, anywhere."""
@@ -224,7 +235,7 @@ class Races:
 
     def _weight(self, race: Race) -> tuple[bool, bool, bool, bool, int]:
         """Which of several ways to one race is shown."""
-        first, second = race.first, race.second
+        first, second = race.first.itself, race.second
         doubt = race.doubt + self.overlap.guess(first, second)
         supposed = self.overlap.supposed(first, second)
         return race.severe, doubt <= 1, not supposed, self.overlap.rooted(first, second), -doubt
@@ -246,7 +257,7 @@ class Races:
             )
             if race is None:
                 continue
-            if not self.overlap.supposed(race.first, race.second):  # else another way may leave less doubt
+            if not self.overlap.supposed(race.first.itself, race.second):  # else another way may leave less doubt
                 settled.add((fid, act.touch.event))
             if guard is not None and not any(same_lock(guard.lock, lock) for lock in race.first.locks):
                 if any(same_lock(guard.lock, lock) for lock in race.second.locks):
@@ -306,12 +317,16 @@ class Races:
         return None
 
     def _apart(self, flow: Flow, a: Reached, b: Reached) -> bool:
-        """Whether two accesses of one call are to different objects."""
+        """Whether two accesses of one call are to different objects, or calls that no common lock puts together."""
+        if (a.inside or b.inside) and not self._split(a, b):
+            return True
         x, y = a.touch.base, b.touch.base
         if x is None or y is None:
             return other_slot(self.world, a, b)
         if x is not y and not self.overlap.same_object(a, b):
             return True
+        if a.inside or b.inside:
+            return not of_one(flow, a, b)
         return not flow.same_receiver(a.touch.event, b.touch.event)
 
     def _calls_between(self, flow: Flow, start: int, end: int) -> bool:
@@ -354,7 +369,9 @@ class Races:
                 candidates = tuple(
                     other for other in _without(act, candidates) if not self.harmless.as_good(act, other)
                 )
-            hit = self.collisions.first(covering, act, candidates)
+            # Whoever has looked how many entries there are relies on others than the one that it adds.
+            counted = act.touch.effect in ADDING and check.touch.content and check.touch.key < 0
+            hit = self.collisions.first(covering, check if counted else act, candidates)
             if hit is None:
                 continue
             self.first_use.note(check, act)
@@ -398,7 +415,7 @@ class Races:
         if c.content or c.place != a.place or c.effect != "read":
             return ()
         if a.effect == "rebind":
-            if a.aug:
+            if a.aug and not self._split(check, act):
                 return ()
             if flow.is_constant(a.value):
                 return self._rivals(flow, act) if self.harmless.claims(act) else ()
@@ -648,6 +665,7 @@ class Races:
                     if not self.harmless.other_key(access, other)
                     and not self._same_memo(access, other)
                     and not self.harmless.commute(access, other)
+                    and not self.overlap.alone.own_entries.apart(access, other)
                 )
             else:
                 candidates = tuple(other for other in accesses if other.touch.place == touch.place)
@@ -690,7 +708,7 @@ class Races:
 
 def _without(access: Reached, candidates: Iterable[Reached]) -> tuple[Reached, ...]:
     """The candidates that are not the same store as ``access``."""
-    again = (access.touch.fid, access.touch.event)
+    again = (access.itself.touch.fid, access.itself.touch.event)
     return tuple(other for other in candidates if (other.touch.fid, other.touch.event) != again)
 
 

@@ -48,8 +48,12 @@ class Traced:
         found = self._found.get(key)
         if found is None:
             node = touched(self.world.symbols.functions[access.touch.fid].facts, access.touch)
-            found = self._found[key] = self._comes(access.state, node, access.touch.event, 0)
+            found = self._found[key] = self.comes(access.state, node, access.touch.event)
         return found
+
+    def comes(self, state: State, node: int, event: int) -> bool:
+        """Whether a value comes from there, as it is used at an event."""
+        return self._comes(state, node, event, 0)
 
     def _comes(self, state: State, node: int, event: int, steps: int) -> bool:
         key = (state, node, event)

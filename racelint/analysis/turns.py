@@ -20,7 +20,7 @@ from racelint.analysis.guards import Guards
 from racelint.analysis.lazily import Lazily
 from racelint.analysis.locks import Lock
 from racelint.analysis.overlap import LIBRARY, Overlap, reason
-from racelint.analysis.races import REBIND, REPLACING, WRITES, Pattern, Race, Races
+from racelint.analysis.races import ADDING, REBIND, REPLACING, WRITES, Pattern, Race, Races
 from racelint.analysis.suspension import Suspension
 from racelint.analysis.values import Values
 from racelint.analysis.walk import Reached, State
@@ -37,6 +37,10 @@ PATTERNS: Mapping[Pattern, Pattern] = {
     "read-modify-write": "await-read-modify-write",
     "iterate": "await-while-iterating",
 }
+
+
+# Comparisons of numbers.
+ORDERING = frozenset(("LessThan", "LessThanEqual", "GreaterThan", "GreaterThanEqual"))
 
 
 class Turns(Overlap):
@@ -175,6 +179,9 @@ class TaskRaces(Races):
                 severe = race.severe and not self._overwrites(race)
                 yield replace(race, pattern=PATTERNS[race.pattern], gap=self._gap(race), severe=severe)
 
+    def _calls(self, accesses: list[Reached]) -> Iterable[Reached]:
+        return ()
+
     def _overwrites(self, race: Race) -> bool:
         """Whether nothing worse happens than that the later of two tasks has the last word on an attribute.
 
@@ -226,6 +233,21 @@ class TaskRaces(Races):
             if test >= 0 and check.touch.event in deps(test)
             for index in deps(test)
             for callee in self.world.callees.get((fid, index), ())
+        )
+
+    def _content_breakers(self, flow: Flow, check: Reached, act: Reached) -> tuple[Reached, ...]:
+        """What others add as well while a task waits that has found that there is room for one more."""
+        found = super()._content_breakers(flow, check, act)
+        if found or act.touch.effect != "insert" or check.touch.place != act.touch.place:
+            return found
+        return self.collisions.others(act, ADDING) if self._counted(flow, check) else ()
+
+    def _counted(self, flow: Flow, check: Reached) -> bool:
+        """Whether it is compared how many elements a container has."""
+        asked = flow.facts.events[check.touch.event]
+        return isinstance(asked, f.Call) and any(
+            isinstance(node, f.Derived) and node.op in ORDERING and asked.result in node.parts
+            for node in flow.facts.nodes
         )
 
     def _asks_again(self, flow: Flow, after: int, act: Reached) -> bool:

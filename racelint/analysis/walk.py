@@ -122,7 +122,8 @@ class Reached:
 
     ``started``: the begin sites (see ``EntryPoint.begins``) that may have run before it in this context. ``late``: its
     object was still being made by this function when others got to see it. ``alike``: all states that it was reached
-    in, or the first of them when they are more than ``CALLERS``.
+    in, or the first of them when they are more than ``CALLERS``. ``inside``: this is the call that makes that access
+    (see ``sections``).
     """
 
     touch: Touch
@@ -134,6 +135,12 @@ class Reached:
     late: bool = False
     locks: tuple[Lock, ...] = ()
     alike: list[State] = field(default_factory=list)
+    inside: Reached | None = None
+
+    @property
+    def itself(self) -> Reached:
+        """The access, also when a call stands for it."""
+        return self if self.inside is None else self.inside.itself
 
     def __post_init__(self) -> None:
         """``locks`` are the locks held, without regions."""

@@ -191,6 +191,8 @@ class Planner:
                     f"{name} uses it in a signal handler, which may interrupt who holds the lock and then wait for it "
                     "for ever: only set a flag there"
                 )
+        if any(race.in_calls for race in sites.races):
+            raise Refused("its steps are calls that take the lock themselves: they need helpers that expect it held")
         kinds = {part.state.entry.kind == "event-loop" for race in sites.races for part in race.reached}
         if len(kinds) > 1:
             raise Refused(

@@ -23,9 +23,10 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     assert act is not None
     place = phrasing.short(race.name)
     other = phrasing.other(race)
-    step = f"the {VERBS[act.touch.effect]} at line {phrasing.line(act)}"
+    check = f"the check{phrasing.made_in(race.first)}"
+    step = f"the {VERBS[act.touch.effect]}{phrasing.made_in(act)} at line {phrasing.line(act)}"
     held = "are in two critical sections" if race.split else "are not atomic"
-    message = f"{place}: the check and {step} {held}; {phrasing.meets(race)}"
+    message = f"{place}: {check} and {step} {held}; {phrasing.meets(race)}"
     return phrasing.finding(
         race,
         RULE.name,
@@ -52,6 +53,8 @@ def _consequence(race: Race) -> str:
         return "the entry is gone when it is used: KeyError or IndexError in production"
     if act.touch.effect == "read":
         return "the value is None when it is used: AttributeError or TypeError in production"
+    if act.touch.aug:
+        return "both pass the check before either is counted: more is taken than there is"
     if act.touch.effect == "rebind":
         return "both see nothing there and both create it: one of the two is lost, or work is done twice"
     return "both find the entry missing and both add it: the work is done twice and one result is lost"

@@ -143,7 +143,8 @@ class Phrasing:
     def _held(self, reached: Reached, until: Reached | None) -> tuple[Lock, ...]:
         if until is None:
             return reached.locks
-        return tuple(lock for lock in reached.locks if lock in until.locks)
+        own = {lock for lock, region in reached.held if region >= -1}  # others are held in a callee only
+        return tuple(lock for lock in reached.locks if lock in until.locks and lock in own)
 
     def where(self, reached: Reached) -> str:
         """``path:line`` of an access."""
@@ -315,8 +316,15 @@ class Phrasing:
             help=advice,
         )
 
+    def made_in(self, access: Reached) -> str:
+        """The method in which a call makes an access: ``, in used()``; nothing for what stands there itself."""
+        return "" if access.inside is None else f" in {self.short(self.function(access.itself).display)}()"
+
     def lock_advice(self, race: Race) -> str:
         """Which lock to hold."""
+        if race.in_calls:
+            names = sorted({self.short(lock.name) for lock in race.second.locks})
+            return f"hold `{names[0] if names else 'the lock'}` once, and call helpers that expect it to be held"
         if race.guard is not None:
             name = self.short(race.guard.lock.name)
             return f"hold `{name}` here, as {race.guard.held} of {race.guard.total} accesses do"

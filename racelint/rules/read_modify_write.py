@@ -31,9 +31,11 @@ def _finding(race: Race, phrasing: Phrasing) -> Finding:
     if act.touch.aug and act.touch.line == race.first.touch.line:
         what = "the update reads and writes back"
     elif race.drains:
-        what = f"it is copied here and emptied at line {phrasing.line(act)}"
+        what = f"it is copied{phrasing.made_in(race.first)} here and emptied{phrasing.made_in(act)} at line"
+        what = f"{what} {phrasing.line(act)}"
     else:
-        what = f"it is read here and written back at line {phrasing.line(act)}"
+        what = f"it is read{phrasing.made_in(race.first)} here and written back{phrasing.made_in(act)} at line"
+        what = f"{what} {phrasing.line(act)}"
     tail = ", in two critical sections" if race.split else " without a lock over both"
     message = f"{place}: {what}{tail}; {phrasing.meets(race)}"
     notes = []

@@ -8,6 +8,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from racelint.analysis.deadlocks import Deadlocks, Twice
+from racelint.analysis.interrupts import Interrupt, Interrupts
 from racelint.analysis.program import Program
 from racelint.analysis.walk import Reached
 from racelint.model.findings import Finding
@@ -18,8 +19,11 @@ from racelint.rules.phrasing import Phrasing
 
 def check(program: Program, phrasing: Phrasing) -> Iterator[Finding]:
     """Locks that wait for themselves."""
-    for twice in Deadlocks(program.world, program.watched.takes).twice():
+    deadlocks = Deadlocks(program.world, program.watched.takes)
+    for twice in deadlocks.twice():
         yield _finding(twice, phrasing)
+    for interrupt in Interrupts(deadlocks, program.overlap).find():
+        yield _interrupted(interrupt, phrasing)
 
 
 def _finding(twice: Twice, phrasing: Phrasing) -> Finding:
@@ -49,6 +53,31 @@ def _finding(twice: Twice, phrasing: Phrasing) -> Finding:
         consequence="the task waits for itself for ever" if tasks else "the thread waits for itself for ever",
         advice=f"call a helper that expects `{lock}` to be held"
         + ("" if tasks else f", or make `{lock}` a threading.RLock where its holder may come in again"),
+    )
+
+
+def _interrupted(interrupt: Interrupt, phrasing: Phrasing) -> Finding:
+    held, take = interrupt.held, interrupt.take
+    place = held.at.touch.name
+    lock = phrasing.short(place)
+    holder, taker = (phrasing.short(phrasing.function(side.at).display) for side in (held, take))
+    handler = phrasing.entry_name(take.at)
+    inside = "" if take.at.state.parent is None else f" in {taker}()"
+    first = phrasing.side(held.at, access="acquire", detail=f"holds `{lock}`")
+    return words.finding(
+        phrasing,
+        RULE.name,
+        RULE.code,
+        RULE.severity,
+        f"{lock}: {holder}() holds it from line {phrasing.line(held.at)} in the main thread, and the signal handler "
+        f"{handler}, which may interrupt it there, takes it{inside} at line {phrasing.line(take.at)}",
+        sure=words.confidence(interrupt.doubt),
+        place=place,
+        sides=(replace(first, locks=(place,)), words.taking(phrasing, take)),
+        why=take.at.state.entry.why,
+        consequence="the handler waits for ever for what it has interrupted, and with it the main thread",
+        advice=f"let the handler only set a flag or start a thread, or take `{lock}` with blocking=False; a "
+        "threading.RLock lets it in, in the middle of what its holder does",
     )
 
 
