@@ -398,7 +398,7 @@ class Analysis:
                     and not function.name.startswith("_")
                 ]
             entries = {entry.target.name for entry in self.entries}
-            fids = [fid for fid in fids if fid not in entries]
+            fids = [fid for fid in fids if fid not in entries and not self._in_child(fid)]
             used = self._reached_from(self._users(owner))
             if used.intersection(fids):
                 # The project's own main code uses it, so its callers are seen; what nothing leads to is called from
@@ -410,6 +410,17 @@ class Analysis:
             if fids:
                 found.append((owner, fids, overlaps))
         return found
+
+    @cached_property
+    def _forked(self) -> frozenset[str]:
+        """What a new process does before anything else runs there (``os.register_at_fork(after_in_child=f)``)."""
+        return led_to(self._plain, frozenset(self.discovery.entries.alone))
+
+    def _in_child(self, fid: str) -> bool:
+        """Whether a function is there to be called in a new process: by nobody else in the project."""
+        if fid in self.discovery.entries.alone:
+            return True
+        return fid in self._forked and all(caller in self._forked for caller in self.graph.predecessors(fid))
 
     def _begins(self, owner: str) -> frozenset[str]:
         """The functions of an interface that start something: who calls them from outside has made the instance."""
