@@ -22,6 +22,7 @@ FAMILIES = (
     "confined",
     "polled",
     "serve",
+    "manner",
     "host",
     "fed",
 )
@@ -466,10 +467,11 @@ def test_only_startup_functions_run_before_all() -> None:
 
 
 def row_of_startup(name: str) -> bool:
-    """Whether a class is named for the startup functions that it is given."""
+    """Whether a class is named for the startup functions that it is given or has."""
     rows = [row for row in ENTRIES if row.before_all and name in row.name]
     keywords = ("on_startup", "lifespan", "after_in_child")
-    return all(row.function is not None and row.function.keyword in keywords for row in rows)
+    methods = ["setup_hook"]
+    return all((row.function and row.function.keyword in keywords) or row.methods == methods for row in rows)
 
 
 def test_request_handlers_have_a_fresh_self_and_servicers_do_not() -> None:

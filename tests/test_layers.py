@@ -26,7 +26,7 @@ LEVELS = (
     ("frameworks",),
     ("link",),
     ("contexts",),
-    ("greening", "serving", "polling"),
+    ("greening", "manners", "serving", "polling"),
     ("analysis",),
     ("rules",),
     ("select", "fix", "baseline", "changes", "graph", "starter", "why"),

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from racelint import greening, polling, serving
+from racelint import greening, manners, polling, serving
 from racelint.analysis import fed, lock_decorators
 from racelint.analysis.alone import Alone
 from racelint.analysis.anchors import Once
@@ -90,7 +90,7 @@ class Analysis:
         self.discovery = Discovery(world)
         self.polled = polling.find(self.discovery)
         polling.connect(world, self.graph, self.polled)
-        found = greening.turned_green(world, self.discovery.run())
+        found = manners.asked_for(self.discovery, greening.turned_green(world, self.discovery.run()))
         entries = (*serving.hosted(self.discovery, found), *extra)
         servers = serving.find(self.discovery)
         self.entries = serving.placed(entries, servers)

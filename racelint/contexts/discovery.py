@@ -17,6 +17,9 @@ from racelint.link.objects import Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
+# Groups of commands in groups of commands: a decorator that is a method of what a decorator has made, and so on.
+MAX_NESTED = 4
+
 
 class Discovery:
     """Finds the entry points of a linked program."""
@@ -53,17 +56,9 @@ class Discovery:
         module = world.symbols.functions[fid].module
         function = f"{module}:{call.decorates}"
         evaluator = self.callables.evaluator(fid)
-        node = evaluator.nodes[call.func]
-        objs = dict(evaluator.eval(call.func))
-        if type(node) is f.Result:
-            inner = evaluator.info.facts.events[node.event]
-            assert isinstance(inner, f.Call)
-            objs.update(evaluator.eval(inner.func))
         facts = world.symbols.functions[function].facts
-        for obj in objs:
-            if obj.kind not in ("symbol", "member"):
-                continue
-            for row in self.rows["decorator"].all(obj.name):
+        for name in self._names(fid, call):
+            for row in self.rows["decorator"].all(name):
                 if not asked(row, evaluator, _arguments_of(evaluator, call)):
                     continue
                 kind = row.async_context if facts.is_async else row.context
@@ -77,7 +72,36 @@ class Discovery:
                         target = world.heap.make(
                             "bound", target.name, owner=receiver, func=target, bindings=target.bindings
                         )
-                    self.entries.add(self._table_entry(target, kind, row, obj.name, path, line))
+                    self.entries.add(self._table_entry(target, kind, row, name, path, line))
+
+    def _names(self, fid: str, call: f.Call, depth: int = 0) -> tuple[str, ...]:
+        """Dotted names of a decorator. A library's may have made a function into something with decorators of its own.
+
+        Of ``@group.command()`` below ``@bot.group() async def group`` it is a name like ``Bot.group.command``.
+        """
+        evaluator = self.callables.evaluator(fid)
+        objs = dict(evaluator.eval(call.func))
+        made = _arguments_of(evaluator, call)
+        func = made.func if made is not None else call.func
+        objs.update(evaluator.eval(func))
+        names = [obj.name for obj in objs if obj.kind in ("symbol", "member")]
+        node = evaluator.nodes[func]
+        if type(node) is f.Attr and depth < MAX_NESTED:
+            for obj in evaluator.eval(node.base):
+                for where, below in self._decorating.get(obj.name, ()) if obj.kind == "func" else ():
+                    names.extend(f"{name}.{node.name}" for name in self._names(where, below, depth + 1))
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def _decorating(self) -> dict[str, list[tuple[str, f.Call]]]:
+        """Function -> the calls that decorate it, and where they are made."""
+        found: dict[str, list[tuple[str, f.Call]]] = {}
+        for fid, index in self.world.callees:
+            info = self.world.symbols.functions[fid]
+            call = info.facts.events[index]
+            if type(call) is f.Call and call.decorates:
+                found.setdefault(f"{info.module}:{call.decorates}", []).append((fid, call))
+        return found
 
     def _table_entry(self, target: Obj, kind: ContextKind, row: Entry, name: str, path: str, line: int) -> EntryPoint:
         return EntryPoint(

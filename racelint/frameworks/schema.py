@@ -425,6 +425,24 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call by which a program says how the entry points of a ``lane`` are called: at once, or one after the other.
+
+    It says so when it is given the ``argument`` as one of ``constants`` (without these: as anything), and as none of
+    ``unless``, written as in the source. ``self_overlap`` and ``exclusive``: what then holds, as in ``Entry``.
+    """
+
+    name: list[str]
+    argument: Argument
+    lane: str
+    self_overlap: Literal["yes", "no"]
+    why: str
+    constants: list[str] = []
+    unless: list[str] = []
+    exclusive: bool = False
+    source: str = ""
+
+
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A server class that makes instances of a handler class it is given: how it calls them, whatever their base says.
 
@@ -485,6 +503,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     report: list[Report] = []
     stateless: list[Stateless] = []
     serve: list[Serve] = []
+    manner: list[Manner] = []
     carrier: list[Carrier] = []
     host: list[Host] = []
     thread_identity: list[ThreadIdentity] = []
