@@ -96,7 +96,7 @@ class Collisions:
             case "none":
                 return access.touch.effect == "unbind" or self.flows[access.touch.fid].is_none(access.touch.value)
             case "resizing":
-                return not access.touch.aug
+                return not (access.touch.aug or access.touch.there)
             case "harmful":
                 return not access.touch.harmless
             case "all":

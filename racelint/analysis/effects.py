@@ -65,7 +65,8 @@ class Touch(msgspec.Struct, frozen=True):
     ``place`` identifies it, ``base`` is the object it belongs to (None: a slot of a module or class), ``name`` is
     shown. ``content`` tells a container's elements from the slot that holds it. ``key`` is the node of the key,
     ``value`` of what is written. ``atomic`` false: the container is Python code. ``harmless``: never reported by
-    itself. ``assumed``: the object is unknown and taken for a container by what is done with it.
+    itself. ``assumed``: the object is unknown and taken for a container by what is done with it. ``there``: the entry
+    that is stored exists already.
     """
 
     place: Cell
@@ -83,6 +84,7 @@ class Touch(msgspec.Struct, frozen=True):
     type: str = ""
     harmless: bool = False
     assumed: bool = False
+    there: bool = False
 
     def on(self, base: Obj) -> Touch:
         """The same touch on another view of the object."""
@@ -141,12 +143,14 @@ class Effects:
             yield from self._walked(evaluator, event.target, index, event.line, effect)
         else:
             done: Kind = _sliced(evaluator.nodes, event) or effect
+            there = event.kind == "set" and _met_there(evaluator.info.facts, event)
             for obj in evaluator.eval(event.target):
                 if event.kind == "grow" and obj.kind == "opaque" and not self._container(evaluator, event.value):
                     continue  # ``text += more`` on what may as well be a number or a string
-                yield from self._content(
+                for touch in self._content(
                     evaluator, event.target, obj, index, event.line, done, event.key, event.value, event.aug
-                )
+                ):
+                    yield structs.replace(touch, there=True) if there else touch
 
     def _container(self, evaluator: Evaluator, node: int) -> bool:
         """Whether a value is known to be a container: what is added to one in place."""
@@ -474,6 +478,30 @@ def _sliced(nodes: Sequence[f.Node], event: f.Access) -> Literal["snapshot", "cl
             return "clear"
         case _:
             return None
+
+
+def _met_there(facts: f.Function, event: f.Access) -> bool:
+    """Whether an entry is stored under a key that a loop over the very container has met: ``for k in d: d[k] = v``."""
+    key = facts.nodes[event.key] if event.key >= 0 else None
+    if type(key) is f.Part and key.index == 0:
+        key = facts.nodes[key.base]
+    if type(key) is not f.Elem:
+        return False
+    walked = facts.nodes[key.base]
+    viewed = facts.events[walked.event] if type(walked) is f.Result else None
+    func = facts.nodes[viewed.func] if type(viewed) is f.Call and not viewed.args else None
+    met = func.base if type(func) is f.Attr and func.name in ("items", "keys") else key.base
+    return _one_path(facts.nodes, met, event.target)
+
+
+def _one_path(nodes: Sequence[f.Node], a: int, b: int) -> bool:
+    """Whether two nodes are spelt alike, as the same attribute of the same name."""
+    if a == b:
+        return True
+    first, second = nodes[a], nodes[b]
+    if type(first) is f.Attr and type(second) is f.Attr:
+        return first.name == second.name and _one_path(nodes, first.base, second.base)
+    return type(first) in (f.Param, f.Global, f.Captured) and first == second
 
 
 def _holder_names(world: World) -> dict[Obj, str]:
