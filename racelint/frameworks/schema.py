@@ -429,14 +429,17 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call by which a program says how the entry points of a ``lane`` are called: at once, or one after the other.
 
     It says so when it is given the ``argument`` as one of ``constants`` (without these: as anything), and as none of
-    ``unless``, written as in the source. ``self_overlap`` and ``exclusive``: what then holds, as in ``Entry``.
+    ``unless``, written as in the source; without an argument ``name`` is an attribute that is set to one of them.
+    ``context``: only entry points of this kind are meant. ``self_overlap`` and ``exclusive``: what then holds, as in
+    ``Entry``.
     """
 
     name: list[str]
-    argument: Argument
     lane: str
     self_overlap: Literal["yes", "no"]
     why: str
+    argument: Argument | None = None
+    context: ContextKind | None = None
     constants: list[str] = []
     unless: list[str] = []
     exclusive: bool = False
