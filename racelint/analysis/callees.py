@@ -17,6 +17,17 @@ from racelint.link.world import World
 from racelint.model import facts as f
 
 
+# The methods that accesses to a container run, where it is of a class of the project (docs.python.org/3/reference/
+# datamodel.html#emulating-container-types).
+OPERATORS: Mapping[str, str] = {
+    "get": "__getitem__",
+    "set": "__setitem__",
+    "del": "__delitem__",
+    "has": "__contains__",
+    "iter": "__iter__",
+}
+
+
 class Callees:
     """Finds the functions that are run.
 
@@ -69,7 +80,23 @@ class Callees:
                 on_loop=runs is not None,
             )
 
-    def of_property(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
+    def of_access(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
+        """What an access runs: the function of a property, or the method behind an operator (``d[k]``, ``k in d``)."""
+        if event.kind in OPERATORS:
+            yield from self._operator(evaluator, event, OPERATORS[event.kind])
+        else:
+            yield from self._property(evaluator, event)
+
+    def _operator(self, evaluator: Evaluator, event: f.Access, name: str) -> Iterator[Called]:
+        given = [_sorted(evaluator.eval(node)) for node in (event.key, event.value) if node >= 0]
+        for obj in evaluator.eval(event.target):
+            fid = self.world.method(obj.name, name) if obj.kind == "inst" else None
+            for target in evaluator.function_objects(fid) if fid is not None else ():
+                names = self.world.symbols.functions[target.name].signature.positional
+                params: Params = tuple(zip(names, ((obj,), *given), strict=False))
+                yield Called(target, None, 0, target.bindings, params, obj.fresh)
+
+    def _property(self, evaluator: Evaluator, event: f.Access) -> Iterator[Called]:
         """Reading or writing a property runs its function."""
         node = evaluator.nodes[event.target]
         if event.kind not in ("load", "store") or type(node) is not f.Attr:
@@ -104,6 +131,11 @@ class Callees:
                 for obj in evaluator.argument(call, row.function.position, row.function.keyword):
                     if obj.kind in ("func", "bound", "partial"):
                         yield from targets(world, obj)
+            for protocol in world.protocols.all(name):
+                for obj in evaluator.argument(call, 0, None):
+                    fid = world.method(obj.name, protocol.method) if obj.kind == "inst" else None
+                    if fid is not None:
+                        yield world.heap.make("bound", fid, owner=obj, func=world.heap.make("func", fid))
             yield from self.polled.get((evaluator.info.id, index), ())
 
     def _on_new(self, target: Obj, cid: str, evaluator: Evaluator, index: int) -> Obj:
@@ -170,3 +202,7 @@ def _during(evaluator: Evaluator, runs: f.Call) -> tuple[int, ...]:
     """The regions of a function that are held as long as a call runs a coroutine: a task goes on by itself."""
     facts = evaluator.info.facts
     return facts.held[runs.held] if runs.awaited or not facts.is_async else ()
+
+
+def _sorted(objs: Iterable[Obj]) -> tuple[Obj, ...]:
+    return tuple(sorted(objs, key=lambda obj: obj.uid))

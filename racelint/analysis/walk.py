@@ -462,7 +462,7 @@ class Walker:
                 if step.lets_go or (step.lets_go is None and event.value >= 0):
                     self._lets_go(evaluator, event, step, state, outer, before, published)
                 if step.callees is None:
-                    step.callees = tuple(self.callees.of_property(evaluator, event))
+                    step.callees = tuple(self.callees.of_access(evaluator, event))
                 for run in step.callees:
                     params = self._receiver(run, published)
                     self._call(state, step.index, run, params, run.bindings, locks, state.doubt, before)

@@ -278,6 +278,15 @@ class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
 
 
+class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A function that calls a ``method`` of what it is given first: ``len(x)`` calls ``x.__len__()``."""
+
+    name: list[str]
+    method: str
+    why: str
+    source: str = ""
+
+
 class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A method of a library class that calls other ``methods`` of its object, which classes of a project override."""
 
@@ -492,6 +501,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumer: list[Consumer] = []
     operation: list[Operation] = []
     calls: list[Calls] = []
+    protocol: list[Protocol] = []
     hook: list[Hook] = []
     polled: list[Polled] = []
     waiter: list[Waiter] = []

@@ -65,6 +65,7 @@ class World:
         self.confined = Matcher.of(tables.confined)
         self.waiters = Matcher.of(tables.waiter)
         self.uniques = Matcher.of(tables.unique)
+        self.protocols = Matcher.of(tables.protocol)
         self.latches = Matcher.of(tables.latch)
         self.patches = Matcher.of(tables.patch)
         self.blocking = Matcher.of(tables.blocking)
