@@ -16,7 +16,6 @@ from racelint.link.objects import Bindings, Obj
 from racelint.link.world import World
 from racelint.model import facts as f
 
-
 # The methods that accesses to a container run, where it is of a class of the project (docs.python.org/3/reference/
 # datamodel.html#emulating-container-types).
 OPERATORS: Mapping[str, str] = {
