@@ -13,6 +13,7 @@ from racelint.frameworks.schema import Container, Effect
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj, Objs
 from racelint.link.symbols import FunctionInfo
+from racelint.link.views import viewed
 from racelint.link.world import Cell, World, const_text
 from racelint.model import facts as f
 
@@ -449,10 +450,10 @@ class Effects:
                         return
                 elif callee.kind == "opaque" or (callee.kind == "member" and callee.owner is None):
                     continue
-            func = evaluator.nodes[call.func]
-            if type(func) is f.Attr and func.name in ("items", "values", "keys"):
-                for obj in evaluator.eval(func.base):
-                    yield from self._content(evaluator, func.base, obj, index, line, effect)
+            mapping = viewed(evaluator.info.facts, node)
+            if mapping != node:
+                for obj in evaluator.eval(mapping):
+                    yield from self._content(evaluator, mapping, obj, index, line, effect)
                 return
         if type(inner) is f.Phi and depth < 3:
             for option in inner.options:
@@ -487,11 +488,7 @@ def _met_there(facts: f.Function, event: f.Access) -> bool:
         key = facts.nodes[key.base]
     if type(key) is not f.Elem:
         return False
-    walked = facts.nodes[key.base]
-    viewed = facts.events[walked.event] if type(walked) is f.Result else None
-    func = facts.nodes[viewed.func] if type(viewed) is f.Call and not viewed.args else None
-    met = func.base if type(func) is f.Attr and func.name in ("items", "keys") else key.base
-    return _one_path(facts.nodes, met, event.target)
+    return _one_path(facts.nodes, viewed(facts, key.base), event.target)
 
 
 def _one_path(nodes: Sequence[f.Node], a: int, b: int) -> bool:

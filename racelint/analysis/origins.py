@@ -23,7 +23,7 @@ from racelint.analysis.walk import CALLERS, Reached, State
 from racelint.link.calls import led_to, targets
 from racelint.link.evaluate import Evaluator
 from racelint.link.objects import Obj
-from racelint.link.results import VIEW_METHODS
+from racelint.link.views import VIEWS
 from racelint.link.world import Cell, World
 from racelint.model import facts as f
 
@@ -332,7 +332,7 @@ class Provenance:
         if type(func) is f.Attr and self.effects.generic.get(func.name) in TAKING:
             values = [(frame, arg) for arg in call.args[1:]]
             return _union((self._part(frame, func.base, call.result, depth), self._all(values, depth)))
-        if type(func) is f.Attr and func.name in VIEW_METHODS and all(obj.kind == "member" for obj in result):
+        if type(func) is f.Attr and func.name in VIEWS and all(obj.kind == "member" for obj in result):
             return self._of(frame, func.base, depth + 1)
         called = [obj for arg in call.args for obj in evaluator.eval(arg) if obj.kind in PROJECT]
         inside = {self._made_inside(callee, depth + 1) for callee in called}

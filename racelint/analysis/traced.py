@@ -10,13 +10,12 @@ from racelint.analysis.effects import touched
 from racelint.analysis.walk import Inside, Reached, State
 from racelint.link.binding import handed
 from racelint.link.calls import targets
+from racelint.link.views import viewed
 from racelint.link.world import World
 from racelint.model import facts as f
 
 # Steps on the way back from an access to where its object comes from.
 FAR = 12
-# Methods of mappings that give what is in them.
-VIEWS = ("items", "values", "keys")
 
 
 class Traced:
@@ -74,8 +73,10 @@ class Traced:
                 ways = [option for option in options if not self.beside(state, option)]
                 return bool(ways) and all(self._comes(state, option, event, steps) for option in ways)
             case f.Result(call):
-                viewed = _viewed(facts, call)
-                return self._comes(state, viewed, event, steps) if viewed >= 0 else self._returns(state, call, steps)
+                mapping = viewed(facts, node)
+                if mapping != node:
+                    return self._comes(state, mapping, event, steps)
+                return self._returns(state, call, steps)
             case f.Param(name) if state.parent is not None:
                 return all(self._comes(caller, node, at, steps) for caller, node, at in self.given(state, name))
             case _:
@@ -110,10 +111,3 @@ class Traced:
     def _returned(self, fid: str) -> list[tuple[int, int]]:
         events = enumerate(self.world.symbols.functions[fid].facts.events)
         return [(event.value, at) for at, event in events if isinstance(event, f.Return) and event.value >= 0]
-
-
-def _viewed(facts: f.Function, event: int) -> int:
-    """The mapping that a call gives a live view of (``d.items()``); -1 when it gives none."""
-    call = facts.events[event]
-    func = facts.nodes[call.func] if isinstance(call, f.Call) and not (call.args or call.kwargs) else None
-    return func.base if isinstance(func, f.Attr) and func.name in VIEWS else -1

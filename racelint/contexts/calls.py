@@ -18,11 +18,10 @@ from racelint.link.evaluate import Evaluator
 from racelint.link.kept import Kept
 from racelint.link.objects import Obj
 from racelint.link.pools import Pools
+from racelint.link.views import viewed
 from racelint.link.world import World
 from racelint.model import facts as f
 
-# Methods of mappings whose values a loop meets.
-VIEWS = ("items", "values")
 # What a call runs once has been run when that has been awaited.
 ONCE = ("per-start", "per-call")
 # What a row says of a keyword argument of which it only matters that it is there.
@@ -366,11 +365,7 @@ def _of_each(facts: f.Function, call: f.Call, node: int) -> bool:
         met = facts.nodes[met.base]
     if not isinstance(met, f.Elem):
         return False
-    walked = facts.nodes[met.base]
-    viewed = facts.events[walked.event] if isinstance(walked, f.Result) else None
-    func = facts.nodes[viewed.func] if isinstance(viewed, f.Call) and not viewed.args else None
-    if isinstance(func, f.Attr) and func.name in VIEWS:
-        walked = facts.nodes[func.base]
+    walked = facts.nodes[viewed(facts, met.base)]
     if isinstance(walked, f.Attr) and facts.name != "__init__":
         return False  # what is kept in an attribute may be met once more when the function is called again
     block = call.block

@@ -9,6 +9,7 @@ from racelint.link.objects import Bindings, Obj, Objs
 from racelint.link.partials import unwrapped
 from racelint.link.symbols import FunctionInfo
 from racelint.link.texts import text_of
+from racelint.link.views import VIEWS
 from racelint.link.world import EMPTY, Cell, World, literal_key
 from racelint.model import facts as f
 
@@ -22,7 +23,6 @@ SNAPSHOT_TYPES = {
     "copy.copy": "list",
 }
 PASS_THROUGH = {"iter", "reversed", "typing.cast", "weakref.proxy", "asyncio.shield", "asyncio.ensure_future"}
-VIEW_METHODS = {"items", "values", "keys"}
 
 
 class CallResults(ABC):
@@ -288,7 +288,7 @@ class CallResults(ABC):
         row = world.container_row(receiver.name) if receiver.kind == "ext" else None
         if row is None:
             return None
-        if method in VIEW_METHODS:
+        if method in VIEWS:
             return {world.heap.make("member", f"{receiver.name}()" + method, owner=receiver): None}
         if method == "copy":
             return {world.heap.make("ext", receiver.name, site, fresh=self.owners): None}
