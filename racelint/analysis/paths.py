@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from racelint.analysis.flow import declared
 from racelint.analysis.walk import State
+from racelint.link.binding import accessed, protocol
 from racelint.link.world import World
 from racelint.model import facts as f
 
@@ -90,8 +91,7 @@ def _param(world: World, state: State, name: str, depth: int) -> Path | None:
     method = info.is_method and info.cls is not None and not world.is_static(info.id)
     receiver = method and positional[:1] == [name]
     if type(event) is f.Access:
-        target = caller.nodes[event.target]
-        return path(world, parent, target.base, depth) if receiver and type(target) is f.Attr else None
+        return path(world, parent, accessed(caller, event), depth) if receiver else None
     if type(event) is not f.Call:
         return None
     func = caller.nodes[event.func]
@@ -100,7 +100,9 @@ def _param(world: World, state: State, name: str, depth: int) -> Path | None:
         if bound:
             assert isinstance(func, f.Attr)
             return path(world, parent, func.base, depth)
-        named = type(func) is f.Attr and _of_class(world, parent, func.base)
+        named = (type(func) is f.Attr and _of_class(world, parent, func.base)) or protocol(
+            world, (parent.fid, state.event)
+        )
         return path(world, parent, event.args[0], depth) if named and event.args and not event.star else None
     if name in dict(event.kwargs):
         return path(world, parent, dict(event.kwargs)[name], depth)
