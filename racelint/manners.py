@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from racelint.contexts.callables import called_names
+from racelint.contexts.callables import named_calls
 from racelint.contexts.discovery import Discovery
 from racelint.contexts.entry_points import EntryPoint
 from racelint.frameworks.schema import Manner, Matcher
@@ -32,14 +32,10 @@ def _asked(discovery: Discovery) -> list[Manner]:
     world = discovery.world
     rows = Matcher.of(row for row in world.tables.manner if row.argument is not None)
     found: dict[int, Manner] = {id(row): row for row in _set(discovery)}
-    for (fid, index), callees in world.callees.items():
-        call = world.symbols.functions[fid].facts.events[index]
-        assert isinstance(call, f.Call)
-        for callee in callees:
-            for name, _ in called_names(world, callee):
-                for row in rows.all(name):
-                    if _says(row, call, world.symbols.functions[fid].facts.nodes):
-                        found[id(row)] = row
+    for (fid, _), call, name, _ in named_calls(world):
+        for row in rows.all(name):
+            if _says(row, call, world.symbols.functions[fid].facts.nodes):
+                found[id(row)] = row
     return list(found.values())
 
 

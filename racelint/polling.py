@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from racelint.contexts.callables import called_names
+from racelint.contexts.callables import named_calls
 from racelint.contexts.discovery import Discovery
 from racelint.frameworks.schema import Matcher, Polled
 from racelint.link.call_sites import Event
@@ -33,7 +33,7 @@ def find(discovery: Discovery) -> dict[Event, tuple[Obj, ...]]:
     registering, running = Matcher.of(row for row in rows if row.function is not None), _runners(rows)
     for row in rows:
         registered[id(row)].extend((None, target) for target in _of_bases(discovery, row))
-    for event, call, name, receiver in _named_calls(discovery):
+    for event, call, name, receiver in named_calls(discovery.world):
         for row in registering.all(name):
             evaluator = discovery.callables.evaluator(event[0])
             for node in _arguments(call, row):
@@ -73,16 +73,6 @@ def _runners(rows: list[Polled]) -> dict[str, list[Polled]]:
         for name in row.runs:
             found[name].append(row)
     return found
-
-
-def _named_calls(discovery: Discovery) -> Iterator[tuple[Event, f.Call, str, Obj | None]]:
-    world = discovery.world
-    for (fid, index), callees in world.callees.items():
-        call = world.symbols.functions[fid].facts.events[index]
-        if isinstance(call, f.Call):
-            for callee in callees:
-                for name, receiver in called_names(discovery.world, callee):
-                    yield (fid, index), call, name, world.heap.plain(receiver) if receiver is not None else None
 
 
 def _of_bases(discovery: Discovery, row: Polled) -> Iterator[Obj]:

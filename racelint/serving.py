@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from racelint.contexts.callables import called_names
+from racelint.contexts.callables import called_names, named_calls
 from racelint.contexts.calls import asked
 from racelint.contexts.discovery import Discovery
 from racelint.contexts.entry_points import EntryPoint
@@ -53,19 +53,17 @@ def find(discovery: Discovery) -> dict[str, Serving]:
     tasks: dict[str, set[Event]] = defaultdict(set)
     threads: dict[str, set[Event]] = defaultdict(set)
     serial: dict[str, dict[Event, str]] = defaultdict(dict)
-    for (fid, index), callees in world.callees.items():
-        call = world.symbols.functions[fid].facts.events[index]
-        assert isinstance(call, f.Call)
-        for callee in callees:
-            for name, _ in called_names(discovery.world, callee):
-                for row in rows.all(name):
-                    if not asked(row, discovery.callables.evaluator(fid), call):
-                        continue
-                    (tasks if row.background else waiting)[row.server].add((fid, index))
-                    if row.one_by_one:
-                        serial[row.server][fid, index] = row.why
+    for event, call, name, _ in named_calls(world):
+        for row in rows.all(name):
+            if asked(row, discovery.callables.evaluator(event[0]), call):
+                (tasks if row.background else waiting)[row.server].add(event)
+                if row.one_by_one:
+                    serial[row.server][event] = row.why
+    for fid, index in world.callees:
+        start = world.symbols.functions[fid].facts.events[index]
+        assert isinstance(start, f.Call)
         evaluator = discovery.callables.evaluator(fid)
-        for node in (*call.args, *(value for _, value in call.kwargs)):
+        for node in (*start.args, *(value for _, value in start.kwargs)):
             if not isinstance(evaluator.nodes[node], (f.Attr, f.Global, f.Imported)):
                 continue
             for obj in evaluator.eval(node):

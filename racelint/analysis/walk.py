@@ -29,6 +29,7 @@ from racelint.analysis.regions import Regions
 from racelint.analysis.sharing import Sharing
 from racelint.analysis.starts import Starts, around
 from racelint.contexts.entry_points import EntryPoint
+from racelint.link.binding import INDIRECT
 from racelint.link.call_sites import Event
 from racelint.link.calls import targets
 from racelint.link.evaluate import Evaluator
@@ -53,8 +54,6 @@ API_DEPTH = 6
 # How far calls are followed from a signal handler: what it does itself. It interrupts the main thread and ends before
 # that goes on, so the services it ends up in (logging, configuration) meet themselves half-way at worst.
 SIGNAL_DEPTH = 2
-# Callees whose call does not list the arguments of the function that runs.
-INDIRECT = ("partial", "symbol", "member")
 # The kinds of entry points of which each run may have an event loop of its own.
 THREADS = ("thread", "pool")
 ON_LOOP = "<loop>"

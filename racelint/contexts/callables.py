@@ -138,6 +138,16 @@ class Callables:
             yield from self.coroutines(site[0], given, depth + 1)
 
 
+def named_calls(world: World) -> Iterator[tuple[Event, f.Call, str, Obj | None]]:
+    """Every call of a program with the names that it may be known by in the tables, and the receiver of each."""
+    for (fid, index), callees in world.callees.items():
+        call = world.symbols.functions[fid].facts.events[index]
+        if isinstance(call, f.Call):
+            for callee in callees:
+                for name, receiver in called_names(world, callee):
+                    yield (fid, index), call, name, world.heap.plain(receiver) if receiver is not None else None
+
+
 def called_names(world: World, callee: Obj) -> Iterator[tuple[str, Obj | None]]:
     """Dotted names under which tables may know a callee."""
     match callee.kind:
